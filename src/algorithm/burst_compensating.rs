@@ -1,0 +1,185 @@
+//! Even pacing that makes up for late wake-ups, and for nothing else.
+
+use super::{Algorithm, LONGEST_SPAN, Refills, slots_in};
+use crate::{
+    decision::{Ask, Decision, Grant, Outcome, Take},
+    invalid::Invalid,
+    nanos::Nanos,
+    rate::Rate,
+};
+use std::time::Duration;
+
+const DEFAULT_MAX_BURST: u32 = 5;
+
+/// One call per interval on a grid, which catches up when a waiting caller was woken late.
+///
+/// While callers wait, slots are one interval apart (the period of the rate divided by its
+/// permits). Timers fire late and busy runtimes later still; a release that comes late lets go
+/// as many waiters as slots have passed, at most `max_burst`, and keeps the grid. Slots it leaves
+/// unused may be taken for one more interval, so that a single task in a loop reaches the rate
+/// set. Slots above `max_burst` are lost. Idling earns nothing: after a pause the next call
+/// passes at once and begins a new grid.
+///
+/// The choice for a client that wants the full rate evenly spread. A call of cost n is let go at
+/// one slot and takes n.
+///
+/// # Bound
+///
+/// In any half-open window of length w ≥ 1 ns, at most `max_burst + ceil((w - 1 ns) / interval)`
+/// calls; `ceil(w / interval)` while no release is late.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use tokio::time::Instant;
+/// use tower_ratelimit::{BurstCompensating, Rate, RateLimiter};
+///
+/// let limiter = RateLimiter::new(BurstCompensating::new(Rate::per_second(10)?));
+/// let start = Instant::now();
+/// for _ in 0..5 {
+///     limiter.acquire().await?;
+/// }
+/// assert_eq!(start.elapsed(), Duration::from_millis(400));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BurstCompensating {
+    rate: Rate,
+    interval: Nanos,
+    max_burst: u32,
+}
+
+/// The state of [`BurstCompensating`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PacedState {
+    /// The next slot of the grid.
+    next: Nanos,
+    /// One interval after the last late release: until then slots in the past may be taken.
+    catch_up_until: Nanos,
+}
+
+impl BurstCompensating {
+    /// Calls one interval of this rate apart, catching up by bursts of at most 5.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            interval: rate.interval().into(),
+            max_burst: DEFAULT_MAX_BURST,
+        }
+    }
+
+    /// The same with this many calls at most let go at once after a late wake-up, 1 and up.
+    ///
+    /// tokio's timer ticks in milliseconds: to reach a rate above 1,000 a second, allow at least
+    /// the calls that are due in two milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when `max_burst` is zero, or that many intervals are more than 250 years.
+    pub fn max_burst(self, max_burst: u32) -> Result<Self, Invalid> {
+        let span = self.interval.checked_mul(max_burst);
+        if max_burst == 0 || span.is_none_or(|span| span > LONGEST_SPAN) {
+            let most = LONGEST_SPAN / self.interval;
+            let allowed = format_args!("1 to {most}").to_string();
+            return Err(Invalid::new("max_burst", max_burst, allowed));
+        }
+        Ok(Self { max_burst, ..self })
+    }
+
+    fn look(&self, state: &PacedState, now: Nanos, take: Take) -> Decision {
+        let length = self.interval.checked_mul(take.cost);
+        let outcome = match length.filter(|length| *length <= LONGEST_SPAN) {
+            None => Outcome::Never,
+            Some(_) if take.cost > 0 && state.next > now => Outcome::Later(state.next - now),
+            Some(length) => match self.slot(state, now, take.queued).checked_add(length) {
+                None => Outcome::Later(Nanos::MAX - now),
+                Some(mark) => Outcome::Granted(Grant {
+                    cost: take.cost,
+                    at: now,
+                    mark,
+                }),
+            },
+        };
+        self.standing(outcome, state, now)
+    }
+
+    /// The slot that a call takes which is let go now.
+    fn slot(&self, state: &PacedState, now: Nanos, queued: bool) -> Nanos {
+        if !queued && now >= state.catch_up_until {
+            return state.next.max(now);
+        }
+        let missed = (now - state.next) / self.interval;
+        let lost = missed.saturating_sub(u64::from(self.max_burst) - 1);
+        Nanos::new(state.next.get() + lost * self.interval.get())
+    }
+
+    fn standing(&self, outcome: Outcome, state: &PacedState, now: Nanos) -> Decision {
+        Decision {
+            outcome,
+            limit: 1,
+            remaining: u32::from(state.next <= now),
+            full_after: self.new_at(state) - now,
+            rate: 0,
+        }
+    }
+}
+
+impl Algorithm for BurstCompensating {
+    type State = PacedState;
+
+    fn decide(&self, state: &mut PacedState, now: Nanos, ask: Ask) -> Decision {
+        match ask {
+            Ask::Peek(take) => self.look(state, now, take),
+            Ask::Take(take) => {
+                let decision = self.look(state, now, take);
+                let (Outcome::Granted(grant), 1..) = (decision.outcome, take.cost) else {
+                    return decision;
+                };
+                if take.queued && now > state.next {
+                    state.catch_up_until = now + self.interval;
+                }
+                state.next = grant.mark;
+                self.standing(decision.outcome, state, now)
+            }
+            Ask::Renew(grant) => self.standing(Outcome::Granted(grant), state, now),
+            Ask::GiveBack(grant) => {
+                // For one interval nobody can have begun a new grid, so that all the slots taken
+                // since stand behind this one and move up. Later only its own future is left.
+                let length = self.interval * grant.cost;
+                let left = match now < grant.at + self.interval {
+                    true => length,
+                    false => (grant.mark - now).min(length),
+                };
+                state.next = state.next - left;
+                self.standing(Outcome::Granted(grant), state, now)
+            }
+        }
+    }
+
+    fn new_at(&self, state: &PacedState) -> Nanos {
+        state.next.max(state.catch_up_until)
+    }
+
+    fn interval(&self) -> Nanos {
+        self.interval
+    }
+
+    fn rate(&self, index: usize) -> Option<Rate> {
+        (index == 0).then_some(self.rate)
+    }
+
+    fn most_in(&self, length: Duration) -> u64 {
+        match Nanos::from(length).get() {
+            0 => 0,
+            _ => {
+                u64::from(self.max_burst)
+                    + slots_in(length - Duration::from_nanos(1), self.interval)
+            }
+        }
+    }
+}
+
+impl Refills for BurstCompensating {}

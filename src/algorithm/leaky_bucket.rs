@@ -1,0 +1,202 @@
+//! A bucket that holds a burst and leaks one permit per interval.
+
+use super::{Algorithm, LONGEST_SPAN, Refills, slots_in};
+use crate::{
+    decision::{Ask, Decision, Grant, Outcome},
+    invalid::Invalid,
+    nanos::Nanos,
+    rate::{Rate, interval},
+};
+use std::time::Duration;
+
+const DEFAULT_CAPACITY: u32 = 10;
+
+/// A burst of `capacity` passes at once, then one call per interval.
+///
+/// Calls fill the bucket and it leaks one permit per interval (the period of the rate divided by
+/// its permits), on the grid that began with the first call into the empty bucket. Whoever finds
+/// it full waits or is refused. The usual choice for servers and clients alike.
+///
+/// Its state is one word, the instant at which the bucket is empty: the generic cell rate
+/// algorithm (ITU-T I.371, annex A) with a tolerance of `capacity - 1` intervals.
+///
+/// # Bound
+///
+/// In any half-open window of length w, at most `capacity + ceil(w / interval) - 1` permits: as
+/// much as twice the rate in the first period of a full-period burst. When that is too much,
+/// take [`any_window`](Self::any_window), which never admits more than the rate says, in the
+/// same single word, or [`SlidingWindow`](crate::SlidingWindow).
+///
+/// ```
+/// use tower_ratelimit::{LeakyBucket, Rate, RateLimiter};
+///
+/// let limiter = RateLimiter::new(LeakyBucket::new(Rate::per_minute(1)?).capacity(3)?);
+/// for _ in 0..3 {
+///     limiter.try_acquire().expect("three fit into the bucket");
+/// }
+/// assert!(limiter.try_acquire().is_err());
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeakyBucket {
+    rate: Rate,
+    capacity: u32,
+    interval: Nanos,
+    /// `capacity` intervals.
+    depth: Nanos,
+}
+
+impl LeakyBucket {
+    /// A bucket of capacity 10 that leaks at this rate.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        let interval = rate.interval().into();
+        Self {
+            rate,
+            capacity: DEFAULT_CAPACITY,
+            interval,
+            depth: interval * DEFAULT_CAPACITY,
+        }
+    }
+
+    /// The same with this capacity: how many permits can be had at once, 1 and up.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the capacity is zero, or the bucket would take more than 250 years to
+    /// leak empty.
+    pub fn capacity(self, capacity: u32) -> Result<Self, Invalid> {
+        let depth = self.interval.checked_mul(capacity);
+        match depth.filter(|depth| capacity > 0 && *depth <= LONGEST_SPAN) {
+            Some(depth) => Ok(Self {
+                capacity,
+                depth,
+                ..self
+            }),
+            None => {
+                let most = LONGEST_SPAN / self.interval;
+                Err(Invalid::new(
+                    "capacity",
+                    capacity,
+                    format_args!("1 to {most}"),
+                ))
+            }
+        }
+    }
+
+    /// The strict form: never more than the rate's permits in any window as long as its period,
+    /// still in one word.
+    ///
+    /// A burst of `capacity` passes at once. The bucket then leaks one permit per
+    /// `period / (permits - capacity + 1)`, rounded up, so that a burst and what follows it
+    /// together stay within the rate. The price is the steady rate:
+    /// `permits - capacity + 1` a period. A capacity of 1 costs nothing and paces evenly; a
+    /// capacity of all permits leaves one permit a period.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when `capacity` is not between 1 and the permits of the rate.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_ratelimit::{Algorithm, LeakyBucket, Rate};
+    ///
+    /// let rate = Rate::per_minute(60)?;
+    /// let plain = LeakyBucket::new(rate).capacity(20)?;
+    /// assert_eq!(plain.most_in(Duration::from_secs(60)), 79);
+    /// let strict = LeakyBucket::any_window(rate, 20)?;
+    /// assert_eq!(strict.most_in(Duration::from_secs(60)), 60);
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    pub fn any_window(rate: Rate, capacity: u32) -> Result<Self, Invalid> {
+        let permits = rate.permits();
+        if capacity == 0 || capacity > permits {
+            let allowed = format_args!("1 to {permits}, the permits of the rate").to_string();
+            return Err(Invalid::new("capacity", capacity, allowed));
+        }
+        Self {
+            interval: interval(rate.period().into(), permits - capacity + 1),
+            ..Self::new(rate)
+        }
+        .capacity(capacity)
+    }
+
+    /// How the bucket stands that is empty at `empty_at`, and whether a call would fit.
+    fn look(&self, empty_at: Nanos, now: Nanos, cost: u32) -> Decision {
+        let start = empty_at.max(now);
+        let (outcome, filled) = match start.checked_add(self.interval * cost) {
+            _ if cost > self.capacity => (Outcome::Never, start - now),
+            // The end of the time line: nothing more can be remembered, so nothing is let go.
+            None => (Outcome::Later(Nanos::MAX - now), start - now),
+            Some(end) if cost == 0 || end - now <= self.depth => {
+                let grant = Grant {
+                    cost,
+                    at: now,
+                    mark: end,
+                };
+                (Outcome::Granted(grant), end - now)
+            }
+            Some(end) => (Outcome::Later(end - now - self.depth), start - now),
+        };
+        Decision {
+            outcome,
+            limit: self.capacity,
+            // At most the capacity, which is a u32.
+            remaining: ((self.depth - filled) / self.interval) as u32,
+            full_after: filled,
+            rate: 0,
+        }
+    }
+}
+
+impl Algorithm for LeakyBucket {
+    /// The instant at which the bucket is empty.
+    type State = Nanos;
+
+    #[inline]
+    fn decide(&self, empty_at: &mut Nanos, now: Nanos, ask: Ask) -> Decision {
+        match ask {
+            Ask::Peek(take) => self.look(*empty_at, now, take.cost),
+            Ask::Take(take) => {
+                let decision = self.look(*empty_at, now, take.cost);
+                if let (Outcome::Granted(grant), 1..) = (decision.outcome, take.cost) {
+                    *empty_at = grant.mark;
+                }
+                decision
+            }
+            Ask::Renew(grant) => Decision {
+                outcome: Outcome::Granted(grant),
+                ..self.look(*empty_at, now, 0)
+            },
+            Ask::GiveBack(grant) => {
+                // What has leaked since does not come back: had the call never been, later ones
+                // might have found the bucket empty and begun a grid of their own.
+                let left = (grant.mark - now).min(self.interval * grant.cost);
+                *empty_at = *empty_at - left;
+                self.look(*empty_at, now, 0)
+            }
+        }
+    }
+
+    fn new_at(&self, empty_at: &Nanos) -> Nanos {
+        *empty_at
+    }
+
+    #[inline]
+    fn interval(&self) -> Nanos {
+        self.interval
+    }
+
+    fn rate(&self, index: usize) -> Option<Rate> {
+        (index == 0).then_some(self.rate)
+    }
+
+    fn most_in(&self, length: Duration) -> u64 {
+        match slots_in(length, self.interval) {
+            0 => 0,
+            slots => u64::from(self.capacity) + slots - 1,
+        }
+    }
+}
+
+impl Refills for LeakyBucket {}

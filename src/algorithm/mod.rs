@@ -1,0 +1,86 @@
+//! The arithmetic of a limit: pure functions of a state, an instant and an ask.
+//!
+//! | algorithm | what it promises |
+//! |---|---|
+//! | [`LeakyBucket`] | a burst passes at once, then one call per interval |
+//! | [`Strict`] | at least one interval between two calls, always |
+//! | [`BurstCompensating`] | even pacing on a grid that makes up for late wake-ups |
+//! | [`SlidingWindow`] | never more than n permits in any window, for one or more rates |
+//!
+//! Each publishes its bound as [`Algorithm::most_in`], which a property test holds it to.
+
+mod burst_compensating;
+mod leaky_bucket;
+mod sliding_window;
+mod strict;
+
+pub use burst_compensating::{BurstCompensating, PacedState};
+pub use leaky_bucket::LeakyBucket;
+pub use sliding_window::{SlidingWindow, WindowLog};
+pub use strict::Strict;
+
+use crate::{
+    decision::{Ask, Decision},
+    nanos::Nanos,
+    rate::Rate,
+};
+use std::time::Duration;
+
+/// The longest span an algorithm may look ahead, 250 years: with the instant it is added to it
+/// stays on the time line for the first 334 years.
+pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000_000);
+
+/// The arithmetic of a limit, and the seam for arithmetic of your own.
+///
+/// An implementation only answers; it keeps no state, reads no clock and waits for nothing.
+/// The same answers then serve one limit or many keys, a call that tries and a call that waits,
+/// and every layer. [`examples/custom_algorithm.rs`] is one from outside.
+///
+/// # Contract
+///
+/// For [`decide`](Self::decide), with a given state and `now`:
+///
+/// - [`Ask::Take`] of cost 0 is granted and changes nothing.
+/// - A refused take changes nothing. `Later(wait)` is exact: asked again with the same state,
+///   the take is refused until `now + wait` and granted from then on.
+/// - [`Ask::Peek`] answers what the take would and changes nothing.
+/// - [`Ask::Renew`] and [`Ask::GiveBack`] are answered as granted. A grant may be given back
+///   when later grants were made; what goes back must never let [`most_in`](Self::most_in) be
+///   exceeded by the calls that did take place.
+/// - `now` does not have to be after the `now` of the ask before: clocks can be set. An earlier
+///   one must not grant what a later one would refuse, nor panic.
+///
+/// A state equals new from [`new_at`](Self::new_at) on: it may be forgotten then, at any time,
+/// and nobody notices.
+///
+/// [`examples/custom_algorithm.rs`]: https://docs.rs/crate/tower-ratelimit/latest/source/examples/custom_algorithm.rs
+pub trait Algorithm: Send + Sync + 'static {
+    /// What is remembered for each key. The default is the state of a key never asked about.
+    type State: Clone + Default + Send + 'static;
+
+    /// Answers one ask, and changes the state as the answer says.
+    fn decide(&self, state: &mut Self::State, now: Nanos, ask: Ask) -> Decision;
+
+    /// The instant from which on the state equals new.
+    fn new_at(&self, state: &Self::State) -> Nanos;
+
+    /// The time one permit takes, at least 1 ns. A permit that was taken and not used keeps this
+    /// long.
+    fn interval(&self) -> Nanos;
+
+    /// The rates of the limit, counted from zero, for messages and headers.
+    fn rate(&self, index: usize) -> Option<Rate>;
+
+    /// The bound: the most calls of cost 1 that take place in any window `[t, t + length)`.
+    fn most_in(&self, length: Duration) -> u64;
+}
+
+/// An algorithm that refills: whatever happened before, an ask of cost 1 is granted in the end.
+///
+/// It is what [`RateLimitLayer::wait_only`](crate::RateLimitLayer::wait_only) asks for.
+pub trait Refills: Algorithm {}
+
+/// The number of points of a grid `interval` wide that a half-open window of this length can hold.
+fn slots_in(length: Duration, interval: Nanos) -> u64 {
+    Nanos::from(length).get().div_ceil(interval.get().max(1))
+}

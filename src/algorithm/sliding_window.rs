@@ -1,0 +1,333 @@
+//! Never more than n permits in any window, exactly, for one or more rates.
+
+use super::{Algorithm, Refills};
+use crate::{
+    decision::{Ask, Decision, Grant, Outcome, Take},
+    invalid::Invalid,
+    nanos::Nanos,
+    rate::Rate,
+};
+use std::{collections::VecDeque, time::Duration};
+
+/// For every rate, no half-open window as long as its period holds more than its permits.
+///
+/// Each call is written into a log with the instant at which it took place. Two calls exactly
+/// one period apart are in different windows, so a try at exactly `retry_after` succeeds. Several
+/// rates (ten a second *and* a thousand a day) are checked and taken together or not at all; a
+/// refusal names the first failing rate by growing period, and its `retry_after` is the latest
+/// over all of them.
+///
+/// All permits of a window may be used at once. The log holds one entry of 16 bytes for each
+/// call in the longest period, and a decision takes time logarithmic in their number. For long
+/// periods with many permits take [`LeakyBucket::any_window`](crate::LeakyBucket::any_window):
+/// the same bound in one word.
+///
+/// # Bound
+///
+/// In any half-open window of length w, at most `permits * ceil(w / period)`, for each rate.
+///
+/// ```
+/// use tower_ratelimit::{Rate, RateLimiter, SlidingWindow};
+///
+/// let rates = [Rate::per_second(2)?, Rate::per_day(1000)?];
+/// let limiter = RateLimiter::new(SlidingWindow::all(rates)?);
+/// limiter.try_acquire_many(2).expect("two a second");
+/// let refused = limiter.try_acquire().unwrap_err();
+/// assert_eq!(refused.rate(), Some(rates[0]));
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlidingWindow {
+    /// By growing period.
+    rates: Vec<Rate>,
+    /// One permit of the rate with the shortest period.
+    interval: Nanos,
+    longest: Nanos,
+}
+
+/// The state of [`SlidingWindow`]: the calls of the longest period.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WindowLog {
+    /// The calls, oldest first.
+    calls: VecDeque<Call>,
+    /// How many permits were taken before the oldest call.
+    before: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Call {
+    at: Nanos,
+    /// How many permits were taken up to and with this call. A running sum, so that the permits
+    /// between any two calls are one subtraction.
+    total: u64,
+}
+
+impl SlidingWindow {
+    /// At most the permits of this rate in any window as long as its period.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        Self::sorted(vec![rate])
+    }
+
+    /// Several rates at once, in any order.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when there is no rate, or when one of them can never be binding: sorted by
+    /// period, the permits must grow from rate to rate, and the density (permits by period) must
+    /// fall or stay. The error names the pair.
+    pub fn all(rates: impl IntoIterator<Item = Rate>) -> Result<Self, Invalid> {
+        let mut rates: Vec<Rate> = rates.into_iter().collect();
+        if rates.is_empty() {
+            return Err(Invalid::new("rates", "empty", "at least one rate"));
+        }
+        rates.sort_by_key(Rate::period);
+        for pair in rates.windows(2) {
+            check_pair(pair[0], pair[1])?;
+        }
+        Ok(Self::sorted(rates))
+    }
+
+    /// The rates, by growing period.
+    #[must_use]
+    pub fn rates(&self) -> &[Rate] {
+        &self.rates
+    }
+
+    fn sorted(rates: Vec<Rate>) -> Self {
+        let periods = || rates.iter().map(|rate| Nanos::from(rate.period()));
+        let shortest = rates.first().map(Rate::interval);
+        Self {
+            interval: shortest.map_or(Nanos::new(1), Nanos::from),
+            longest: periods().next_back().unwrap_or_default(),
+            rates,
+        }
+    }
+
+    fn look(&self, log: &WindowLog, now: Nanos, take: Take) -> Decision {
+        let mut decision = Decision {
+            outcome: Outcome::Granted(Grant {
+                cost: take.cost,
+                at: now,
+                mark: now,
+            }),
+            limit: u32::MAX,
+            remaining: u32::MAX,
+            full_after: self.new_at(log) - now,
+            rate: 0,
+        };
+        for (index, rate) in self.rates.iter().enumerate() {
+            let window = log.window(rate.period().into(), now);
+            let left = u64::from(rate.permits()).saturating_sub(window.used);
+            // Between two rates with as little left, the shorter one is named.
+            if decision.is_granted() && left < u64::from(decision.remaining) {
+                decision.limit = rate.permits();
+                decision.remaining = left as u32;
+                decision.rate = index;
+            }
+            let Some(missing) = u64::from(take.cost)
+                .checked_sub(left + 1)
+                .filter(|_| take.cost > 0)
+            else {
+                continue;
+            };
+            let outcome = match take.cost > rate.permits() {
+                true => Outcome::Never,
+                false => Outcome::Later(log.freed(&window, missing + 1, now)),
+            };
+            // The first failing rate is the one named; the wait is the longest.
+            match (decision.outcome, outcome) {
+                (Outcome::Granted(_), _) => {
+                    decision = Decision {
+                        outcome,
+                        limit: rate.permits(),
+                        remaining: left as u32,
+                        rate: index,
+                        ..decision
+                    };
+                }
+                (Outcome::Later(so_far), Outcome::Later(wait)) => {
+                    decision.outcome = Outcome::Later(so_far.max(wait));
+                }
+                (_, never) => decision.outcome = never,
+            }
+        }
+        decision
+    }
+}
+
+/// Whether both rates can be binding: `first` has the shorter period.
+fn check_pair(first: Rate, second: Rate) -> Result<(), Invalid> {
+    let [(few, short), (many, long)] =
+        [first, second].map(|rate| (u128::from(rate.permits()), rate.period().as_nanos()));
+    let allowed = if short == long {
+        "of different periods"
+    } else if few >= many {
+        "of growing permits when sorted by period"
+    } else if few * long < many * short {
+        "of falling density (permits by period) when sorted by period"
+    } else {
+        return Ok(());
+    };
+    let pair = format_args!("{first} with {second}").to_string();
+    Err(Invalid::new("rates", pair, allowed))
+}
+
+/// The part of a log that one rate looks at.
+struct Window {
+    period: Nanos,
+    /// The index of the oldest call in the window.
+    start: usize,
+    /// The running sum before that call.
+    before: u64,
+    used: u64,
+}
+
+impl WindowLog {
+    fn window(&self, period: Nanos, now: Nanos) -> Window {
+        let start = self.calls.partition_point(|call| now - call.at >= period);
+        let before = self.total_before(start);
+        Window {
+            period,
+            start,
+            before,
+            used: self.total() - before,
+        }
+    }
+
+    fn total(&self) -> u64 {
+        self.total_before(self.calls.len())
+    }
+
+    fn total_before(&self, index: usize) -> u64 {
+        match index.checked_sub(1).and_then(|last| self.calls.get(last)) {
+            Some(call) => call.total,
+            None => self.before,
+        }
+    }
+
+    /// How long until this many permits, one at least and in use now, have left the window.
+    fn freed(&self, window: &Window, permits: u64, now: Nanos) -> Nanos {
+        let enough = window.before + permits;
+        let index = self.calls.partition_point(|call| call.total < enough);
+        match self.calls.get(index.max(window.start)) {
+            Some(call) => call.at + window.period - now,
+            None => Nanos::ZERO,
+        }
+    }
+
+    fn push(&mut self, now: Nanos, cost: u32) -> Nanos {
+        // A clock that was set back must not put the log out of order.
+        let at = self.calls.back().map_or(now, |call| call.at.max(now));
+        let total = self.total() + u64::from(cost);
+        self.calls.push_back(Call { at, total });
+        at
+    }
+
+    /// Takes a call out, as if it had never been. It may have left the log already.
+    fn remove(&mut self, grant: Grant) -> bool {
+        let cost = u64::from(grant.cost);
+        let first = self.calls.partition_point(|call| call.at < grant.mark);
+        let same_instant = self.calls.iter().enumerate().skip(first);
+        let found = same_instant
+            .take_while(|(_, call)| call.at == grant.mark)
+            .find(|(index, call)| call.total - self.total_before(*index) == cost)
+            .map(|(index, _)| index);
+        let Some(index) = found else { return false };
+        self.calls.remove(index);
+        for call in self.calls.iter_mut().skip(index) {
+            call.total -= cost;
+        }
+        true
+    }
+
+    fn forget(&mut self, longest: Nanos, now: Nanos) {
+        while let Some(call) = self.calls.front().filter(|call| now - call.at >= longest) {
+            self.before = call.total;
+            self.calls.pop_front();
+        }
+    }
+}
+
+impl Algorithm for SlidingWindow {
+    type State = WindowLog;
+
+    fn decide(&self, log: &mut WindowLog, now: Nanos, ask: Ask) -> Decision {
+        match ask {
+            Ask::Peek(take) => self.look(log, now, take),
+            Ask::Take(take) => {
+                let decision = self.look(log, now, take);
+                let (Outcome::Granted(grant), 1..) = (decision.outcome, take.cost) else {
+                    return decision;
+                };
+                log.forget(self.longest, now);
+                let mark = log.push(now, take.cost);
+                Decision {
+                    outcome: Outcome::Granted(Grant { mark, ..grant }),
+                    remaining: decision.remaining - take.cost,
+                    full_after: self.new_at(log) - now,
+                    ..decision
+                }
+            }
+            Ask::Renew(grant) => {
+                let mark = match now > grant.mark && log.remove(grant) {
+                    true => log.push(now, grant.cost),
+                    false => grant.mark,
+                };
+                let outcome = Outcome::Granted(Grant {
+                    at: now,
+                    mark,
+                    ..grant
+                });
+                let standing = self.look(
+                    log,
+                    now,
+                    Take {
+                        cost: 0,
+                        queued: false,
+                    },
+                );
+                Decision {
+                    outcome,
+                    ..standing
+                }
+            }
+            Ask::GiveBack(grant) => {
+                log.remove(grant);
+                self.look(
+                    log,
+                    now,
+                    Take {
+                        cost: 0,
+                        queued: false,
+                    },
+                )
+            }
+        }
+    }
+
+    fn new_at(&self, log: &WindowLog) -> Nanos {
+        log.calls
+            .back()
+            .map_or(Nanos::ZERO, |call| call.at + self.longest)
+    }
+
+    fn interval(&self) -> Nanos {
+        self.interval
+    }
+
+    fn rate(&self, index: usize) -> Option<Rate> {
+        self.rates.get(index).copied()
+    }
+
+    fn most_in(&self, length: Duration) -> u64 {
+        let windows = |rate: &Rate| super::slots_in(length, rate.period().into());
+        let bounds = self
+            .rates
+            .iter()
+            .map(|rate| u64::from(rate.permits()).saturating_mul(windows(rate)));
+        bounds.min().unwrap_or_default()
+    }
+}
+
+impl Refills for SlidingWindow {}

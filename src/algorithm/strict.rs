@@ -1,0 +1,136 @@
+//! At least one interval between two calls.
+
+use super::{Algorithm, LONGEST_SPAN, Refills, slots_in};
+use crate::{
+    decision::{Ask, Decision, Grant, Outcome},
+    nanos::Nanos,
+    rate::Rate,
+};
+use std::time::Duration;
+
+/// At least one interval passes between two calls: never a burst, never a catching up.
+///
+/// The interval (the period of the rate divided by its permits) counts from the moment a call is
+/// really let go, so whatever delays a call delays all that follow, and the achieved rate is at
+/// most the rate set. tokio's timer ticks in milliseconds and never early: a caller that waits
+/// loses up to one millisecond a call, which is 10 % at 100 calls a second and half at 1,000. For
+/// the full rate take [`BurstCompensating`](crate::BurstCompensating).
+///
+/// A call of cost n is let go like any other and the next one waits n intervals.
+///
+/// Its state is one word, the next free slot.
+///
+/// # Bound
+///
+/// In any half-open window of length w, at most `ceil(w / interval)` calls.
+///
+/// ```
+/// use tower_ratelimit::{Rate, RateLimiter, Strict};
+///
+/// let limiter = RateLimiter::new(Strict::new(Rate::per_minute(600)?));
+/// limiter.try_acquire().expect("the first call passes at once");
+/// let refused = limiter.try_acquire().expect_err("the next one 100 ms later");
+/// assert!(refused.retry_after() <= Some(std::time::Duration::from_millis(100)));
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strict {
+    rate: Rate,
+    interval: Nanos,
+}
+
+impl Strict {
+    /// Calls at least one interval of this rate apart.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            interval: rate.interval().into(),
+        }
+    }
+
+    fn look(&self, next: Nanos, now: Nanos, cost: u32) -> Decision {
+        let outcome = match self.gap(cost).map(|gap| now.checked_add(gap)) {
+            None => Outcome::Never,
+            _ if cost > 0 && next > now => Outcome::Later(next - now),
+            Some(None) => Outcome::Later(Nanos::MAX - now),
+            Some(Some(end)) => Outcome::Granted(Grant {
+                cost,
+                at: now,
+                mark: end,
+            }),
+        };
+        self.standing(outcome, next, now)
+    }
+
+    /// How long the slot of a call of this cost is, if it can be had at all.
+    fn gap(&self, cost: u32) -> Option<Nanos> {
+        let gap = self.interval.checked_mul(cost);
+        gap.filter(|gap| *gap <= LONGEST_SPAN)
+    }
+
+    fn standing(&self, outcome: Outcome, next: Nanos, now: Nanos) -> Decision {
+        Decision {
+            outcome,
+            limit: 1,
+            remaining: u32::from(next <= now),
+            full_after: next - now,
+            rate: 0,
+        }
+    }
+}
+
+impl Algorithm for Strict {
+    /// The next free slot.
+    type State = Nanos;
+
+    fn decide(&self, next: &mut Nanos, now: Nanos, ask: Ask) -> Decision {
+        match ask {
+            Ask::Peek(take) => self.look(*next, now, take.cost),
+            Ask::Take(take) => {
+                let decision = self.look(*next, now, take.cost);
+                match decision.outcome {
+                    Outcome::Granted(grant) if take.cost > 0 => {
+                        *next = grant.mark;
+                        self.standing(decision.outcome, *next, now)
+                    }
+                    _ => decision,
+                }
+            }
+            Ask::Renew(grant) => {
+                // The gap counts from the call itself.
+                let mark = (now + self.interval * grant.cost).max(grant.mark);
+                *next = (*next).max(mark);
+                let outcome = Outcome::Granted(Grant {
+                    at: now,
+                    mark,
+                    ..grant
+                });
+                self.standing(outcome, *next, now)
+            }
+            Ask::GiveBack(grant) => {
+                let left = (grant.mark - now).min(self.interval * grant.cost);
+                *next = *next - left;
+                self.look(*next, now, 0)
+            }
+        }
+    }
+
+    fn new_at(&self, next: &Nanos) -> Nanos {
+        *next
+    }
+
+    fn interval(&self) -> Nanos {
+        self.interval
+    }
+
+    fn rate(&self, index: usize) -> Option<Rate> {
+        (index == 0).then_some(self.rate)
+    }
+
+    fn most_in(&self, length: Duration) -> u64 {
+        slots_in(length, self.interval)
+    }
+}
+
+impl Refills for Strict {}

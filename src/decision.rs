@@ -1,0 +1,96 @@
+//! What an algorithm is asked, and what it answers.
+
+use crate::nanos::Nanos;
+use std::time::Duration;
+
+/// One question to an [`Algorithm`](crate::Algorithm), about one key at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Take permits if they are to be had now; take nothing otherwise.
+    Take(Take),
+    /// What [`Ask::Take`] would answer, without taking.
+    Peek(Take),
+    /// A call takes place now with permits granted before: algorithms that count from the call,
+    /// not from the grant, move the grant here. The answer carries the grant as it then stands.
+    Renew(Grant),
+    /// Permits were granted and not used: as much of them as can be had again goes back.
+    GiveBack(Grant),
+}
+
+/// How many permits a call takes, and how it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Take {
+    /// The number of permits. A call of cost 0 passes and takes nothing.
+    pub cost: u32,
+    /// Whether the call stood in line until now. A pacing algorithm makes up for the time by
+    /// which such a call was woken late; a call that has just come has no such claim.
+    pub queued: bool,
+}
+
+/// Permits taken: what [`Ask::Renew`] and [`Ask::GiveBack`] need to find them again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The number of permits.
+    pub cost: u32,
+    /// When they were taken, or renewed.
+    pub at: Nanos,
+    /// A note from the algorithm to itself. The slot algorithms write down the end of the slot.
+    pub mark: Nanos,
+}
+
+/// Whether permits were granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// They were.
+    Granted(Grant),
+    /// Not now: with nobody else asking they are to be had after exactly this long, and not a
+    /// nanosecond earlier.
+    Later(Nanos),
+    /// Not ever: more permits than the limit has.
+    Never,
+}
+
+/// The answer to an [`Ask`]: the outcome, and how the limit stands after it.
+///
+/// The numbers are those of the binding rate, the one that refused or that has the least left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a decision that nobody looks at limits nothing"]
+pub struct Decision {
+    /// Whether permits were granted.
+    pub outcome: Outcome,
+    /// The most permits that can be had at once.
+    pub limit: u32,
+    /// How many permits can be had now.
+    pub remaining: u32,
+    /// How long until the limit is as if never used.
+    pub full_after: Nanos,
+    /// Which of the algorithm's rates is binding, counted from zero.
+    pub rate: usize,
+}
+
+impl Decision {
+    /// Whether permits were granted.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        matches!(self.outcome, Outcome::Granted(_))
+    }
+
+    /// The permits granted, if they were.
+    #[must_use]
+    pub fn grant(&self) -> Option<Grant> {
+        match self.outcome {
+            Outcome::Granted(grant) => Some(grant),
+            Outcome::Later(_) | Outcome::Never => None,
+        }
+    }
+
+    /// How long until the same ask is granted: zero when it was, `None` when it never is.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.outcome {
+            Outcome::Granted(_) => Some(Duration::ZERO),
+            Outcome::Later(wait) => Some(wait.into()),
+            Outcome::Never => None,
+        }
+    }
+}

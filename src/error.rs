@@ -1,0 +1,214 @@
+//! What a call gets that was not let through.
+
+use crate::rate::Rate;
+use std::{error, fmt, sync::Arc, time::Duration};
+
+/// A call was not let through, and nothing was taken.
+///
+/// It says which limit (by [name](Self::limit)), which [rate](Self::rate), the
+/// [cost](Self::cost), when to [try again](Self::retry_after) and the
+/// [longest wait](Self::max_wait) that was accepted.
+///
+/// ```
+/// use tower_ratelimit::{LeakyBucket, Rate, RateLimiter};
+///
+/// let limiter = RateLimiter::builder(LeakyBucket::new(Rate::per_minute(1)?).capacity(1)?)
+///     .name("login")
+///     .build();
+/// limiter.try_acquire().expect("the first");
+/// let refused = limiter.try_acquire().unwrap_err();
+/// assert_eq!(refused.limit(), Some("login"));
+/// assert!(refused.to_string().starts_with("limit login of 1/min is used up, retry after 59."));
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimited {
+    reason: Reason,
+    limit: Option<Arc<str>>,
+    rate: Option<Rate>,
+    cost: u32,
+    retry_after: Option<Duration>,
+    max_wait: Option<Duration>,
+}
+
+/// Why a call was not let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The limit is used up for now, or the wait would be longer than accepted.
+    UsedUp,
+    /// The cost is above what could ever be had.
+    TooCostly,
+    /// As many calls as may wait are waiting already.
+    QueueFull,
+    /// As many keys as may be kept are in use already.
+    TooManyKeys,
+    /// The request does not say for whom to limit it.
+    NoKey,
+}
+
+impl RateLimited {
+    /// A refusal for a limiter of your own; the setters add what it knows.
+    #[must_use]
+    pub fn new(reason: Reason) -> Self {
+        Self {
+            reason,
+            limit: None,
+            rate: None,
+            cost: 1,
+            retry_after: None,
+            max_wait: None,
+        }
+    }
+
+    /// Sets the name of the limit.
+    #[must_use]
+    pub fn with_limit(self, name: impl Into<Arc<str>>) -> Self {
+        let limit = Some(name.into());
+        Self { limit, ..self }
+    }
+
+    /// Sets the rate that refused.
+    #[must_use]
+    pub fn with_rate(self, rate: Rate) -> Self {
+        let rate = Some(rate);
+        Self { rate, ..self }
+    }
+
+    /// Sets the cost of the call.
+    #[must_use]
+    pub fn with_cost(self, cost: u32) -> Self {
+        Self { cost, ..self }
+    }
+
+    /// Sets how long until the same call would be let through.
+    #[must_use]
+    pub fn with_retry_after(self, retry_after: Duration) -> Self {
+        let retry_after = Some(retry_after);
+        Self {
+            retry_after,
+            ..self
+        }
+    }
+
+    /// Sets the longest wait that was accepted.
+    #[must_use]
+    pub fn with_max_wait(self, max_wait: Duration) -> Self {
+        let max_wait = Some(max_wait);
+        Self { max_wait, ..self }
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The name of the limit, if it was given one.
+    #[must_use]
+    pub fn limit(&self) -> Option<&str> {
+        self.limit.as_deref()
+    }
+
+    /// The rate that refused: of several, the first failing one by growing period.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        self.rate
+    }
+
+    /// How many permits the call asked for.
+    #[must_use]
+    pub fn cost(&self) -> u32 {
+        self.cost
+    }
+
+    /// How long until the same call would be let through, exact when nobody else asks; `None`
+    /// when it never would be, or nobody knows.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The longest wait the call accepted; `None` when it would have waited for ever.
+    #[must_use]
+    pub fn max_wait(&self) -> Option<Duration> {
+        self.max_wait
+    }
+}
+
+impl fmt::Display for RateLimited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("limit")?;
+        if let Some(name) = self.limit() {
+            write!(f, " {}", name.escape_debug())?;
+        }
+        if let Some(rate) = self.rate {
+            write!(f, " of {rate}")?;
+        }
+        match self.reason {
+            Reason::UsedUp => f.write_str(" is used up")?,
+            Reason::TooCostly => write!(f, " can never grant a cost of {}", self.cost)?,
+            Reason::QueueFull => f.write_str(" has as many calls waiting as it may")?,
+            Reason::TooManyKeys => f.write_str(" has as many keys in use as it may")?,
+            Reason::NoKey => f.write_str(" found no key in the request")?,
+        }
+        if let Some(wait) = self.retry_after {
+            write!(f, ", retry after {wait:?}")?;
+        }
+        match self.max_wait {
+            Some(max_wait) if !max_wait.is_zero() => write!(f, " (accepted wait {max_wait:?})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl error::Error for RateLimited {}
+
+/// The error of a service behind a layer that can refuse: the refusal, or the inner service's own.
+///
+/// ```
+/// # fn answer(result: Result<(), tower_ratelimit::Error<std::io::Error>>) {
+/// use tower_ratelimit::Error;
+///
+/// match result {
+///     Ok(()) => {}
+///     Err(Error::Limited(refusal)) => println!("again in {:?}", refusal.retry_after()),
+///     Err(Error::Inner(error)) => println!("{error}"),
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error<E> {
+    /// The call was not let through; the inner service never saw it.
+    Limited(RateLimited),
+    /// The inner service failed.
+    Inner(E),
+}
+
+impl<E> Error<E> {
+    /// The refusal, if it is one.
+    pub fn limited(&self) -> Option<&RateLimited> {
+        match self {
+            Error::Limited(refusal) => Some(refusal),
+            Error::Inner(_) => None,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for Error<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Limited(_) => f.write_str("rate limited"),
+            Error::Inner(_) => f.write_str("service failed"),
+        }
+    }
+}
+
+impl<E: error::Error + 'static> error::Error for Error<E> {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Error::Limited(refusal) => Some(refusal),
+            Error::Inner(error) => Some(error),
+        }
+    }
+}

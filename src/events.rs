@@ -1,0 +1,24 @@
+//! Events, as `tracing` sees them. Keys are never in them.
+
+use crate::error::RateLimited;
+
+/// A call was not let through.
+pub(crate) fn refused(refusal: &RateLimited) {
+    tracing::debug!(
+        limit = refusal.limit(),
+        reason = ?refusal.reason(),
+        cost = refusal.cost(),
+        retry_after = ?refusal.retry_after(),
+        "rate limited"
+    );
+}
+
+/// A call got in line.
+pub(crate) fn waits(limit: Option<&str>, cost: u32) {
+    tracing::trace!(limit, cost, "waiting for permits");
+}
+
+/// A request did not say for whom to limit it.
+pub(crate) fn no_key(what_to_do: &str) {
+    tracing::error!("no key to limit a request by: {what_to_do}");
+}

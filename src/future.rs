@@ -1,0 +1,155 @@
+//! The response of a limited call.
+
+use crate::{
+    error::RateLimited,
+    key::Key,
+    limiter::{Limiter, Terms},
+    refusal::OnRefusal,
+    seat::{Go, Seat},
+};
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tower_service::Service;
+
+pin_project! {
+    /// The response of a [`RateLimit`](crate::RateLimit) or a [`PerKey`](crate::PerKey) service.
+    pub struct ResponseFuture<S: Service<Request>, Request, L: Limiter, K, R> {
+        #[pin]
+        state: State<S, Request, L, K>,
+        on_refusal: R,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S: Service<Request>, Request, L: Limiter, K> {
+        Calling { #[pin] response: S::Future },
+        Refused { refusal: Option<RateLimited> },
+        // In a box, so that the usual future stays small.
+        Waiting { call: Pin<Box<Call<S, Request, L, K>>> },
+    }
+}
+
+/// A call that waits for its permit outside of its service.
+struct Call<S, Request, L: Limiter, K> {
+    seat: Seat<L>,
+    key: K,
+    terms: Terms,
+    inner: S,
+    /// Gone once the inner service was called.
+    request: Option<Request>,
+}
+
+impl<S: Service<Request>, Request, L: Limiter, K, R> ResponseFuture<S, Request, L, K, R> {
+    #[inline]
+    pub(crate) fn calling(response: S::Future, on_refusal: R) -> Self {
+        let state = State::Calling { response };
+        Self { state, on_refusal }
+    }
+
+    pub(crate) fn refused(refusal: RateLimited, on_refusal: R) -> Self {
+        let refusal = Some(refusal);
+        let state = State::Refused { refusal };
+        Self { state, on_refusal }
+    }
+
+    /// Calls `inner` once `seat` has a permit and the service is ready.
+    pub(crate) fn waiting(
+        seat: Seat<L>,
+        key: K,
+        terms: Terms,
+        inner: S,
+        request: Request,
+        on_refusal: R,
+    ) -> Self {
+        let request = Some(request);
+        let call = Box::pin(Call {
+            seat,
+            key,
+            terms,
+            inner,
+            request,
+        });
+        let state = State::Waiting { call };
+        Self { state, on_refusal }
+    }
+}
+
+impl<S, Request, L, K, R> Future for ResponseFuture<S, Request, L, K, R>
+where
+    S: Service<Request>,
+    L: Limiter,
+    K: Key,
+    R: OnRefusal<S::Response, S::Error>,
+{
+    type Output = Result<S::Response, R::Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProjection::Calling { response } => {
+                    let response = ready!(response.poll(cx));
+                    return Poll::Ready(response.map_err(|error| this.on_refusal.inner(error)));
+                }
+                StateProjection::Refused { refusal } => {
+                    let refusal = refusal
+                        .take()
+                        .expect("a future is not polled after it was ready");
+                    return Poll::Ready(this.on_refusal.refuse(refusal));
+                }
+                StateProjection::Waiting { call } => match ready!(call.as_mut().get_mut().poll(cx))
+                {
+                    Ok(Ok(response)) => State::Calling { response },
+                    Ok(Err(refusal)) => State::Refused {
+                        refusal: Some(refusal),
+                    },
+                    Err(error) => return Poll::Ready(Err(this.on_refusal.inner(error))),
+                },
+            };
+            this.state.set(next);
+        }
+    }
+}
+
+impl<S: Service<Request>, Request, L: Limiter, K: Key> Call<S, Request, L, K> {
+    /// Ready with the response to come, a refusal, or an error of the inner service.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Result<S::Future, RateLimited>, S::Error>> {
+        loop {
+            if ready!(self.seat.poll_seated(cx, &self.key, self.terms)) {
+                ready!(self.inner.poll_ready(cx))?;
+            }
+            match self.seat.take(&self.key, self.terms) {
+                Go::Refused(refusal) => return Poll::Ready(Ok(Err(refusal))),
+                Go::Wait => {}
+                Go::Call => {
+                    let request = self.request.take().expect("a request is sent once");
+                    return Poll::Ready(Ok(Ok(self.inner.call(request))));
+                }
+            }
+        }
+    }
+}
+
+// Nothing but the response is pinned in place, and that is pinned in its future.
+impl<S, Request, L: Limiter, K> Unpin for Call<S, Request, L, K> {}
+
+impl<S: Service<Request>, Request, L: Limiter, K, R> fmt::Debug
+    for ResponseFuture<S, Request, L, K, R>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            State::Calling { .. } => "Calling",
+            State::Refused { .. } => "Refused",
+            State::Waiting { .. } => "Waiting",
+        })
+    }
+}

@@ -1,0 +1,24 @@
+//! Limits that speak HTTP: who asks, what a refusal looks like, clients.
+//!
+//! | for | take |
+//! |---|---|
+//! | axum routes, per address | [`PeerIp`] (feature `axum`) |
+//! | any server, per API key | [`Header`] |
+//! | any server, refusals as 429 | [`TooManyRequests`], [`too_many_requests`] |
+//! | clients, per host | [`Host`] |
+//! | reqwest, keeping `client.get(url).send()` | [`reqwest::Client`] (feature `reqwest`) |
+//! | reqwest-middleware | [`reqwest_middleware::RateLimitMiddleware`] (feature `reqwest-middleware`) |
+
+#[cfg(feature = "axum")]
+mod axum;
+mod refusal;
+#[cfg(feature = "reqwest")]
+pub mod reqwest;
+#[cfg(feature = "reqwest-middleware")]
+pub mod reqwest_middleware;
+mod source;
+
+#[cfg(feature = "axum")]
+pub use axum::{PeerIp, PeerKey};
+pub use refusal::{TooManyRequests, too_many_requests};
+pub use source::{Header, Host};

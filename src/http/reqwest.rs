@@ -1,0 +1,193 @@
+//! A reqwest client whose requests are limited.
+//!
+//! [`reqwest::Client`](::reqwest::Client) is a tower service, so every layer of this crate wraps it
+//! as it is. [`Client`] does that and keeps `client.get(url).send()`.
+//!
+//! A permit is taken for each request that is sent through the client. Redirects that reqwest
+//! follows and retries of its own happen inside and are not counted; switch them off with
+//! [`redirect::Policy::none`](::reqwest::redirect::Policy::none) where that matters. Waiting does
+//! not count against reqwest's timeouts.
+
+use super::Host;
+use crate::{
+    error::Error,
+    per_key::{KeySource, MissingKey},
+    refusal::Fail,
+};
+use ::reqwest::{IntoUrl, Method, Request, Response};
+use std::future::poll_fn;
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// A [`reqwest::Client`](::reqwest::Client) behind a layer that limits its requests.
+///
+/// Clones share the limit, and so do clients that are made from clones of one layer.
+///
+/// ```no_run
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_ratelimit::{LeakyBucket, Rate, RateLimitLayer, http::reqwest::Client};
+///
+/// // Ten a second, bursts of five; the rest wait in line.
+/// let layer = RateLimitLayer::new(LeakyBucket::new(Rate::per_second(10)?).capacity(5)?);
+/// let client = Client::new(reqwest::Client::new(), layer);
+/// let response = client.get("http://127.0.0.1:3000/").send().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client<S> {
+    client: ::reqwest::Client,
+    service: S,
+}
+
+impl<S> Client<S>
+where
+    S: Service<Request, Response = Response, Error = Error<::reqwest::Error>> + Clone,
+{
+    /// Limits the requests of `client`: a [`RateLimitLayer`](crate::RateLimitLayer) for all of
+    /// them together, or a [`PerKeyLayer`](crate::PerKeyLayer) with a source such as [`Host`].
+    #[must_use]
+    pub fn new<L>(client: ::reqwest::Client, layer: L) -> Self
+    where
+        L: Layer<::reqwest::Client, Service = S>,
+    {
+        let service = layer.layer(client.clone());
+        Self { client, service }
+    }
+
+    /// Begins a `GET` request.
+    pub fn get(&self, url: impl IntoUrl) -> RequestBuilder<S> {
+        self.request(Method::GET, url)
+    }
+
+    /// Begins a `POST` request.
+    pub fn post(&self, url: impl IntoUrl) -> RequestBuilder<S> {
+        self.request(Method::POST, url)
+    }
+
+    /// Begins a `PUT` request.
+    pub fn put(&self, url: impl IntoUrl) -> RequestBuilder<S> {
+        self.request(Method::PUT, url)
+    }
+
+    /// Begins a `PATCH` request.
+    pub fn patch(&self, url: impl IntoUrl) -> RequestBuilder<S> {
+        self.request(Method::PATCH, url)
+    }
+
+    /// Begins a `DELETE` request.
+    pub fn delete(&self, url: impl IntoUrl) -> RequestBuilder<S> {
+        self.request(Method::DELETE, url)
+    }
+
+    /// Begins a `HEAD` request.
+    pub fn head(&self, url: impl IntoUrl) -> RequestBuilder<S> {
+        self.request(Method::HEAD, url)
+    }
+
+    /// Begins a request.
+    pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder<S> {
+        RequestBuilder {
+            builder: self.client.request(method, url),
+            service: self.service.clone(),
+        }
+    }
+
+    /// Sends a request once it may be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limited`] when it was not let through on the terms of the layer; it was not sent
+    /// then. [`Error::Inner`] for what reqwest says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it takes nothing.
+    pub async fn execute(&self, request: Request) -> Result<Response, Error<::reqwest::Error>> {
+        send(self.service.clone(), request).await
+    }
+}
+
+/// A request to be sent by a [`Client`].
+#[derive(Debug)]
+#[must_use = "a request is not sent until `send` is awaited"]
+pub struct RequestBuilder<S> {
+    builder: ::reqwest::RequestBuilder,
+    service: S,
+}
+
+impl<S> RequestBuilder<S>
+where
+    S: Service<Request, Response = Response, Error = Error<::reqwest::Error>>,
+{
+    /// Goes on with reqwest's own builder, for all that it can do.
+    ///
+    /// ```no_run
+    /// # use tower_ratelimit::{Rate, RateLimitLayer, Strict, http::reqwest::Client};
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let layer = RateLimitLayer::new(Strict::new(Rate::per_second(1)?));
+    /// # let client = Client::new(reqwest::Client::new(), layer);
+    /// let request = client.post("http://127.0.0.1:3000/");
+    /// request.with(|builder| builder.bearer_auth("secret").body("text")).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with(
+        self,
+        more: impl FnOnce(::reqwest::RequestBuilder) -> ::reqwest::RequestBuilder,
+    ) -> Self {
+        let builder = more(self.builder);
+        Self { builder, ..self }
+    }
+
+    /// Adds a header.
+    pub fn header(self, name: ::http::HeaderName, value: ::http::HeaderValue) -> Self {
+        self.with(|builder| builder.header(name, value))
+    }
+
+    /// Sets the body.
+    pub fn body(self, body: impl Into<::reqwest::Body>) -> Self {
+        self.with(|builder| builder.body(body))
+    }
+
+    /// Sends the request once it may be sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::execute`], and [`Error::Inner`] when the request could not be built; it takes
+    /// no permit then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::execute`].
+    pub async fn send(self) -> Result<Response, Error<::reqwest::Error>> {
+        let request = self.builder.build().map_err(Error::Inner)?;
+        send(self.service, request).await
+    }
+}
+
+async fn send<S: Service<Request>>(
+    mut service: S,
+    request: Request,
+) -> Result<S::Response, S::Error> {
+    poll_fn(|cx| service.poll_ready(cx)).await?;
+    service.call(request).await
+}
+
+impl KeySource<Request> for Host {
+    type Key = (String, Option<u16>);
+    type OnRefusal = Fail;
+
+    fn key(&self, request: &Request) -> Result<Self::Key, MissingKey> {
+        let url = request.url();
+        let host = url
+            .host_str()
+            .ok_or(MissingKey::new("give the request a URL with a host"))?;
+        Ok((host.to_ascii_lowercase(), url.port_or_known_default()))
+    }
+
+    fn on_refusal(&self) -> Fail {
+        Fail
+    }
+}

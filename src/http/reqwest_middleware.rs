@@ -1,0 +1,131 @@
+//! The limit as a middleware for `reqwest-middleware`.
+
+use crate::{
+    error::{RateLimited, Reason},
+    events,
+    limiter::{Attempt, IntoKeyedLimiter, IntoLimiter, Limiter, Patience, Terms, Use},
+    per_key::KeySource,
+};
+use ::reqwest::{Request, Response};
+use ::reqwest_middleware::{Error, Middleware, Next, Result};
+use http::Extensions;
+use std::{fmt, time::Duration};
+
+/// Takes a permit for each request that passes through a `ClientWithMiddleware`.
+///
+/// It waits for it unless told otherwise. A request that is not let through is not sent: it fails
+/// with `reqwest_middleware::Error::Middleware`, which downcasts to [`RateLimited`]. Put it inside of a
+/// retrying middleware (add it after) and every attempt takes a permit; outside, a request takes
+/// one however often it is tried.
+///
+/// ```
+/// use reqwest_middleware::ClientBuilder;
+/// use tower_ratelimit::{BurstCompensating, Rate, http::reqwest_middleware::RateLimitMiddleware};
+///
+/// let limit = RateLimitMiddleware::new(BurstCompensating::new(Rate::per_second(10)?));
+/// let client = ClientBuilder::new(reqwest::Client::new()).with(limit).build();
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
+#[derive(Clone)]
+pub struct RateLimitMiddleware<K, L> {
+    source: K,
+    limiter: L,
+    patience: Patience,
+}
+
+/// All requests are limited together.
+fn everybody(_: &Request) {}
+
+impl RateLimitMiddleware<(), ()> {
+    /// Limits all requests together, by an algorithm (with fresh state in memory) or a limiter
+    /// (whose state is shared with its other users).
+    pub fn new<M, L: IntoLimiter<M>>(limiter: L) -> RateLimitMiddleware<fn(&Request), L::Limiter> {
+        RateLimitMiddleware {
+            source: everybody,
+            limiter: limiter.into_limiter(),
+            patience: Patience::Forever,
+        }
+    }
+
+    /// Limits the requests for each key, such as each [`Host`](super::Host).
+    pub fn per_key<K, M, L>(source: K, limiter: L) -> RateLimitMiddleware<K, L::Limiter>
+    where
+        K: KeySource<Request>,
+        L: IntoKeyedLimiter<M>,
+    {
+        RateLimitMiddleware {
+            source,
+            limiter: limiter.into_keyed_limiter(),
+            patience: Patience::Forever,
+        }
+    }
+}
+
+impl<K, L> RateLimitMiddleware<K, L> {
+    /// Refuses a request at once when it would have to wait longer than this.
+    #[must_use]
+    pub fn max_wait(self, max_wait: Duration) -> Self {
+        let patience = Patience::MaxWait(max_wait);
+        Self { patience, ..self }
+    }
+
+    /// Refuses a request at once when it would have to wait at all.
+    #[must_use]
+    pub fn refuse(self) -> Self {
+        let patience = Patience::Now;
+        Self { patience, ..self }
+    }
+}
+
+impl<K, L> RateLimitMiddleware<K, L>
+where
+    K: KeySource<Request>,
+    L: Limiter,
+{
+    /// Not `async`, so that a key need not be `Send`.
+    fn ask(&self, request: &Request) -> Attempt<L::Ticket, L::Wait> {
+        let key = match self.source.key(request) {
+            Ok(key) => key,
+            Err(missing) => {
+                events::no_key(missing.what_to_do());
+                return Attempt::Now(Err(RateLimited::new(Reason::NoKey)));
+            }
+        };
+        let terms = Terms {
+            cost: 1,
+            patience: self.patience,
+            usage: Use::Now,
+        };
+        self.limiter.reserve(&key, terms)
+    }
+}
+
+#[async_trait::async_trait]
+impl<K, L> Middleware for RateLimitMiddleware<K, L>
+where
+    K: KeySource<Request> + Send + Sync + 'static,
+    L: Limiter,
+{
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        let granted = match self.ask(&request) {
+            Attempt::Now(result) => result,
+            Attempt::Later(wait) => wait.await,
+        };
+        granted.map_err(Error::middleware)?;
+        next.run(request, extensions).await
+    }
+}
+
+impl<K, L: fmt::Debug> fmt::Debug for RateLimitMiddleware<K, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimitMiddleware")
+            .field("limiter", &self.limiter)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
+}

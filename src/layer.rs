@@ -1,0 +1,174 @@
+//! The layer that limits all calls together.
+
+use crate::{
+    algorithm::Refills,
+    limiter::{IntoKeyedLimiter, IntoLimiter, Limiter, Patience, RateLimiter, Terms, Use},
+    per_key::PerKeyLayer,
+    refusal::{Fail, Respond, WaitOnly},
+    service::RateLimit,
+};
+use std::time::Duration;
+use tower_layer::Layer;
+
+/// Limits how often the services it wraps are called, all of them together.
+///
+/// The limit belongs to the layer: every service made by it and all their clones share it. The
+/// services are as `Clone`, `Send` and `Sync` as the inner one, so no `Buffer` is needed.
+///
+/// A service waits in `poll_ready` until it has a permit, so that backpressure reaches the
+/// caller, and uses it in `call`. [`max_wait`](Self::max_wait) and [`refuse`](Self::refuse) bound
+/// the wait; a call that is not let through fails in `call` with [`Error::Limited`], never in
+/// `poll_ready`, where an error would say that the service is dead. [`respond`](Self::respond)
+/// answers such a call with a response instead, and [`wait_only`](Self::wait_only) builds a layer
+/// that never refuses; both keep the error type of the inner service.
+///
+/// # Example
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+/// use tower_ratelimit::{LeakyBucket, Rate, RateLimitLayer};
+///
+/// // Ten a second, bursts of five; the rest wait in line.
+/// let layer = RateLimitLayer::new(LeakyBucket::new(Rate::per_second(10)?).capacity(5)?);
+/// let mut service = ServiceBuilder::new()
+///     .layer(layer)
+///     .service(service_fn(async |name: &str| Ok::<_, std::io::Error>(format!("hello {name}"))));
+///
+/// let start = tokio::time::Instant::now();
+/// for _ in 0..7 {
+///     assert_eq!(service.ready().await?.call("you").await?, "hello you");
+/// }
+/// assert_eq!(start.elapsed().as_millis(), 200);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # With other layers
+///
+/// `Timeout` outside of this layer does not count the wait for readiness; [`max_wait`](Self::max_wait)
+/// does. `Retry` outside pays for every attempt; inside, its attempts are free. `Buffer` outside
+/// makes one task wait for all callers; inside, its place is not held while waiting, as the permit
+/// comes first and the inner service last. `LoadShed` outside sheds every call that would wait.
+///
+/// [`Error::Limited`]: crate::Error::Limited
+#[derive(Clone, Debug)]
+pub struct RateLimitLayer<L, R = Fail> {
+    limiter: L,
+    patience: Patience,
+    on_refusal: R,
+}
+
+impl RateLimitLayer<()> {
+    /// A layer that waits, from an algorithm (with fresh state in memory) or a limiter (whose
+    /// state is shared with its other users).
+    ///
+    /// The service fails with [`Error<E>`](crate::Error).
+    pub fn new<M, L: IntoLimiter<M>>(limiter: L) -> RateLimitLayer<L::Limiter> {
+        RateLimitLayer {
+            limiter: limiter.into_limiter(),
+            patience: Patience::Forever,
+            on_refusal: Fail,
+        }
+    }
+
+    /// A layer that only ever waits, and keeps the error type of the inner service.
+    ///
+    /// It takes an algorithm that [refills](Refills), and keeps the limit to itself.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::convert::Infallible;
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    /// use tower_ratelimit::{Rate, RateLimitLayer, Strict};
+    ///
+    /// let service = ServiceBuilder::new()
+    ///     .layer(RateLimitLayer::wait_only(Strict::new(Rate::per_second(10)?)))
+    ///     .service(service_fn(async |n: u32| Ok::<_, Infallible>(n + 1)));
+    /// let Ok(answer) = service.oneshot(1).await;
+    /// assert_eq!(answer, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_only<A: Refills>(algorithm: A) -> RateLimitLayer<RateLimiter<A>, WaitOnly> {
+        RateLimitLayer {
+            limiter: RateLimiter::new(algorithm),
+            patience: Patience::Forever,
+            on_refusal: WaitOnly(()),
+        }
+    }
+
+    /// A layer with a limit for each key: see [`PerKeyLayer`].
+    pub fn per_key<K, M, L: IntoKeyedLimiter<M>>(
+        source: K,
+        limiter: L,
+    ) -> PerKeyLayer<K, L::Limiter> {
+        PerKeyLayer::new(source, limiter.into_keyed_limiter())
+    }
+}
+
+impl<L> RateLimitLayer<L> {
+    /// Answers calls that are not let through by a function, which returns a response or an error
+    /// of the inner service's type.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::convert::Infallible;
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    /// use tower_ratelimit::{LeakyBucket, Rate, RateLimited, RateLimitLayer};
+    ///
+    /// let layer = RateLimitLayer::new(LeakyBucket::new(Rate::per_hour(1)?).capacity(1)?)
+    ///     .refuse()
+    ///     .respond(|_: RateLimited| Ok("come back later"));
+    /// let service = ServiceBuilder::new()
+    ///     .layer(layer)
+    ///     .service(service_fn(async |_: ()| Ok::<_, Infallible>("welcome")));
+    /// assert_eq!(service.clone().oneshot(()).await, Ok("welcome"));
+    /// assert_eq!(service.oneshot(()).await, Ok("come back later"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn respond<F>(self, answer: F) -> RateLimitLayer<L, Respond<F>> {
+        RateLimitLayer {
+            limiter: self.limiter,
+            patience: self.patience,
+            on_refusal: Respond(answer),
+        }
+    }
+}
+
+impl<L, R> RateLimitLayer<L, R> {
+    fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+}
+
+impl<L> RateLimitLayer<L, Fail> {
+    /// Refuses a call at once when it would have to wait longer than this.
+    #[must_use]
+    pub fn max_wait(self, max_wait: Duration) -> Self {
+        self.with_patience(Patience::MaxWait(max_wait))
+    }
+
+    /// Refuses a call at once when it would have to wait at all.
+    #[must_use]
+    pub fn refuse(self) -> Self {
+        self.with_patience(Patience::Now)
+    }
+}
+
+impl<S, L: Limiter, R: Clone> Layer<S> for RateLimitLayer<L, R> {
+    type Service = RateLimit<S, L, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let terms = Terms {
+            cost: 1,
+            patience: self.patience,
+            usage: Use::Later,
+        };
+        RateLimit::new(inner, self.limiter.clone(), terms, self.on_refusal.clone())
+    }
+}

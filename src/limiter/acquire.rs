@@ -1,0 +1,112 @@
+//! Waiting for permits, as a future that says on what terms.
+
+use super::{Attempt, Patience, Permit, RateLimiter, Terms, Ticket, Use, Waiting};
+use crate::{algorithm::Algorithm, error::RateLimited};
+use std::{
+    fmt,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+/// Waits in line for permits; the future of [`RateLimiter::acquire`] and [`RateLimiter::reserve`].
+///
+/// It gets in line when it is polled for the first time. Without further words it asks for one
+/// permit and waits as long as it takes.
+///
+/// # Errors
+///
+/// [`RateLimited`] when the permits were not granted on these terms, when the cost is above what
+/// could ever be had, and when the line is full.
+///
+/// # Cancel safety
+///
+/// Dropped while it waits, it gives up its place in line. Dropped after permits were granted to
+/// it and before it was polled again, the permits go to the next in line. Nothing is lost.
+///
+/// # Panics
+///
+/// When it has to wait outside a tokio runtime with a timer, unless the limiter runs on a
+/// [`ManualClock`](crate::ManualClock).
+#[must_use = "futures do nothing unless polled"]
+pub struct Acquire<'a, A: Algorithm, G = Permit<'a, A>> {
+    limiter: &'a RateLimiter<A>,
+    terms: Terms,
+    waiting: Option<Waiting<A>>,
+    granted: PhantomData<fn() -> G>,
+}
+
+/// What an [`Acquire`] comes to: permits used at once, or kept for later.
+pub trait Granted<'a, A: Algorithm>: Sized {
+    #[doc(hidden)]
+    const USAGE: Use;
+
+    #[doc(hidden)]
+    fn new(limiter: &'a RateLimiter<A>, ticket: Ticket) -> Self;
+}
+
+impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
+    #[inline]
+    pub(super) fn new(limiter: &'a RateLimiter<A>) -> Self {
+        let terms = Terms {
+            cost: 1,
+            patience: Patience::Forever,
+            usage: G::USAGE,
+        };
+        Self {
+            limiter,
+            terms,
+            waiting: None,
+            granted: PhantomData,
+        }
+    }
+
+    /// Asks for this many permits. A call of cost 0 passes and takes nothing.
+    pub fn cost(mut self, cost: u32) -> Self {
+        self.terms.cost = cost;
+        self
+    }
+
+    /// Fails at once when the wait would be longer than this, and takes nothing.
+    pub fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.terms.patience = Patience::MaxWait(max_wait);
+        self
+    }
+
+    /// Waits at most this long, in the hope that those before it give up, and fails then.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.terms.patience = Patience::Timeout(timeout);
+        self
+    }
+}
+
+impl<'a, A: Algorithm, G: Granted<'a, A>> Future for Acquire<'a, A, G> {
+    type Output = Result<G, RateLimited>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let limiter = this.limiter;
+        let result = match &mut this.waiting {
+            Some(waiting) => ready!(Pin::new(waiting).poll(cx)),
+            None => match limiter.reserve_on(this.terms) {
+                Attempt::Now(result) => result,
+                Attempt::Later(waiting) => {
+                    let waiting = this.waiting.insert(waiting);
+                    ready!(Pin::new(waiting).poll(cx))
+                }
+            },
+        };
+        Poll::Ready(result.map(|ticket| G::new(limiter, ticket)))
+    }
+}
+
+impl<A: Algorithm, G> fmt::Debug for Acquire<'_, A, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire")
+            .field("terms", &self.terms)
+            .field("waiting", &self.waiting.is_some())
+            .finish_non_exhaustive()
+    }
+}

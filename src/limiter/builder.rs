@@ -1,0 +1,137 @@
+//! Setting up a limiter.
+
+use super::{
+    AtCapacity, KeyedRateLimiter, RateLimiter,
+    lane::Lane,
+    lanes::Lanes,
+    shared::{Settings, Shared},
+};
+use crate::{
+    algorithm::Algorithm,
+    clock::Clock,
+    invalid::Invalid,
+    store::memory::{Fingerprint, Table},
+};
+use std::sync::{Arc, Mutex};
+
+/// How many keys are kept unless said otherwise.
+const MAX_KEYS: usize = 100_000;
+
+/// Sets up a [`RateLimiter`] or a [`KeyedRateLimiter`].
+///
+/// ```
+/// use tower_ratelimit::{AtCapacity, KeyedRateLimiter, Rate, RateLimiter, SlidingWindow, Strict};
+///
+/// let outgoing = RateLimiter::builder(Strict::new(Rate::per_second(5)?))
+///     .name("outgoing")
+///     .max_waiting(1000)
+///     .build();
+/// let logins = KeyedRateLimiter::builder(SlidingWindow::new(Rate::per_minute(5)?))
+///     .name("logins")
+///     .max_keys(1_000_000)?
+///     .at_capacity(AtCapacity::Refuse)
+///     .build();
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder limits nothing until it is built"]
+pub struct Builder<A, K = SingleLimit> {
+    algorithm: A,
+    settings: Settings,
+    keys: K,
+}
+
+/// For a [`Builder`] of a single limit.
+#[derive(Clone, Debug, Default)]
+pub struct SingleLimit(());
+
+/// For a [`Builder`] of a limit for each key.
+#[derive(Clone, Debug)]
+pub struct ManyLimits {
+    max_keys: usize,
+    at_capacity: AtCapacity,
+}
+
+impl<A: Algorithm, K> Builder<A, K> {
+    /// Names the limit, for errors and events.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.settings.name = Some(name.into());
+        self
+    }
+
+    /// Sets the clock; [`Clock::monotonic`] unless said otherwise.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.settings.clock = clock.into();
+        self
+    }
+
+    /// Lets at most this many calls wait in the same line; further ones fail at once with
+    /// [`QueueFull`](crate::Reason::QueueFull). Without it any number may wait. Each key has a
+    /// line of its own.
+    pub fn max_waiting(mut self, calls: usize) -> Self {
+        self.settings.max_waiting = calls;
+        self
+    }
+}
+
+impl<A: Algorithm> Builder<A> {
+    pub(super) fn new(algorithm: A) -> Self {
+        Self {
+            algorithm,
+            settings: Settings::default(),
+            keys: SingleLimit::default(),
+        }
+    }
+
+    /// The limiter.
+    #[must_use]
+    pub fn build(self) -> RateLimiter<A> {
+        let lanes = Lanes::One(Mutex::new(Lane::default()));
+        let shared = Arc::new(Shared::new(self.algorithm, self.settings, lanes));
+        RateLimiter::from_shared(shared, Fingerprint::OVERFLOW)
+    }
+}
+
+impl<A: Algorithm> Builder<A, ManyLimits> {
+    pub(super) fn keyed(algorithm: A) -> Self {
+        Self {
+            algorithm,
+            settings: Settings::default(),
+            keys: ManyLimits {
+                max_keys: MAX_KEYS,
+                at_capacity: AtCapacity::default(),
+            },
+        }
+    }
+
+    /// Keeps at most this many keys at the same time, 1 and up; 100,000 unless said otherwise.
+    ///
+    /// A key is forgotten once its state equals that of a new one, which nobody notices. What
+    /// happens to a new key when all are in use is said by [`at_capacity`](Self::at_capacity).
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the number is zero.
+    pub fn max_keys(mut self, keys: usize) -> Result<Self, Invalid> {
+        if keys == 0 {
+            return Err(Invalid::new("max_keys", keys, "at least 1"));
+        }
+        self.keys.max_keys = keys;
+        Ok(self)
+    }
+
+    /// Says what becomes of a new key when as many as may be kept are in use:
+    /// [`AtCapacity::ShareOne`] unless said otherwise.
+    pub fn at_capacity(mut self, policy: AtCapacity) -> Self {
+        self.keys.at_capacity = policy;
+        self
+    }
+
+    /// The limiter.
+    #[must_use]
+    pub fn build(self) -> KeyedRateLimiter<A> {
+        let table = Box::new(Table::new(self.keys.max_keys));
+        let lanes = Lanes::Many(table, self.keys.at_capacity);
+        KeyedRateLimiter::from_shared(Arc::new(Shared::new(self.algorithm, self.settings, lanes)))
+    }
+}

@@ -1,0 +1,99 @@
+//! A limit for each key.
+
+use super::{
+    Attempt, Builder, KeyedLimiter, Limiter, ManyLimits, Perished, RateLimiter, Terms, Ticket,
+    Waiting, shared::Shared,
+};
+use crate::{algorithm::Algorithm, key::Key};
+use std::{fmt, sync::Arc};
+
+/// One limit for each key, kept in memory: for each address, API key, host.
+///
+/// A handle: clones share the limits. Waiting for one key never delays another. Memory is
+/// bounded: keys whose state equals that of a new one are forgotten in passing, and at most
+/// [`max_keys`](Builder::max_keys) are kept. Of a key only a seeded 64-bit hash is kept: with a
+/// million keys the chance that any two share a limit is one in 37 million.
+///
+/// ```
+/// use tower_ratelimit::{KeyedRateLimiter, Rate, SlidingWindow};
+///
+/// let limiter = KeyedRateLimiter::new(SlidingWindow::new(Rate::per_minute(1)?));
+/// let alice = limiter.key("alice");
+/// assert!(alice.try_acquire().is_ok());
+/// assert!(alice.try_acquire().is_err());
+/// assert!(limiter.key("bob").try_acquire().is_ok());
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
+pub struct KeyedRateLimiter<A: Algorithm>(Arc<Shared<A>>);
+
+impl<A: Algorithm> KeyedRateLimiter<A> {
+    /// Limits that were never used yet.
+    #[must_use]
+    pub fn new(algorithm: A) -> Self {
+        Self::builder(algorithm).build()
+    }
+
+    /// The same with a name, a clock, a bound on the lines or on the number of keys.
+    pub fn builder(algorithm: A) -> Builder<A, ManyLimits> {
+        Builder::keyed(algorithm)
+    }
+
+    pub(super) fn from_shared(shared: Arc<Shared<A>>) -> Self {
+        Self(shared)
+    }
+
+    /// The limit of this key, as a limiter of its own. Nothing is kept for a key that is not
+    /// asked about further.
+    #[must_use]
+    pub fn key<K: Key + ?Sized>(&self, key: &K) -> RateLimiter<A> {
+        RateLimiter::from_shared(Arc::clone(&self.0), self.0.lanes.fingerprint(key))
+    }
+
+    /// How many keys are kept now.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.0.lanes.len()
+    }
+
+    /// The arithmetic of the limits.
+    #[must_use]
+    pub fn algorithm(&self) -> &A {
+        &self.0.algorithm
+    }
+}
+
+impl<A: Algorithm> Clone for KeyedRateLimiter<A> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
+    type Ticket = Ticket;
+    type Wait = Waiting<A>;
+
+    #[inline]
+    fn reserve<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Ticket, Waiting<A>> {
+        self.0.reserve(self.0.lanes.fingerprint(key), terms)
+    }
+
+    fn keeps(&self, ticket: &Ticket) -> bool {
+        self.0.keeps(ticket)
+    }
+
+    fn commit(&self, ticket: Ticket) -> Result<(), Perished> {
+        self.0.commit(ticket).map(drop)
+    }
+
+    fn give_back(&self, ticket: Ticket) {
+        self.0.give_back(ticket);
+    }
+}
+
+impl<A: Algorithm> KeyedLimiter for KeyedRateLimiter<A> {}
+
+impl<A: Algorithm + fmt::Debug> fmt::Debug for KeyedRateLimiter<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,175 @@
+//! Asking for permits: at once, or in line.
+//!
+//! [`RateLimiter`] keeps one limit, [`KeyedRateLimiter`] one for each key. Both are used as they
+//! are or through a layer, and a [`Limiter`] of your own can stand in their place.
+
+mod acquire;
+mod builder;
+mod keyed;
+mod lane;
+mod lanes;
+mod one;
+mod permit;
+mod shared;
+mod waiting;
+
+pub use acquire::{Acquire, Granted};
+pub use builder::{Builder, ManyLimits, SingleLimit};
+pub use keyed::KeyedRateLimiter;
+pub use lanes::AtCapacity;
+pub use one::RateLimiter;
+pub use permit::{Permit, Reservation};
+pub use shared::Ticket;
+pub use waiting::Waiting;
+
+use crate::{algorithm::Algorithm, error::RateLimited, key::Key};
+use std::time::Duration;
+
+/// What the layers ask, and the seam for a limiter of your own or of a vendor.
+///
+/// A limiter is a cheap handle; clones share their limits. `examples/custom_limiter.rs` is one
+/// from outside.
+///
+/// # Contract
+///
+/// A ticket stands for permits that were granted, and ends in [`commit`](Self::commit) when the
+/// call takes place or in [`give_back`](Self::give_back) when it does not. Permits granted for
+/// use [at once](Use::Now) are used already: their ticket can be committed, which changes nothing
+/// and never fails, given back, which is a refund, or dropped. Dropping the [`Wait`](Self::Wait)
+/// future gives up the place in line and whatever was granted to it.
+pub trait Limiter: Clone + Send + Sync + 'static {
+    /// Permits granted, as plain data.
+    type Ticket: Send + Sync + 'static;
+    /// The way to a ticket for a call that has to wait.
+    type Wait: Future<Output = Result<Self::Ticket, RateLimited>> + Send + 'static;
+
+    /// Asks for permits for `key`. A limiter of a single limit is asked with the key `()`.
+    fn reserve<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Self::Ticket, Self::Wait>;
+
+    /// Whether the permits are not too old to be used: not older than one interval.
+    fn keeps(&self, ticket: &Self::Ticket) -> bool;
+
+    /// The call takes place now.
+    ///
+    /// # Errors
+    ///
+    /// [`Perished`] when the permits had grown too old. They went back; ask again.
+    fn commit(&self, ticket: Self::Ticket) -> Result<(), Perished>;
+
+    /// The call does not take place.
+    fn give_back(&self, ticket: Self::Ticket);
+}
+
+/// A limiter that tells keys apart.
+pub trait KeyedLimiter: Limiter {}
+
+/// The answer to [`Limiter::reserve`].
+#[derive(Debug)]
+#[must_use = "a permit that nobody looks at limits nothing"]
+pub enum Attempt<T, W> {
+    /// Decided.
+    Now(Result<T, RateLimited>),
+    /// Wait for the answer.
+    Later(W),
+}
+
+/// Permits were not used for longer than they keep, and went back.
+///
+/// An unused permit keeps for one interval. A service that is ready and never called then takes
+/// nothing from anybody, and many such services cannot save up permits and fire at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Perished;
+
+/// On what terms a call asks for permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How many permits. A call of cost 0 passes and takes nothing.
+    pub cost: u32,
+    /// How long it waits for them.
+    pub patience: Patience,
+    /// When it uses them.
+    pub usage: Use,
+}
+
+/// How long a call waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Not at all: it is refused when it cannot be let through now.
+    Now,
+    /// At most this long, and not in vain: it is refused at once when the wait would be longer.
+    MaxWait(Duration),
+    /// At most this long, in the hope that those before it give up: it is refused then.
+    Timeout(Duration),
+    /// As long as it takes.
+    Forever,
+}
+
+/// When a call uses the permits it is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// The moment they are granted.
+    Now,
+    /// When it commits. Until then they can be given back, and after an interval they perish.
+    Later,
+}
+
+/// What a layer can be built from: an [`Algorithm`], with fresh state in memory, or a
+/// [`Limiter`], whose state is shared with its other users.
+///
+/// The parameter only keeps the two apart; it is never named.
+pub trait IntoLimiter<Marker> {
+    /// The limiter it becomes.
+    type Limiter: Limiter;
+
+    /// Becomes a limiter.
+    fn into_limiter(self) -> Self::Limiter;
+}
+
+/// The same for a layer that limits per key.
+pub trait IntoKeyedLimiter<Marker> {
+    /// The limiter it becomes.
+    type Limiter: KeyedLimiter;
+
+    /// Becomes a limiter.
+    fn into_keyed_limiter(self) -> Self::Limiter;
+}
+
+/// Marks what becomes a limiter with fresh state.
+#[derive(Debug)]
+pub enum Fresh {}
+
+/// Marks what is a limiter already.
+#[derive(Debug)]
+pub enum Existing {}
+
+impl<A: Algorithm> IntoLimiter<Fresh> for A {
+    type Limiter = RateLimiter<A>;
+
+    fn into_limiter(self) -> RateLimiter<A> {
+        RateLimiter::new(self)
+    }
+}
+
+impl<L: Limiter> IntoLimiter<Existing> for L {
+    type Limiter = L;
+
+    fn into_limiter(self) -> L {
+        self
+    }
+}
+
+impl<A: Algorithm> IntoKeyedLimiter<Fresh> for A {
+    type Limiter = KeyedRateLimiter<A>;
+
+    fn into_keyed_limiter(self) -> KeyedRateLimiter<A> {
+        KeyedRateLimiter::new(self)
+    }
+}
+
+impl<L: KeyedLimiter> IntoKeyedLimiter<Existing> for L {
+    type Limiter = L;
+
+    fn into_keyed_limiter(self) -> L {
+        self
+    }
+}

@@ -1,0 +1,88 @@
+//! The layer with a limit for each key.
+
+use super::{Answered, PerKey};
+use crate::limiter::{Limiter, Patience};
+use std::time::Duration;
+use tower_layer::Layer;
+
+/// Limits how often the services it wraps are called for each key; made by
+/// [`RateLimitLayer::per_key`](crate::RateLimitLayer::per_key).
+///
+/// The limits belong to the layer: every service made by it and all their clones share them. For
+/// limits of its own, give a route a layer of its own.
+///
+/// A call beyond the limit is refused at once; [`max_wait`](Self::max_wait) and
+/// [`wait`](Self::wait) let it wait instead. On a server, a request that waits is held in memory:
+/// bound both the wait and the [line](crate::Builder::max_waiting).
+///
+/// ```
+/// use tower::ServiceBuilder;
+/// use tower_ratelimit::{Rate, RateLimitLayer, SlidingWindow};
+///
+/// struct Job { tenant: u64 }
+///
+/// // Sixty a minute for each tenant.
+/// let layer = RateLimitLayer::per_key(
+///     |job: &Job| job.tenant,
+///     SlidingWindow::new(Rate::per_minute(60)?),
+/// );
+/// # let _ = ServiceBuilder::new().layer(layer);
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct PerKeyLayer<K, L> {
+    source: K,
+    limiter: L,
+    patience: Patience,
+}
+
+impl<K, L> PerKeyLayer<K, L> {
+    pub(crate) fn new(source: K, limiter: L) -> Self {
+        Self {
+            source,
+            limiter,
+            patience: Patience::Now,
+        }
+    }
+
+    /// Lets a call wait when it does not have to wait longer than this, and refuses it at once
+    /// otherwise.
+    #[must_use]
+    pub fn max_wait(self, max_wait: Duration) -> Self {
+        let patience = Patience::MaxWait(max_wait);
+        Self { patience, ..self }
+    }
+
+    /// Lets a call wait as long as it takes.
+    #[must_use]
+    pub fn wait(self) -> Self {
+        let patience = Patience::Forever;
+        Self { patience, ..self }
+    }
+
+    /// Answers calls that are not let through by a function, which returns a response or an error
+    /// of the inner service's type.
+    pub fn respond<F>(self, answer: F) -> PerKeyLayer<Answered<K, F>, L> {
+        PerKeyLayer {
+            source: Answered {
+                source: self.source,
+                answer,
+            },
+            limiter: self.limiter,
+            patience: self.patience,
+        }
+    }
+}
+
+impl<S, K: Clone, L: Limiter> Layer<S> for PerKeyLayer<K, L> {
+    type Service = PerKey<S, K, L>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        PerKey {
+            inner,
+            source: self.source.clone(),
+            limiter: self.limiter.clone(),
+            patience: self.patience,
+        }
+    }
+}

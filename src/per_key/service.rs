@@ -1,0 +1,109 @@
+//! The service that asks for a permit in `call`.
+
+use super::KeySource;
+use crate::{
+    error::{RateLimited, Reason},
+    events,
+    future::ResponseFuture,
+    limiter::{Attempt, Limiter, Patience, Terms, Use},
+    refusal::OnRefusal,
+    seat::Seat,
+};
+use std::{
+    mem,
+    task::{Context, Poll},
+};
+use tower_service::Service;
+
+/// A service whose calls are limited for each key; made by [`PerKeyLayer`](super::PerKeyLayer).
+///
+/// `poll_ready` is that of the inner service: it never sees the request, so it cannot know the key.
+/// `call` finds the key and asks. A call that is let through at once goes straight to the inner
+/// service. One that is refused, or has to wait, lets go of the inner service's readiness, so that
+/// nothing is held in it; after the wait it is readied anew.
+#[derive(Clone, Debug)]
+pub struct PerKey<S, K, L> {
+    pub(super) inner: S,
+    pub(super) source: K,
+    pub(super) limiter: L,
+    pub(super) patience: Patience,
+}
+
+impl<S, K, L> PerKey<S, K, L> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service. Calling it is not limited.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the inner service out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// The limiter, shared with all clones.
+    pub fn limiter(&self) -> &L {
+        &self.limiter
+    }
+}
+
+impl<S, K, L, Request> Service<Request> for PerKey<S, K, L>
+where
+    S: Service<Request> + Clone,
+    L: Limiter,
+    K: KeySource<Request>,
+    K::OnRefusal: OnRefusal<S::Response, S::Error>,
+{
+    type Response = S::Response;
+    type Error = <K::OnRefusal as OnRefusal<S::Response, S::Error>>::Error;
+    type Future = ResponseFuture<S, Request, L, K::Key, K::OnRefusal>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let ready = self.inner.poll_ready(cx);
+        ready.map_err(|error| self.source.on_refusal().inner(error))
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request) -> Self::Future {
+        let on_refusal = self.source.on_refusal();
+        let key = match self.source.key(&request) {
+            Ok(key) => key,
+            Err(missing) => {
+                events::no_key(missing.what_to_do());
+                self.unready();
+                return ResponseFuture::refused(RateLimited::new(Reason::NoKey), on_refusal);
+            }
+        };
+        let terms = Terms {
+            cost: 1,
+            patience: self.patience,
+            usage: Use::Now,
+        };
+        match self.limiter.reserve(&key, terms) {
+            Attempt::Now(Ok(_)) => ResponseFuture::calling(self.inner.call(request), on_refusal),
+            Attempt::Now(Err(refusal)) => {
+                self.unready();
+                ResponseFuture::refused(refusal, on_refusal)
+            }
+            Attempt::Later(wait) => {
+                self.unready();
+                let inner = self.inner.clone();
+                let seat = Seat::waiting(self.limiter.clone(), wait);
+                ResponseFuture::waiting(seat, key, terms, inner, request, on_refusal)
+            }
+        }
+    }
+}
+
+impl<S: Clone, K, L> PerKey<S, K, L> {
+    /// Lets go of what the inner service may have reserved for this call.
+    fn unready(&mut self) {
+        let unready = self.inner.clone();
+        drop(mem::replace(&mut self.inner, unready));
+    }
+}

@@ -1,0 +1,117 @@
+//! Who is asking.
+
+use crate::{
+    key::Key,
+    refusal::{Fail, Respond},
+};
+
+/// Finds in a request the key to limit it by, and says how a refusal is answered.
+///
+/// A function from a request to a key is a source; its refusals are errors. The sources in
+/// [`http`](crate::http) answer with 429 instead and keep the error type of the inner service.
+///
+/// ```
+/// use tower_ratelimit::{KeySource, MissingKey, http::TooManyRequests};
+///
+/// /// By the tenant that an authentication layer has found.
+/// #[derive(Clone)]
+/// struct ByTenant;
+///
+/// #[derive(Clone)]
+/// struct Tenant(u64);
+///
+/// impl<B> KeySource<http::Request<B>> for ByTenant {
+///     type Key = u64;
+///     type OnRefusal = TooManyRequests;
+///
+///     fn key(&self, request: &http::Request<B>) -> Result<u64, MissingKey> {
+///         match request.extensions().get::<Tenant>() {
+///             Some(tenant) => Ok(tenant.0),
+///             None => Err(MissingKey::new("put the authentication layer outside of this one")),
+///         }
+///     }
+///
+///     fn on_refusal(&self) -> TooManyRequests {
+///         TooManyRequests
+///     }
+/// }
+/// ```
+pub trait KeySource<Request>: Clone {
+    /// The key.
+    type Key: Key;
+    /// How refusals are answered.
+    type OnRefusal;
+
+    /// Finds the key.
+    ///
+    /// # Errors
+    ///
+    /// [`MissingKey`] when the request has none. It is refused then.
+    fn key(&self, request: &Request) -> Result<Self::Key, MissingKey>;
+
+    /// Says how refusals are answered.
+    fn on_refusal(&self) -> Self::OnRefusal;
+}
+
+/// A request that does not say for whom to limit it, and what can be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingKey {
+    what_to_do: &'static str,
+}
+
+impl MissingKey {
+    /// For a source of your own: `what_to_do` is for the log, and for the people who run the
+    /// service.
+    #[must_use]
+    pub fn new(what_to_do: &'static str) -> Self {
+        Self { what_to_do }
+    }
+
+    /// What can be done about it.
+    #[must_use]
+    pub fn what_to_do(&self) -> &'static str {
+        self.what_to_do
+    }
+}
+
+impl<F, Request, K> KeySource<Request> for F
+where
+    F: Fn(&Request) -> K + Clone,
+    K: Key,
+{
+    type Key = K;
+    type OnRefusal = Fail;
+
+    fn key(&self, request: &Request) -> Result<K, MissingKey> {
+        Ok(self(request))
+    }
+
+    fn on_refusal(&self) -> Fail {
+        Fail
+    }
+}
+
+/// A source whose refusals are answered in another way; made by
+/// [`PerKeyLayer::respond`](super::PerKeyLayer::respond).
+#[derive(Clone, Debug)]
+pub struct Answered<K, F> {
+    pub(super) source: K,
+    pub(super) answer: F,
+}
+
+impl<K, F, Request> KeySource<Request> for Answered<K, F>
+where
+    K: KeySource<Request>,
+    F: Clone,
+{
+    type Key = K::Key;
+    type OnRefusal = Respond<F>;
+
+    fn key(&self, request: &Request) -> Result<K::Key, MissingKey> {
+        self.source.key(request)
+    }
+
+    fn on_refusal(&self) -> Respond<F> {
+        Respond(self.answer.clone())
+    }
+}

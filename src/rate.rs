@@ -1,0 +1,224 @@
+//! How many permits in how much time.
+
+use crate::{invalid::Invalid, nanos::Nanos};
+use std::{fmt, str::FromStr, time::Duration};
+
+const SECOND: u64 = 1_000_000_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// The longest period, 25 years: ten of them, the default capacity of a bucket, still fit the time line.
+const LONGEST: u64 = 25 * 365 * DAY;
+
+/// The units a period is printed in, largest first, each with the other names it is read by.
+const UNITS: [(&str, u64, &[&str]); 7] = [
+    ("day", DAY, &["d", "days"]),
+    ("hour", HOUR, &["h", "hr", "hours"]),
+    ("min", MINUTE, &["m", "minute", "minutes"]),
+    ("s", SECOND, &["sec", "second", "seconds"]),
+    ("ms", 1_000_000, &["millisecond", "milliseconds"]),
+    ("us", 1_000, &["µs", "microsecond", "microseconds"]),
+    ("ns", 1, &["nanosecond", "nanoseconds"]),
+];
+
+/// A number of permits in a period of time, such as ten a second or one in three seconds.
+///
+/// `Rate::per_second(n)` is n permits a second and nothing else. A rate is 1 to [`u32::MAX`]
+/// permits in 1 ns to 25 years (of 365 days), and at most one permit a nanosecond.
+///
+/// It is read from and printed as text, `permits/period`, where the period is a unit with or
+/// without a count before it: `ns`, `us`, `ms`, `s`, `min`, `hour`, `day`. The `serde` feature
+/// reads and writes the same text.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_ratelimit::Rate;
+///
+/// let ten = Rate::per_second(10)?;
+/// assert_eq!(ten.interval(), Duration::from_millis(100));
+///
+/// let slow = Rate::new(1, Duration::from_secs(3))?;
+/// assert_eq!(slow.to_string(), "1/3s");
+///
+/// let parsed: Rate = "500/hour".parse()?;
+/// assert_eq!(parsed, Rate::per_hour(500)?);
+/// assert_eq!("3/1500ms".parse::<Rate>()?.to_string(), "3/1500ms");
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rate {
+    permits: u32,
+    period: Nanos,
+}
+
+impl Rate {
+    /// `permits` in each `period`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when `permits` is zero, when `period` is zero or longer than 25 years, and
+    /// when that would be more than one permit a nanosecond.
+    pub fn new(permits: u32, period: Duration) -> Result<Self, Invalid> {
+        if permits == 0 {
+            return Err(Invalid::new("permits", permits, "at least 1"));
+        }
+        let nanoseconds = period.as_nanos();
+        if nanoseconds == 0 || nanoseconds > u128::from(LONGEST) {
+            let value = format_args!("{period:?}").to_string();
+            return Err(Invalid::new("period", value, "1 ns to 25 years"));
+        }
+        if u128::from(permits) > nanoseconds {
+            let value = format_args!("{permits} in {period:?}").to_string();
+            return Err(Invalid::new(
+                "rate",
+                value,
+                "at most one permit a nanosecond",
+            ));
+        }
+        Ok(Self {
+            permits,
+            period: Nanos::from(period),
+        })
+    }
+
+    /// `permits` a second.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when `permits` is zero or above 1,000,000,000.
+    pub fn per_second(permits: u32) -> Result<Self, Invalid> {
+        Self::new(permits, Duration::from_nanos(SECOND))
+    }
+
+    /// `permits` a minute.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when `permits` is zero.
+    pub fn per_minute(permits: u32) -> Result<Self, Invalid> {
+        Self::new(permits, Duration::from_nanos(MINUTE))
+    }
+
+    /// `permits` an hour.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when `permits` is zero.
+    pub fn per_hour(permits: u32) -> Result<Self, Invalid> {
+        Self::new(permits, Duration::from_nanos(HOUR))
+    }
+
+    /// `permits` a day of 24 hours.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when `permits` is zero.
+    pub fn per_day(permits: u32) -> Result<Self, Invalid> {
+        Self::new(permits, Duration::from_nanos(DAY))
+    }
+
+    /// `permits` a second, fractions too: 0.5 is one permit in two seconds.
+    ///
+    /// A whole number is the same as [`per_second`](Self::per_second). Any other becomes one
+    /// permit in `1/permits` seconds, rounded up to a nanosecond, so that the rate is never
+    /// above the one asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when `permits` is not a number, infinite, zero, negative, above 1,000,000,000
+    /// or below one in 25 years.
+    ///
+    /// ```
+    /// use tower_ratelimit::Rate;
+    ///
+    /// assert_eq!(Rate::per_second_f64(2.5)?.to_string(), "1/400ms");
+    /// assert!(Rate::per_second_f64(f64::NAN).is_err());
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    pub fn per_second_f64(permits: f64) -> Result<Self, Invalid> {
+        let nanoseconds = (SECOND as f64 / permits).ceil();
+        // Written so that NaN, which compares false with everything, is outside.
+        if !(permits > 0.0 && nanoseconds >= 1.0 && nanoseconds <= LONGEST as f64) {
+            let allowed = "a finite number, one in 25 years to 1,000,000,000";
+            return Err(Invalid::new("permits", permits, allowed));
+        }
+        if permits.fract() == 0.0 {
+            return Self::per_second(permits as u32);
+        }
+        Self::new(1, Duration::from_nanos(nanoseconds as u64))
+    }
+
+    /// How many permits a period has.
+    #[must_use]
+    pub fn permits(&self) -> u32 {
+        self.permits
+    }
+
+    /// How long the period is.
+    #[must_use]
+    pub fn period(&self) -> Duration {
+        self.period.into()
+    }
+
+    /// The time one permit takes: the period divided by the permits, rounded up to a nanosecond.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        interval(self.period, self.permits).into()
+    }
+}
+
+/// The time one of `permits` takes when `period` is shared among them, never too short.
+pub(crate) fn interval(period: Nanos, permits: u32) -> Nanos {
+    Nanos::new(period.get().div_ceil(u64::from(permits.max(1))))
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let period = self.period.get();
+        let (unit, length) = UNITS
+            .iter()
+            .map(|(unit, length, _)| (*unit, *length))
+            .find(|(_, length)| period.is_multiple_of(*length))
+            .unwrap_or(("ns", 1));
+        match period / length {
+            1 => write!(f, "{}/{unit}", self.permits),
+            count => write!(f, "{}/{count}{unit}", self.permits),
+        }
+    }
+}
+
+impl fmt::Debug for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rate({self})")
+    }
+}
+
+impl FromStr for Rate {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let malformed = || {
+            let allowed = r#"permits/period, such as "10/s", "500/hour" or "3/1500ms""#;
+            Invalid::new("rate", format_args!("{text:?}"), allowed)
+        };
+        let (permits, period) = text.split_once('/').ok_or_else(malformed)?;
+        let permits = permits.trim().parse().map_err(|_| malformed())?;
+        let period = period.trim();
+        let unit = period.trim_start_matches(|c: char| c.is_ascii_digit());
+        let count = match &period[..period.len() - unit.len()] {
+            "" => 1,
+            digits => digits.parse().map_err(|_| malformed())?,
+        };
+        let length = unit_length(unit.trim_start()).ok_or_else(malformed)?;
+        let nanoseconds = length.saturating_mul(count);
+        Self::new(permits, Duration::from_nanos(nanoseconds))
+    }
+}
+
+fn unit_length(name: &str) -> Option<u64> {
+    UNITS
+        .iter()
+        .find(|(unit, _, others)| *unit == name || others.contains(&name))
+        .map(|(_, length, _)| *length)
+}

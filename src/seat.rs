@@ -1,0 +1,168 @@
+//! A caller's seat at a limiter: waiting, or with a permit in hand.
+
+use crate::{
+    error::RateLimited,
+    key::Key,
+    limiter::{Attempt, Limiter, Perished, Terms, Use},
+};
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use sync_wrapper::SyncWrapper;
+
+/// Gets a permit, keeps it, and gives it back when dropped before it was used.
+///
+/// The services have a seat in place of a `Drop` of their own, which would keep users from
+/// taking them apart.
+pub(crate) struct Seat<L: Limiter> {
+    limiter: L,
+    state: State<L>,
+}
+
+enum State<L: Limiter> {
+    Idle,
+    /// The future is pinned in a box so that a service can be moved between polls, and wrapped so
+    /// that a service is `Sync` although the future need not be.
+    Waiting(SyncWrapper<Pin<Box<L::Wait>>>),
+    Granted(L::Ticket),
+    Refused(RateLimited),
+}
+
+/// How a call that a seat was ready for can go on.
+pub(crate) enum Go {
+    Call,
+    Refused(RateLimited),
+    /// The permit had perished. The seat waits for another one.
+    Wait,
+}
+
+impl<L: Limiter> Seat<L> {
+    #[inline]
+    pub(crate) fn new(limiter: L) -> Self {
+        let state = State::Idle;
+        Self { limiter, state }
+    }
+
+    /// A seat whose caller waits already.
+    pub(crate) fn waiting(limiter: L, wait: L::Wait) -> Self {
+        let state = State::Waiting(SyncWrapper::new(Box::pin(wait)));
+        Self { limiter, state }
+    }
+
+    pub(crate) fn limiter(&self) -> &L {
+        &self.limiter
+    }
+
+    /// Ready once there is a permit, or a refusal; true for a permit.
+    #[inline]
+    pub(crate) fn poll_seated<K: Key + ?Sized>(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: &K,
+        terms: Terms,
+    ) -> Poll<bool> {
+        // Kept since an earlier poll: it may have perished.
+        if let State::Granted(ticket) = &self.state
+            && !self.limiter.keeps(ticket)
+        {
+            self.vacate();
+        }
+        loop {
+            match &mut self.state {
+                State::Idle => self.ask(key, terms),
+                State::Waiting(wait) => {
+                    let granted = ready!(wait.get_mut().as_mut().poll(cx));
+                    self.state = State::decided(granted);
+                }
+                State::Granted(_) => return Poll::Ready(true),
+                State::Refused(_) => return Poll::Ready(false),
+            }
+        }
+    }
+
+    /// Uses the permit, or says why there is none.
+    ///
+    /// # Panics
+    ///
+    /// When [`poll_seated`](Self::poll_seated) was not ready before.
+    #[inline]
+    #[allow(clippy::panic, reason = "the caller broke the contract of Service")]
+    pub(crate) fn take<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) -> Go {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Granted(ticket) => match self.limiter.commit(ticket) {
+                Ok(()) => Go::Call,
+                Err(Perished) => self.take_anew(key, terms),
+            },
+            State::Refused(refusal) => Go::Refused(refusal),
+            State::Idle | State::Waiting(_) => panic!("`poll_ready` must be ready before `call`"),
+        }
+    }
+
+    fn take_anew<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) -> Go {
+        let usage = Use::Now;
+        match self.limiter.reserve(key, Terms { usage, ..terms }) {
+            Attempt::Now(Ok(_)) => Go::Call,
+            Attempt::Now(Err(refusal)) => Go::Refused(refusal),
+            Attempt::Later(wait) => {
+                self.state = State::Waiting(SyncWrapper::new(Box::pin(wait)));
+                Go::Wait
+            }
+        }
+    }
+
+    /// Hands the waiting over to another seat, for a call that leaves its service.
+    pub(crate) fn split_off(&mut self) -> Self {
+        let limiter = self.limiter.clone();
+        let state = std::mem::replace(&mut self.state, State::Idle);
+        Self { limiter, state }
+    }
+
+    fn ask<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) {
+        self.state = match self.limiter.reserve(key, terms) {
+            Attempt::Now(result) => State::decided(result),
+            Attempt::Later(wait) => State::Waiting(SyncWrapper::new(Box::pin(wait))),
+        };
+    }
+
+    fn vacate(&mut self) {
+        if let State::Granted(ticket) = std::mem::replace(&mut self.state, State::Idle) {
+            self.limiter.give_back(ticket);
+        }
+    }
+}
+
+impl<L: Limiter> State<L> {
+    fn decided(result: Result<L::Ticket, RateLimited>) -> Self {
+        match result {
+            Ok(ticket) => State::Granted(ticket),
+            Err(refusal) => State::Refused(refusal),
+        }
+    }
+}
+
+impl<L: Limiter> Drop for Seat<L> {
+    #[inline]
+    fn drop(&mut self) {
+        self.vacate();
+    }
+}
+
+/// Not derived: a clone shares the limit, and has neither the permit nor the place in line.
+impl<L: Limiter> Clone for Seat<L> {
+    fn clone(&self) -> Self {
+        Self::new(self.limiter.clone())
+    }
+}
+
+impl<L: Limiter> fmt::Debug for Seat<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            State::Idle => "Idle",
+            State::Waiting(_) => "Waiting",
+            State::Granted(_) => "Granted",
+            State::Refused(_) => "Refused",
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! The service that waits for a permit in `poll_ready`.
+
+use crate::{
+    future::ResponseFuture,
+    limiter::{Limiter, Terms, Use},
+    refusal::{Fail, OnRefusal},
+    seat::{Go, Seat},
+};
+use std::{
+    mem,
+    task::{Context, Poll, ready},
+};
+use tower_service::Service;
+
+/// A service whose calls are limited together; made by [`RateLimitLayer`](crate::RateLimitLayer).
+///
+/// `poll_ready` gets a permit first and readies the inner service last, so that nothing is held in
+/// the inner service while the permit is waited for. `call` uses the permit. A service that is
+/// dropped between the two gives the permit back, and a permit that was not used for one interval
+/// goes to whoever needs it.
+///
+/// Clones share the limit; each has its own place in line. Several tasks that take turns with one
+/// service lose wake-ups, as with any service: give each its clone.
+///
+/// # Panics
+///
+/// `call` panics when `poll_ready` was not ready before.
+#[derive(Clone, Debug)]
+pub struct RateLimit<S, L: Limiter, R = Fail> {
+    inner: S,
+    /// Empty until `poll_ready`; holds the permit from there to `call`.
+    seat: Seat<L>,
+    terms: Terms,
+    on_refusal: R,
+}
+
+impl<S, L: Limiter, R> RateLimit<S, L, R> {
+    pub(crate) fn new(inner: S, limiter: L, terms: Terms, on_refusal: R) -> Self {
+        Self {
+            inner,
+            seat: Seat::new(limiter),
+            terms,
+            on_refusal,
+        }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service. Calling it is not limited.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the inner service out; a permit that was not used goes back.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// The limiter, shared with all clones.
+    pub fn limiter(&self) -> &L {
+        self.seat.limiter()
+    }
+}
+
+impl<S, L, R, Request> Service<Request> for RateLimit<S, L, R>
+where
+    S: Service<Request> + Clone,
+    L: Limiter,
+    R: OnRefusal<S::Response, S::Error>,
+{
+    type Response = S::Response;
+    type Error = R::Error;
+    type Future = ResponseFuture<S, Request, L, (), R>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        // A refused call never reaches the inner service, which need not be ready for it.
+        if !ready!(self.seat.poll_seated(cx, &(), self.terms)) {
+            return Poll::Ready(Ok(()));
+        }
+        let ready = ready!(self.inner.poll_ready(cx));
+        Poll::Ready(ready.map_err(|error| self.on_refusal.inner(error)))
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request) -> Self::Future {
+        match self.seat.take(&(), self.terms) {
+            Go::Call => ResponseFuture::calling(self.inner.call(request), self.on_refusal.clone()),
+            Go::Refused(refusal) => ResponseFuture::refused(refusal, self.on_refusal.clone()),
+            Go::Wait => {
+                // The inner service was readied for this call, so it goes with it.
+                let next = self.inner.clone();
+                let inner = mem::replace(&mut self.inner, next);
+                let seat = self.seat.split_off();
+                let terms = Terms {
+                    usage: Use::Now,
+                    ..self.terms
+                };
+                ResponseFuture::waiting(seat, (), terms, inner, request, self.on_refusal.clone())
+            }
+        }
+    }
+}

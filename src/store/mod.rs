@@ -1,0 +1,3 @@
+//! Where states are remembered. Each step on a state is atomic.
+
+pub(crate) mod memory;
