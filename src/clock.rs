@@ -32,9 +32,7 @@ impl Clock {
     /// `#[tokio::test(start_paused = true)]` see exact instants.
     #[must_use]
     pub fn monotonic() -> Self {
-        Self(Source::Monotonic {
-            origin: Instant::now(),
-        })
+        Self(Source::Monotonic { origin: Instant::now() })
     }
 
     /// How long ago the clock began.
@@ -126,10 +124,7 @@ impl ManualClock {
     }
 
     fn sleepers(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
-        self.0
-            .sleepers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -155,9 +150,8 @@ impl Alarm {
             Source::Manual(clock) => clock.poll_until(at, cx),
             Source::Monotonic { origin } => {
                 let deadline = far_enough(*origin, at);
-                let sleep = self
-                    .0
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+                let sleep =
+                    self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
                 if sleep.deadline() != deadline || sleep.is_elapsed() {
                     sleep.as_mut().reset(deadline);
                 }

@@ -27,6 +27,22 @@ pub struct Take {
     pub queued: bool,
 }
 
+impl Take {
+    /// A call that has just come.
+    #[must_use]
+    pub const fn fresh(cost: u32) -> Self {
+        let queued = false;
+        Self { cost, queued }
+    }
+
+    /// A call that stood in line until now.
+    #[must_use]
+    pub const fn queued(cost: u32) -> Self {
+        let queued = true;
+        Self { cost, queued }
+    }
+}
+
 /// Permits taken: what [`Ask::Renew`] and [`Ask::GiveBack`] need to find them again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {

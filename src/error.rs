@@ -51,14 +51,7 @@ impl RateLimited {
     /// A refusal for a limiter of your own; the setters add what it knows.
     #[must_use]
     pub fn new(reason: Reason) -> Self {
-        Self {
-            reason,
-            limit: None,
-            rate: None,
-            cost: 1,
-            retry_after: None,
-            max_wait: None,
-        }
+        Self { reason, limit: None, rate: None, cost: 1, retry_after: None, max_wait: None }
     }
 
     /// Sets the name of the limit.
@@ -85,10 +78,7 @@ impl RateLimited {
     #[must_use]
     pub fn with_retry_after(self, retry_after: Duration) -> Self {
         let retry_after = Some(retry_after);
-        Self {
-            retry_after,
-            ..self
-        }
+        Self { retry_after, ..self }
     }
 
     /// Sets the longest wait that was accepted.

@@ -67,13 +67,7 @@ impl<S: Service<Request>, Request, L: Limiter, K, R> ResponseFuture<S, Request, 
         on_refusal: R,
     ) -> Self {
         let request = Some(request);
-        let call = Box::pin(Call {
-            seat,
-            key,
-            terms,
-            inner,
-            request,
-        });
+        let call = Box::pin(Call { seat, key, terms, inner, request });
         let state = State::Waiting { call };
         Self { state, on_refusal }
     }
@@ -98,17 +92,14 @@ where
                     return Poll::Ready(response.map_err(|error| this.on_refusal.inner(error)));
                 }
                 StateProjection::Refused { refusal } => {
-                    let refusal = refusal
-                        .take()
-                        .expect("a future is not polled after it was ready");
+                    let refusal =
+                        refusal.take().expect("a future is not polled after it was ready");
                     return Poll::Ready(this.on_refusal.refuse(refusal));
                 }
                 StateProjection::Waiting { call } => match ready!(call.as_mut().get_mut().poll(cx))
                 {
                     Ok(Ok(response)) => State::Calling { response },
-                    Ok(Err(refusal)) => State::Refused {
-                        refusal: Some(refusal),
-                    },
+                    Ok(Err(refusal)) => State::Refused { refusal: Some(refusal) },
                     Err(error) => return Poll::Ready(Err(this.on_refusal.inner(error))),
                 },
             };

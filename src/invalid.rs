@@ -28,11 +28,7 @@ impl Invalid {
         value: impl fmt::Display,
         allowed: impl fmt::Display,
     ) -> Self {
-        Self {
-            parameter,
-            value: value.to_string(),
-            allowed: allowed.to_string(),
-        }
+        Self { parameter, value: value.to_string(), allowed: allowed.to_string() }
     }
 
     /// The name of the parameter.
@@ -56,11 +52,7 @@ impl Invalid {
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            parameter,
-            value,
-            allowed,
-        } = self;
+        let Self { parameter, value, allowed } = self;
         write!(f, "{parameter} is {value}, but must be {allowed}")
     }
 }

@@ -164,11 +164,7 @@ impl<S, L: Limiter, R: Clone> Layer<S> for RateLimitLayer<L, R> {
     type Service = RateLimit<S, L, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let terms = Terms {
-            cost: 1,
-            patience: self.patience,
-            usage: Use::Later,
-        };
+        let terms = Terms { cost: 1, patience: self.patience, usage: Use::Later };
         RateLimit::new(inner, self.limiter.clone(), terms, self.on_refusal.clone())
     }
 }

@@ -1,39 +1,127 @@
-#![doc = "Rate limits for tower services."]
+//! Rate limits for tower services, reqwest clients and axum routes.
+//!
+//! Callers are served in the order in which they asked, at exact instants; a call that is dropped
+//! gives back what it held; limits are shared by all clones. A limit is for everybody together or
+//! for each key, and waits or refuses.
+//!
+//! # A client that waits its turn
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//! use tower_ratelimit::{LeakyBucket, Rate, RateLimitLayer};
+//! # let client = service_fn(async |path: &str| Ok::<_, std::io::Error>(path.len()));
+//!
+//! // Ten a second, bursts of five; the rest wait in line.
+//! let limit = RateLimitLayer::new(LeakyBucket::new(Rate::per_second(10)?).capacity(5)?);
+//! let mut client = ServiceBuilder::new().layer(limit).service(client);
+//! client.ready().await?.call("/").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A server that refuses
+//!
+//! ```
+//! # #[cfg(feature = "axum")] {
+//! use axum::{Router, routing::get};
+//! use tower_ratelimit::{Rate, RateLimitLayer, SlidingWindow, http::PeerIp};
+//!
+//! // Sixty a minute for each client address, 429 beyond that.
+//! let limit = SlidingWindow::new(Rate::per_minute(60)?);
+//! let app: Router = Router::new()
+//!     .route("/", get(async || "hello"))
+//!     .layer(RateLimitLayer::per_key(PeerIp::default(), limit));
+//! # }
+//! # Ok::<(), tower_ratelimit::Invalid>(())
+//! ```
+//!
+//! # No tower at all
+//!
+//! [`RateLimiter`] and [`KeyedRateLimiter`] are used as they are: `limiter.acquire().await?`,
+//! `limiter.try_acquire()?`, `limiter.wrap(future).await?`.
+//!
+//! # Which algorithm
+//!
+//! | to | take |
+//! |---|---|
+//! | allow bursts and bound the rate (the usual choice) | [`LeakyBucket`] |
+//! | never exceed n in any window, with bursts of n | [`SlidingWindow`] |
+//! | never exceed n in any window, in one word of state | [`LeakyBucket::any_window`] |
+//! | pace evenly and reach the full rate | [`BurstCompensating`] |
+//! | keep a minimum gap whatever happens | [`Strict`] |
+//!
+//! # What it is not
+//!
+//! It limits the rate of calls, not how many run at the same time (see
+//! [`tower::limit::ConcurrencyLimit`]), and keeps its state in this process.
+//!
+//! # How it differs
+//!
+//! From [`tower::limit::RateLimit`]: that one is not `Clone`, so that every clone, route and
+//! connection ends up with a limit of its own or a `Buffer` before it; it admits twice its rate
+//! across the edge of two windows; and it cannot refuse. From governor: callers who wait are
+//! served in order, by absolute slots, and do not race for the next permit; the number of keys is
+//! bounded without a clean-up task; and a permit that was taken and not used goes back.
+//!
+//! # How it is built
+//!
+//! In floors; each uses those below it, and a test sees to it.
+//!
+//! | floor | modules | |
+//! |---|---|---|
+//! | 5 | [`http`] | speaks HTTP: who asks, 429, clients |
+//! | 4 | `layer`, `service`, `per_key`, `refusal`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
+//! | 3 | `limiter` | asks: algorithm, state and line of waiters make a permit |
+//! | 2 | `store`, `clock`, `key`, `error`, `events` | remembers: one atomic step per ask |
+//! | 1 | `algorithm`, `decision`, `rate`, `nanos`, `invalid` | decides: pure functions of state, instant and ask |
+//!
+//! Two seams are open for code of your own: [`Algorithm`] for arithmetic, [`Limiter`] for a
+//! service that decides elsewhere.
+//!
+//! # Features
+//!
+//! All are off by default, and each only adds: `axum` ([`http`] sources that need axum), `reqwest`
+//! and `reqwest-middleware` (clients), `tracing` (events for refusals and waits), `serde` ([`Rate`]
+//! as text), `full` (all of them).
+//!
+//! [`tower::limit::RateLimit`]: https://docs.rs/tower/latest/tower/limit/struct.RateLimit.html
+//! [`tower::limit::ConcurrencyLimit`]: https://docs.rs/tower/latest/tower/limit/struct.ConcurrencyLimit.html
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// Floor 1, decides: pure functions.
-mod algorithm;
-#[cfg(feature = "serde")]
-mod config;
-mod decision;
-mod invalid;
-mod nanos;
-mod rate;
-// Floor 2, remembers: time and state.
+pub mod http;
+
+mod layer;
+mod service;
+mod per_key;
+mod refusal;
+mod seat;
+mod future;
+
+mod limiter;
+
+mod store;
 mod clock;
+mod key;
 mod error;
 #[cfg(feature = "tracing")]
 mod events;
 #[cfg(not(feature = "tracing"))]
 #[path = "no_events.rs"]
 mod events;
-mod key;
-mod store;
-// Floor 3, asks: at once, or in line.
-mod limiter;
-// Floor 4, speaks tower.
-mod future;
-mod layer;
-mod per_key;
-mod refusal;
-mod seat;
-mod service;
-// Floor 5, speaks HTTP.
-pub mod http;
+
+mod algorithm;
+mod decision;
+mod rate;
+mod nanos;
+mod invalid;
+#[cfg(feature = "serde")]
+mod config;
 
 pub use algorithm::{
-    Algorithm, BurstCompensating, LeakyBucket, PacedState, Refills, SlidingWindow, Strict,
+    Algorithm, BurstCompensating, LeakyBucket, PacedState, Refills, SlidingWindow, Strict, WAKE_UP,
     WindowLog,
 };
 pub use clock::{Clock, ManualClock};

@@ -70,16 +70,9 @@ impl Rate {
         }
         if u128::from(permits) > nanoseconds {
             let value = format_args!("{permits} in {period:?}").to_string();
-            return Err(Invalid::new(
-                "rate",
-                value,
-                "at most one permit a nanosecond",
-            ));
+            return Err(Invalid::new("rate", value, "at most one permit a nanosecond"));
         }
-        Ok(Self {
-            permits,
-            period: Nanos::from(period),
-        })
+        Ok(Self { permits, period: Nanos::from(period) })
     }
 
     /// `permits` a second.

@@ -36,12 +36,7 @@ pub struct RateLimit<S, L: Limiter, R = Fail> {
 
 impl<S, L: Limiter, R> RateLimit<S, L, R> {
     pub(crate) fn new(inner: S, limiter: L, terms: Terms, on_refusal: R) -> Self {
-        Self {
-            inner,
-            seat: Seat::new(limiter),
-            terms,
-            on_refusal,
-        }
+        Self { inner, seat: Seat::new(limiter), terms, on_refusal }
     }
 
     /// The inner service.
@@ -95,10 +90,7 @@ where
                 let next = self.inner.clone();
                 let inner = mem::replace(&mut self.inner, next);
                 let seat = self.seat.split_off();
-                let terms = Terms {
-                    usage: Use::Now,
-                    ..self.terms
-                };
+                let terms = Terms { usage: Use::Now, ..self.terms };
                 ResponseFuture::waiting(seat, (), terms, inner, request, self.on_refusal.clone())
             }
         }

@@ -1,6 +1,6 @@
 //! Even pacing that makes up for late wake-ups, and for nothing else.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, slots_in};
+use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, slots_in};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome, Take},
     invalid::Invalid,
@@ -64,11 +64,7 @@ impl BurstCompensating {
     /// Calls one interval of this rate apart, catching up by bursts of at most 5.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
-        Self {
-            rate,
-            interval: rate.interval().into(),
-            max_burst: DEFAULT_MAX_BURST,
-        }
+        Self { rate, interval: rate.interval().into(), max_burst: DEFAULT_MAX_BURST }
     }
 
     /// The same with this many calls at most let go at once after a late wake-up, 1 and up.
@@ -96,11 +92,7 @@ impl BurstCompensating {
             Some(_) if take.cost > 0 && state.next > now => Outcome::Later(state.next - now),
             Some(length) => match self.slot(state, now, take.queued).checked_add(length) {
                 None => Outcome::Later(Nanos::MAX - now),
-                Some(mark) => Outcome::Granted(Grant {
-                    cost: take.cost,
-                    at: now,
-                    mark,
-                }),
+                Some(mark) => Outcome::Granted(Grant { cost: take.cost, at: now, mark }),
             },
         };
         self.standing(outcome, state, now)
@@ -165,6 +157,10 @@ impl Algorithm for BurstCompensating {
 
     fn interval(&self) -> Nanos {
         self.interval
+    }
+
+    fn shelf_life(&self) -> Nanos {
+        self.interval.max(WAKE_UP)
     }
 
     fn rate(&self, index: usize) -> Option<Rate> {

@@ -1,6 +1,6 @@
 //! A bucket that holds a burst and leaks one permit per interval.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, slots_in};
+use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, slots_in};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     invalid::Invalid,
@@ -51,12 +51,7 @@ impl LeakyBucket {
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         let interval = rate.interval().into();
-        Self {
-            rate,
-            capacity: DEFAULT_CAPACITY,
-            interval,
-            depth: interval * DEFAULT_CAPACITY,
-        }
+        Self { rate, capacity: DEFAULT_CAPACITY, interval, depth: interval * DEFAULT_CAPACITY }
     }
 
     /// The same with this capacity: how many permits can be had at once, 1 and up.
@@ -68,18 +63,10 @@ impl LeakyBucket {
     pub fn capacity(self, capacity: u32) -> Result<Self, Invalid> {
         let depth = self.interval.checked_mul(capacity);
         match depth.filter(|depth| capacity > 0 && *depth <= LONGEST_SPAN) {
-            Some(depth) => Ok(Self {
-                capacity,
-                depth,
-                ..self
-            }),
+            Some(depth) => Ok(Self { capacity, depth, ..self }),
             None => {
                 let most = LONGEST_SPAN / self.interval;
-                Err(Invalid::new(
-                    "capacity",
-                    capacity,
-                    format_args!("1 to {most}"),
-                ))
+                Err(Invalid::new("capacity", capacity, format_args!("1 to {most}")))
             }
         }
     }
@@ -114,11 +101,8 @@ impl LeakyBucket {
             let allowed = format_args!("1 to {permits}, the permits of the rate").to_string();
             return Err(Invalid::new("capacity", capacity, allowed));
         }
-        Self {
-            interval: interval(rate.period().into(), permits - capacity + 1),
-            ..Self::new(rate)
-        }
-        .capacity(capacity)
+        Self { interval: interval(rate.period().into(), permits - capacity + 1), ..Self::new(rate) }
+            .capacity(capacity)
     }
 
     /// How the bucket stands that is empty at `empty_at`, and whether a call would fit.
@@ -129,11 +113,7 @@ impl LeakyBucket {
             // The end of the time line: nothing more can be remembered, so nothing is let go.
             None => (Outcome::Later(Nanos::MAX - now), start - now),
             Some(end) if cost == 0 || end - now <= self.depth => {
-                let grant = Grant {
-                    cost,
-                    at: now,
-                    mark: end,
-                };
+                let grant = Grant { cost, at: now, mark: end };
                 (Outcome::Granted(grant), end - now)
             }
             Some(end) => (Outcome::Later(end - now - self.depth), start - now),
@@ -164,10 +144,9 @@ impl Algorithm for LeakyBucket {
                 }
                 decision
             }
-            Ask::Renew(grant) => Decision {
-                outcome: Outcome::Granted(grant),
-                ..self.look(*empty_at, now, 0)
-            },
+            Ask::Renew(grant) => {
+                Decision { outcome: Outcome::Granted(grant), ..self.look(*empty_at, now, 0) }
+            }
             Ask::GiveBack(grant) => {
                 // What has leaked since does not come back: had the call never been, later ones
                 // might have found the bucket empty and begun a grid of their own.
@@ -185,6 +164,10 @@ impl Algorithm for LeakyBucket {
     #[inline]
     fn interval(&self) -> Nanos {
         self.interval
+    }
+
+    fn shelf_life(&self) -> Nanos {
+        self.interval.max(WAKE_UP)
     }
 
     fn rate(&self, index: usize) -> Option<Rate> {

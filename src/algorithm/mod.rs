@@ -9,10 +9,10 @@
 //!
 //! Each publishes its bound as [`Algorithm::most_in`], which a property test holds it to.
 
-mod burst_compensating;
 mod leaky_bucket;
-mod sliding_window;
 mod strict;
+mod burst_compensating;
+mod sliding_window;
 
 pub use burst_compensating::{BurstCompensating, PacedState};
 pub use leaky_bucket::LeakyBucket;
@@ -25,6 +25,14 @@ use crate::{
     rate::Rate,
 };
 use std::time::Duration;
+
+/// One millisecond, a tick of tokio's timer: the time that a caller is allowed between being let go
+/// and getting to run.
+///
+/// At rates above a thousand a second the interval is shorter than that. Were it to decide how
+/// long a permit [keeps](Algorithm::shelf_life), callers woken together would lose their permits
+/// while they wait for the processor.
+pub const WAKE_UP: Nanos = Nanos::new(1_000_000);
 
 /// The longest span an algorithm may look ahead, 250 years: with the instant it is added to it
 /// stays on the time line for the first 334 years.
@@ -64,9 +72,13 @@ pub trait Algorithm: Send + Sync + 'static {
     /// The instant from which on the state equals new.
     fn new_at(&self, state: &Self::State) -> Nanos;
 
-    /// The time one permit takes, at least 1 ns. A permit that was taken and not used keeps this
-    /// long.
+    /// The time one permit takes, at least 1 ns.
     fn interval(&self) -> Nanos;
+
+    /// How long a permit keeps that was granted and not used; after that it goes to whoever needs
+    /// it. At least 1 ns, and not so long that permits saved up and used together could exceed
+    /// the bound by much: one [interval](Self::interval), or [`WAKE_UP`] where that is longer.
+    fn shelf_life(&self) -> Nanos;
 
     /// The rates of the limit, counted from zero, for messages and headers.
     fn rate(&self, index: usize) -> Option<Rate>;

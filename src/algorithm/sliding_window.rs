@@ -1,6 +1,6 @@
 //! Never more than n permits in any window, exactly, for one or more rates.
 
-use super::{Algorithm, Refills};
+use super::{Algorithm, Refills, WAKE_UP};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome, Take},
     invalid::Invalid,
@@ -106,11 +106,7 @@ impl SlidingWindow {
 
     fn look(&self, log: &WindowLog, now: Nanos, take: Take) -> Decision {
         let mut decision = Decision {
-            outcome: Outcome::Granted(Grant {
-                cost: take.cost,
-                at: now,
-                mark: now,
-            }),
+            outcome: Outcome::Granted(Grant { cost: take.cost, at: now, mark: now }),
             limit: u32::MAX,
             remaining: u32::MAX,
             full_after: self.new_at(log) - now,
@@ -125,9 +121,8 @@ impl SlidingWindow {
                 decision.remaining = left as u32;
                 decision.rate = index;
             }
-            let Some(missing) = u64::from(take.cost)
-                .checked_sub(left + 1)
-                .filter(|_| take.cost > 0)
+            let Some(missing) =
+                u64::from(take.cost).checked_sub(left + 1).filter(|_| take.cost > 0)
             else {
                 continue;
             };
@@ -187,12 +182,7 @@ impl WindowLog {
     fn window(&self, period: Nanos, now: Nanos) -> Window {
         let start = self.calls.partition_point(|call| now - call.at >= period);
         let before = self.total_before(start);
-        Window {
-            period,
-            start,
-            before,
-            used: self.total() - before,
-        }
+        Window { period, start, before, used: self.total() - before }
     }
 
     fn total(&self) -> u64 {
@@ -274,46 +264,30 @@ impl Algorithm for SlidingWindow {
                     true => log.push(now, grant.cost),
                     false => grant.mark,
                 };
-                let outcome = Outcome::Granted(Grant {
-                    at: now,
-                    mark,
-                    ..grant
-                });
-                let standing = self.look(
-                    log,
-                    now,
-                    Take {
-                        cost: 0,
-                        queued: false,
-                    },
-                );
-                Decision {
-                    outcome,
-                    ..standing
-                }
+                let outcome = Outcome::Granted(Grant { at: now, mark, ..grant });
+                let standing = self.look(log, now, Take::fresh(0));
+                Decision { outcome, ..standing }
             }
             Ask::GiveBack(grant) => {
                 log.remove(grant);
-                self.look(
-                    log,
-                    now,
-                    Take {
-                        cost: 0,
-                        queued: false,
-                    },
-                )
+                self.look(log, now, Take::fresh(0))
             }
         }
     }
 
     fn new_at(&self, log: &WindowLog) -> Nanos {
-        log.calls
-            .back()
-            .map_or(Nanos::ZERO, |call| call.at + self.longest)
+        log.calls.back().map_or(Nanos::ZERO, |call| call.at + self.longest)
     }
 
     fn interval(&self) -> Nanos {
         self.interval
+    }
+
+    /// Not longer than the shortest period: a call counts from when it takes place, and until then
+    /// its permit has to be in the window.
+    fn shelf_life(&self) -> Nanos {
+        let shortest = self.rates.first().map_or(Nanos::ZERO, |rate| rate.period().into());
+        self.interval.max(WAKE_UP.min(shortest))
     }
 
     fn rate(&self, index: usize) -> Option<Rate> {
@@ -322,10 +296,8 @@ impl Algorithm for SlidingWindow {
 
     fn most_in(&self, length: Duration) -> u64 {
         let windows = |rate: &Rate| super::slots_in(length, rate.period().into());
-        let bounds = self
-            .rates
-            .iter()
-            .map(|rate| u64::from(rate.permits()).saturating_mul(windows(rate)));
+        let bounds =
+            self.rates.iter().map(|rate| u64::from(rate.permits()).saturating_mul(windows(rate)));
         bounds.min().unwrap_or_default()
     }
 }

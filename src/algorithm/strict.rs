@@ -43,10 +43,7 @@ impl Strict {
     /// Calls at least one interval of this rate apart.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
-        Self {
-            rate,
-            interval: rate.interval().into(),
-        }
+        Self { rate, interval: rate.interval().into() }
     }
 
     fn look(&self, next: Nanos, now: Nanos, cost: u32) -> Decision {
@@ -54,11 +51,7 @@ impl Strict {
             None => Outcome::Never,
             _ if cost > 0 && next > now => Outcome::Later(next - now),
             Some(None) => Outcome::Later(Nanos::MAX - now),
-            Some(Some(end)) => Outcome::Granted(Grant {
-                cost,
-                at: now,
-                mark: end,
-            }),
+            Some(Some(end)) => Outcome::Granted(Grant { cost, at: now, mark: end }),
         };
         self.standing(outcome, next, now)
     }
@@ -101,11 +94,7 @@ impl Algorithm for Strict {
                 // The gap counts from the call itself.
                 let mark = (now + self.interval * grant.cost).max(grant.mark);
                 *next = (*next).max(mark);
-                let outcome = Outcome::Granted(Grant {
-                    at: now,
-                    mark,
-                    ..grant
-                });
+                let outcome = Outcome::Granted(Grant { at: now, mark, ..grant });
                 self.standing(outcome, *next, now)
             }
             Ask::GiveBack(grant) => {
@@ -121,6 +110,11 @@ impl Algorithm for Strict {
     }
 
     fn interval(&self) -> Nanos {
+        self.interval
+    }
+
+    /// One interval: after that the next call may be let go, and two might come too close.
+    fn shelf_life(&self) -> Nanos {
         self.interval
     }
 

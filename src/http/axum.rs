@@ -112,19 +112,13 @@ mod tests {
         let plain = folded(PeerIp::default(), "192.0.2.7");
         assert_eq!(folded(PeerIp::default(), "::ffff:192.0.2.7"), plain);
         assert_ne!(folded(PeerIp::default(), "::ffff:192.0.2.8"), plain);
-        assert_eq!(
-            folded(PeerIp::default().ipv6_prefix(0), "::ffff:192.0.2.7"),
-            plain
-        );
+        assert_eq!(folded(PeerIp::default().ipv6_prefix(0), "::ffff:192.0.2.7"), plain);
     }
 
     #[test]
     fn ipv6_addresses_of_one_64_bit_network_are_one_key() {
         let one = folded(PeerIp::default(), "2001:db8:1:2::1");
-        assert_eq!(
-            folded(PeerIp::default(), "2001:db8:1:2:ffff:ffff:ffff:ffff"),
-            one
-        );
+        assert_eq!(folded(PeerIp::default(), "2001:db8:1:2:ffff:ffff:ffff:ffff"), one);
         assert_ne!(folded(PeerIp::default(), "2001:db8:1:3::1"), one);
     }
 
@@ -135,10 +129,7 @@ mod tests {
         let nothing = PeerIp::default().ipv6_prefix(0);
         assert_eq!(folded(nothing, "2001:db8::1"), folded(nothing, "fe80::9"));
         let site = PeerIp::default().ipv6_prefix(48);
-        assert_eq!(
-            folded(site, "2001:db8:1:2::1"),
-            folded(site, "2001:db8:1:3::1")
-        );
+        assert_eq!(folded(site, "2001:db8:1:2::1"), folded(site, "2001:db8:1:3::1"));
         assert_eq!(PeerIp::default().ipv6_prefix(200), whole);
     }
 }

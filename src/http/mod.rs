@@ -9,14 +9,14 @@
 //! | reqwest, keeping `client.get(url).send()` | [`reqwest::Client`] (feature `reqwest`) |
 //! | reqwest-middleware | [`reqwest_middleware::RateLimitMiddleware`] (feature `reqwest-middleware`) |
 
+mod refusal;
+mod source;
 #[cfg(feature = "axum")]
 mod axum;
-mod refusal;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 #[cfg(feature = "reqwest-middleware")]
 pub mod reqwest_middleware;
-mod source;
 
 #[cfg(feature = "axum")]
 pub use axum::{PeerIp, PeerKey};

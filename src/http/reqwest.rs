@@ -88,10 +88,7 @@ where
 
     /// Begins a request.
     pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder<S> {
-        RequestBuilder {
-            builder: self.client.request(method, url),
-            service: self.service.clone(),
-        }
+        RequestBuilder { builder: self.client.request(method, url), service: self.service.clone() }
     }
 
     /// Sends a request once it may be sent.
@@ -181,9 +178,7 @@ impl KeySource<Request> for Host {
 
     fn key(&self, request: &Request) -> Result<Self::Key, MissingKey> {
         let url = request.url();
-        let host = url
-            .host_str()
-            .ok_or(MissingKey::new("give the request a URL with a host"))?;
+        let host = url.host_str().ok_or(MissingKey::new("give the request a URL with a host"))?;
         Ok((host.to_ascii_lowercase(), url.port_or_known_default()))
     }
 

@@ -91,11 +91,7 @@ where
                 return Attempt::Now(Err(RateLimited::new(Reason::NoKey)));
             }
         };
-        let terms = Terms {
-            cost: 1,
-            patience: self.patience,
-            usage: Use::Now,
-        };
+        let terms = Terms { cost: 1, patience: self.patience, usage: Use::Now };
         self.limiter.reserve(&key, terms)
     }
 }

@@ -68,9 +68,7 @@ impl<B> KeySource<Request<B>> for Host {
 
     fn key(&self, request: &Request<B>) -> Result<Self::Key, MissingKey> {
         let uri = request.uri();
-        let host = uri
-            .host()
-            .ok_or(MissingKey::new("give the request an absolute URI"))?;
+        let host = uri.host().ok_or(MissingKey::new("give the request an absolute URI"))?;
         let port = uri.port_u16().or(match uri.scheme_str() {
             Some("http") => Some(80),
             Some("https") => Some(443),

@@ -49,17 +49,8 @@ pub trait Granted<'a, A: Algorithm>: Sized {
 impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
     #[inline]
     pub(super) fn new(limiter: &'a RateLimiter<A>) -> Self {
-        let terms = Terms {
-            cost: 1,
-            patience: Patience::Forever,
-            usage: G::USAGE,
-        };
-        Self {
-            limiter,
-            terms,
-            waiting: None,
-            granted: PhantomData,
-        }
+        let terms = Terms { cost: 1, patience: Patience::Forever, usage: G::USAGE };
+        Self { limiter, terms, waiting: None, granted: PhantomData }
     }
 
     /// Asks for this many permits. A call of cost 0 passes and takes nothing.

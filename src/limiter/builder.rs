@@ -76,11 +76,7 @@ impl<A: Algorithm, K> Builder<A, K> {
 
 impl<A: Algorithm> Builder<A> {
     pub(super) fn new(algorithm: A) -> Self {
-        Self {
-            algorithm,
-            settings: Settings::default(),
-            keys: SingleLimit::default(),
-        }
+        Self { algorithm, settings: Settings::default(), keys: SingleLimit::default() }
     }
 
     /// The limiter.
@@ -97,10 +93,7 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
         Self {
             algorithm,
             settings: Settings::default(),
-            keys: ManyLimits {
-                max_keys: MAX_KEYS,
-                at_capacity: AtCapacity::default(),
-            },
+            keys: ManyLimits { max_keys: MAX_KEYS, at_capacity: AtCapacity::default() },
         }
     }
 

@@ -3,15 +3,17 @@
 //! [`RateLimiter`] keeps one limit, [`KeyedRateLimiter`] one for each key. Both are used as they
 //! are or through a layer, and a [`Limiter`] of your own can stand in their place.
 
-mod acquire;
-mod builder;
-mod keyed;
-mod lane;
-mod lanes;
 mod one;
+mod keyed;
+mod builder;
+mod acquire;
 mod permit;
-mod shared;
 mod waiting;
+mod shared;
+mod lanes;
+mod lane;
+mod line;
+mod forecast;
 
 pub use acquire::{Acquire, Granted};
 pub use builder::{Builder, ManyLimits, SingleLimit};

@@ -85,11 +85,7 @@ impl<A: Algorithm> RateLimiter<A> {
     /// that many could never be had.
     #[inline]
     pub fn try_acquire_many(&self, cost: u32) -> Result<Permit<'_, A>, RateLimited> {
-        let terms = Terms {
-            cost,
-            patience: Patience::Now,
-            usage: Use::Now,
-        };
+        let terms = Terms { cost, patience: Patience::Now, usage: Use::Now };
         match self.reserve_on(terms) {
             Attempt::Now(Ok(ticket)) => Ok(Permit::new(self, ticket)),
             Attempt::Now(Err(refusal)) => Err(refusal),
@@ -139,10 +135,7 @@ impl<A: Algorithm> RateLimiter<A> {
 
 impl<A: Algorithm> Clone for RateLimiter<A> {
     fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-            key: self.key,
-        }
+        Self { shared: Arc::clone(&self.shared), key: self.key }
     }
 }
 

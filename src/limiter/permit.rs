@@ -43,9 +43,7 @@ impl<A: Algorithm> Permit<'_, A> {
 
 impl<A: Algorithm> fmt::Debug for Permit<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit")
-            .field("decision", &self.decision)
-            .finish_non_exhaustive()
+        f.debug_struct("Permit").field("decision", &self.decision).finish_non_exhaustive()
     }
 }
 
@@ -86,11 +84,7 @@ impl<'a, A: Algorithm> Reservation<'a, A> {
         let key = ticket.key;
         let decision = self.limiter.shared().commit(ticket)?;
         let held = Held::Used(decision);
-        Ok(Permit {
-            limiter: self.limiter,
-            ticket: Ticket { key, held },
-            decision,
-        })
+        Ok(Permit { limiter: self.limiter, ticket: Ticket { key, held }, decision })
     }
 }
 
@@ -104,9 +98,7 @@ impl<A: Algorithm> Drop for Reservation<'_, A> {
 
 impl<A: Algorithm> fmt::Debug for Reservation<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reservation")
-            .field("ticket", &self.ticket)
-            .finish_non_exhaustive()
+        f.debug_struct("Reservation").field("ticket", &self.ticket).finish_non_exhaustive()
     }
 }
 
@@ -119,11 +111,7 @@ impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
             Held::Used(decision) => decision,
             Held::Unused(_) => unreachable!("permits asked for at once are used at once"),
         };
-        Self {
-            limiter,
-            ticket,
-            decision,
-        }
+        Self { limiter, ticket, decision }
     }
 }
 
@@ -132,9 +120,6 @@ impl<'a, A: Algorithm> Granted<'a, A> for Reservation<'a, A> {
 
     #[inline]
     fn new(limiter: &'a RateLimiter<A>, ticket: Ticket) -> Self {
-        Self {
-            limiter,
-            ticket: Some(ticket),
-        }
+        Self { limiter, ticket: Some(ticket) }
     }
 }

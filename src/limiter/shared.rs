@@ -2,8 +2,9 @@
 
 use super::{
     Attempt, Patience, Perished, Terms, Use,
-    lane::{Desk, Lane, Place, Taken, Turn, Wakes},
+    lane::{Desk, Lane, Taken, Turn, Wakes},
     lanes::Lanes,
+    line::Place,
     waiting::Waiting,
 };
 use crate::{
@@ -47,11 +48,7 @@ pub(super) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            clock: Clock::default(),
-            name: None,
-            max_waiting: usize::MAX,
-        }
+        Self { clock: Clock::default(), name: None, max_waiting: usize::MAX }
     }
 }
 
@@ -81,12 +78,7 @@ enum Answer {
 
 impl<A: Algorithm> Shared<A> {
     pub(super) fn new(algorithm: A, settings: Settings, lanes: Lanes<A>) -> Self {
-        Self {
-            algorithm,
-            settings,
-            lanes,
-            lines: AtomicU64::new(0),
-        }
+        Self { algorithm, settings, lanes, lines: AtomicU64::new(0) }
     }
 
     /// Answers a call that has just come.
@@ -183,19 +175,21 @@ impl<A: Algorithm> Shared<A> {
         now: Nanos,
         terms: Terms,
         waker: &Waker,
-    ) -> Result<Held, Turn> {
+    ) -> Turn<Held> {
         let turn = self.at(key, now, |desk| {
-            match (desk.poll(place, terms.cost, waker), terms.usage) {
-                (Turn::Granted, Use::Later) => Ok(Held::Unused(place)),
-                (Turn::Granted, Use::Now) => match desk.commit(place) {
-                    Some(decision) => Ok(Held::Used(decision)),
-                    None => Err(Turn::Wait(now)),
+            let turn = desk.poll(place, terms.cost, waker);
+            match (turn, terms.usage) {
+                (Turn::Wait(alarm), _) => Turn::Wait(alarm),
+                (Turn::Never(decision), _) => Turn::Never(decision),
+                (Turn::Granted(()), Use::Later) => Turn::Granted(Held::Unused(place)),
+                (Turn::Granted(()), Use::Now) => match desk.commit(place) {
+                    Some(decision) => Turn::Granted(Held::Used(decision)),
+                    None => Turn::Wait(now),
                 },
-                (turn, _) => Err(turn),
             }
         });
-        // A lane stays as long as anybody has a place in its line.
-        turn.unwrap_or(Err(Turn::Wait(now)))
+        // A lane is kept as long as anybody has a place in its line.
+        turn.unwrap_or(Turn::Wait(now))
     }
 
     /// How long the one at `place` would still have to wait.
@@ -216,9 +210,9 @@ impl<A: Algorithm> Shared<A> {
     pub(super) fn keeps(&self, ticket: &Ticket) -> bool {
         let now = self.now();
         match &ticket.held {
-            Held::Used(decision) => decision
-                .grant()
-                .is_none_or(|grant| now < grant.at + self.algorithm.interval()),
+            Held::Used(decision) => {
+                decision.grant().is_none_or(|grant| now < grant.at + self.algorithm.shelf_life())
+            }
             Held::Unused(place) => {
                 let fresh = self.at(ticket.key, now, |desk| desk.is_fresh(*place));
                 fresh.unwrap_or(false)
@@ -291,9 +285,7 @@ impl<A: Algorithm> Shared<A> {
 
     #[inline]
     fn desk<'a>(&'a self, lane: &'a mut Lane<A>, now: Nanos) -> Desk<'a, A> {
-        lane.desk(&self.algorithm, now, || {
-            self.lines.fetch_add(PLACES, Ordering::Relaxed)
-        })
+        lane.desk(&self.algorithm, now, || self.lines.fetch_add(PLACES, Ordering::Relaxed))
     }
 
     #[inline]

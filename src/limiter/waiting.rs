@@ -2,7 +2,8 @@
 
 use super::{
     Patience, Terms,
-    lane::{Place, Turn},
+    lane::Turn,
+    line::Place,
     shared::{Shared, Ticket},
 };
 use crate::{
@@ -54,15 +55,7 @@ impl<A: Algorithm> Waiting<A> {
             Patience::Now | Patience::MaxWait(_) | Patience::Forever => Nanos::MAX,
         };
         events::waits(shared.settings.name.as_deref(), terms.cost);
-        Self {
-            shared,
-            key,
-            place,
-            terms,
-            deadline,
-            alarm: Alarm::default(),
-            done: false,
-        }
+        Self { shared, key, place, terms, deadline, alarm: Alarm::default(), done: false }
     }
 }
 
@@ -76,25 +69,21 @@ impl<A: Algorithm> Future for Waiting<A> {
             let now = this.shared.now();
             // The line first, the timer second: a timer whose task has used up its budget says
             // that it is pending although the time has come.
-            let alarm = match this
-                .shared
-                .poll(this.key, this.place, now, this.terms, cx.waker())
-            {
-                Ok(held) => {
+            let alarm = match this.shared.poll(this.key, this.place, now, this.terms, cx.waker()) {
+                Turn::Granted(held) => {
                     this.done = true;
                     let key = this.key;
                     return Poll::Ready(Ok(Ticket { key, held }));
                 }
-                Err(Turn::Never(decision)) => {
+                Turn::Never(decision) => {
                     this.give_up();
                     let refusal = this.shared.refusal(Reason::TooCostly, decision, this.terms);
                     return Poll::Ready(Err(refusal));
                 }
-                Err(Turn::Wait(_) | Turn::Granted) if now >= this.deadline => {
+                Turn::Wait(_) if now >= this.deadline => {
                     return Poll::Ready(Err(this.timed_out(now)));
                 }
-                Err(Turn::Wait(alarm)) => alarm.min(this.deadline),
-                Err(Turn::Granted) => now,
+                Turn::Wait(alarm) => alarm.min(this.deadline),
             };
             ready!(this.alarm.poll(&this.shared.settings.clock, alarm, cx));
         }
@@ -103,9 +92,7 @@ impl<A: Algorithm> Future for Waiting<A> {
 
 impl<A: Algorithm> Waiting<A> {
     fn timed_out(&mut self, now: Nanos) -> RateLimited {
-        let decision = self
-            .shared
-            .turn_of(self.key, self.place, now, self.terms.cost);
+        let decision = self.shared.turn_of(self.key, self.place, now, self.terms.cost);
         self.give_up();
         match decision {
             Some(decision) => self.shared.refusal(Reason::UsedUp, decision, self.terms),
@@ -129,8 +116,6 @@ impl<A: Algorithm> Drop for Waiting<A> {
 
 impl<A: Algorithm> fmt::Debug for Waiting<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting")
-            .field("terms", &self.terms)
-            .finish_non_exhaustive()
+        f.debug_struct("Waiting").field("terms", &self.terms).finish_non_exhaustive()
     }
 }

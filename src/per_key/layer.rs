@@ -38,11 +38,7 @@ pub struct PerKeyLayer<K, L> {
 
 impl<K, L> PerKeyLayer<K, L> {
     pub(crate) fn new(source: K, limiter: L) -> Self {
-        Self {
-            source,
-            limiter,
-            patience: Patience::Now,
-        }
+        Self { source, limiter, patience: Patience::Now }
     }
 
     /// Lets a call wait when it does not have to wait longer than this, and refuses it at once
@@ -64,10 +60,7 @@ impl<K, L> PerKeyLayer<K, L> {
     /// of the inner service's type.
     pub fn respond<F>(self, answer: F) -> PerKeyLayer<Answered<K, F>, L> {
         PerKeyLayer {
-            source: Answered {
-                source: self.source,
-                answer,
-            },
+            source: Answered { source: self.source, answer },
             limiter: self.limiter,
             patience: self.patience,
         }

@@ -79,11 +79,7 @@ where
                 return ResponseFuture::refused(RateLimited::new(Reason::NoKey), on_refusal);
             }
         };
-        let terms = Terms {
-            cost: 1,
-            patience: self.patience,
-            usage: Use::Now,
-        };
+        let terms = Terms { cost: 1, patience: self.patience, usage: Use::Now };
         match self.limiter.reserve(&key, terms) {
             Attempt::Now(Ok(_)) => ResponseFuture::calling(self.inner.call(request), on_refusal),
             Attempt::Now(Err(refusal)) => {

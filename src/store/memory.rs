@@ -126,9 +126,7 @@ impl<V> Table<V> {
     /// Counts one entry more, if that many may be.
     fn reserve(&self) -> bool {
         let more = |entries| (entries < self.capacity).then_some(entries + 1);
-        self.entries
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .is_ok()
+        self.entries.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
     /// Evicts an entry from any shard and counts the one that takes its place.
@@ -187,10 +185,7 @@ impl<V> Shard<V> {
 
 impl<V> Default for Shard<V> {
     fn default() -> Self {
-        Self {
-            entries: HashMap::default(),
-            appointments: BinaryHeap::new(),
-        }
+        Self { entries: HashMap::default(), appointments: BinaryHeap::new() }
     }
 }
 
