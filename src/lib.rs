@@ -141,3 +141,8 @@ pub use per_key::{Answered, KeySource, MissingKey, PerKey, PerKeyLayer};
 pub use rate::Rate;
 pub use refusal::{Fail, OnRefusal, Respond, WaitOnly};
 pub use service::RateLimit;
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -197,7 +197,6 @@ impl<A: Algorithm> Desk<'_, A> {
 
     /// Serves all who are due, and tells the one at `place` how it stands.
     pub(super) fn poll(&mut self, place: Place, cost: u32, waker: &Waker) -> Turn<()> {
-        self.serve();
         if !self.line.is_waiting(place) && !self.is_fresh(place) {
             // Granted, but not looked at for too long: back in line, at the same place.
             let decision = self.decide(Ask::Peek(Take::queued(cost)));
@@ -206,8 +205,9 @@ impl<A: Algorithm> Desk<'_, A> {
             }
             self.give_back(place);
             self.line.wait(place, cost);
-            self.serve();
+            *self.forecast = None;
         }
+        self.serve();
         match self.line.is_waiting(place) {
             true => Turn::Wait(self.set_alarm(place, waker)),
             false => Turn::Granted(()),

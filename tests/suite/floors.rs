@@ -97,7 +97,11 @@ fn a_floor_uses_only_floors_below_it() {
         for used in used_modules(&code(&path)) {
             let other = floors.get(used.as_str());
             let other = other.unwrap_or_else(|| panic!("{} uses {used}", relative.display()));
-            assert!(other <= floor, "{} (floor {floor}) uses {used} (floor {other})", relative.display());
+            assert!(
+                other <= floor,
+                "{} (floor {floor}) uses {used} (floor {other})",
+                relative.display()
+            );
             seen += 1;
         }
     }
@@ -117,6 +121,7 @@ fn only_the_clock_reads_the_time() {
 
 #[test]
 fn uses_in_nested_lists_are_found() {
-    let code = "use crate::{rate::Rate, limiter::{Attempt, Limiter},\n    key::Key};\ncrate::store::x()";
+    let code =
+        "use crate::{rate::Rate, limiter::{Attempt, Limiter},\n    key::Key};\ncrate::store::x()";
     assert_eq!(used_modules(code), ["rate", "limiter", "key", "store"]);
 }

@@ -1,0 +1,70 @@
+//! Limits over real sockets, and what they put on the wire.
+
+mod keys;
+#[cfg(feature = "reqwest")]
+mod clients;
+#[cfg(feature = "reqwest-middleware")]
+mod middleware;
+mod refusals;
+#[cfg(feature = "axum")]
+mod servers;
+
+use axum::Router;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tokio::net::TcpListener;
+
+/// A server on a free port of this machine, stopped when it is dropped.
+pub(crate) struct Server {
+    address: SocketAddr,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    pub(crate) async fn start(app: Router) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = app.into_make_service_with_connect_info::<SocketAddr>();
+        let task = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
+        Self { address, task }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A server that counts the requests that arrive.
+pub(crate) async fn counter() -> (Server, Arc<AtomicUsize>) {
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&arrived);
+    let app = Router::new().fallback(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        async { "hello" }
+    });
+    (Server::start(app).await, arrived)
+}
+
+/// Waits until a condition holds that real sockets have a part in.
+#[cfg(any(feature = "reqwest", feature = "reqwest-middleware"))]
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let patience = std::time::Duration::from_secs(10);
+    let waits = async {
+        while !condition() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    let held = tokio::time::timeout(patience, waits).await;
+    assert!(held.is_ok(), "not after {patience:?}: {what}");
+}
