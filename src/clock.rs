@@ -116,7 +116,11 @@ impl ManualClock {
 
     fn poll_until(&self, at: Nanos, cx: &mut Context<'_>) -> Poll<()> {
         // Registered before the clock is read: a move between the two wakes.
-        self.sleepers().push(cx.waker().clone());
+        let mut sleepers = self.sleepers();
+        if !sleepers.iter().any(|sleeper| sleeper.will_wake(cx.waker())) {
+            sleepers.push(cx.waker().clone());
+        }
+        drop(sleepers);
         match self.now() >= at {
             true => Poll::Ready(()),
             false => Poll::Pending,

@@ -30,7 +30,7 @@ pin_project! {
         Calling { #[pin] response: S::Future },
         Refused { refusal: Option<RateLimited> },
         // In a box, so that the usual future stays small.
-        Waiting { call: Pin<Box<Call<S, Request, L, K>>> },
+        Waiting { call: Box<Call<S, Request, L, K>> },
     }
 }
 
@@ -67,7 +67,7 @@ impl<S: Service<Request>, Request, L: Limiter, K, R> ResponseFuture<S, Request, 
         on_refusal: R,
     ) -> Self {
         let request = Some(request);
-        let call = Box::pin(Call { seat, key, terms, inner, request });
+        let call = Box::new(Call { seat, key, terms, inner, request });
         let state = State::Waiting { call };
         Self { state, on_refusal }
     }
@@ -96,10 +96,9 @@ where
                         refusal.take().expect("a future is not polled after it was ready");
                     return Poll::Ready(this.on_refusal.refuse(refusal));
                 }
-                StateProjection::Waiting { call } => match ready!(call.as_mut().get_mut().poll(cx))
-                {
-                    Ok(Ok(response)) => State::Calling { response },
-                    Ok(Err(refusal)) => State::Refused { refusal: Some(refusal) },
+                StateProjection::Waiting { call } => match ready!(call.poll(cx)) {
+                    Ok(Called::Sent(response)) => State::Calling { response },
+                    Ok(Called::Refused(refusal)) => State::Refused { refusal: Some(refusal) },
                     Err(error) => return Poll::Ready(Err(this.on_refusal.inner(error))),
                 },
             };
@@ -108,30 +107,30 @@ where
     }
 }
 
+/// How a call came out that waited.
+enum Called<F> {
+    Sent(F),
+    Refused(RateLimited),
+}
+
 impl<S: Service<Request>, Request, L: Limiter, K: Key> Call<S, Request, L, K> {
-    /// Ready with the response to come, a refusal, or an error of the inner service.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Result<S::Future, RateLimited>, S::Error>> {
+    /// Gets the permit first and readies the inner service last, as the service would have.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Called<S::Future>, S::Error>> {
         loop {
             if ready!(self.seat.poll_seated(cx, &self.key, self.terms)) {
                 ready!(self.inner.poll_ready(cx))?;
             }
             match self.seat.take(&self.key, self.terms) {
-                Go::Refused(refusal) => return Poll::Ready(Ok(Err(refusal))),
+                Go::Refused(refusal) => return Poll::Ready(Ok(Called::Refused(refusal))),
                 Go::Wait => {}
                 Go::Call => {
                     let request = self.request.take().expect("a request is sent once");
-                    return Poll::Ready(Ok(Ok(self.inner.call(request))));
+                    return Poll::Ready(Ok(Called::Sent(self.inner.call(request))));
                 }
             }
         }
     }
 }
-
-// Nothing but the response is pinned in place, and that is pinned in its future.
-impl<S, Request, L: Limiter, K> Unpin for Call<S, Request, L, K> {}
 
 impl<S: Service<Request>, Request, L: Limiter, K, R> fmt::Debug
     for ResponseFuture<S, Request, L, K, R>

@@ -91,7 +91,8 @@ impl Div for Nanos {
 /// Durations beyond the end of the time line become [`Nanos::MAX`].
 impl From<Duration> for Nanos {
     fn from(duration: Duration) -> Self {
-        Self(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+        let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+        Self(seconds.saturating_add(u64::from(duration.subsec_nanos())))
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 ///
 /// An implementation only answers; it keeps no state, reads no clock and waits for nothing.
 /// The same answers then serve one limit or many keys, a call that tries and a call that waits,
-/// and every layer. [`examples/custom_algorithm.rs`] is one from outside.
+/// and every layer.
 ///
 /// # Contract
 ///
@@ -61,7 +61,68 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 /// A state equals new from [`new_at`](Self::new_at) on: it may be forgotten then, at any time,
 /// and nobody notices.
 ///
-/// [`examples/custom_algorithm.rs`]: https://docs.rs/crate/tower-ratelimit/latest/source/examples/custom_algorithm.rs
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_ratelimit::{
+///     Algorithm, Ask, Decision, Grant, Nanos, Outcome, Rate, RateLimiter,
+/// };
+///
+/// /// One call, and the next one a second later at the earliest.
+/// struct OneASecond;
+///
+/// const SECOND: Nanos = Nanos::new(1_000_000_000);
+///
+/// impl Algorithm for OneASecond {
+///     /// When the next call may take place.
+///     type State = Nanos;
+///
+///     fn decide(&self, next: &mut Nanos, now: Nanos, ask: Ask) -> Decision {
+///         let outcome = match ask {
+///             Ask::Take(take) | Ask::Peek(take) => match take.cost {
+///                 0 => Outcome::Granted(Grant { cost: 0, at: now, mark: *next }),
+///                 1 if *next > now => Outcome::Later(*next - now),
+///                 1 => Outcome::Granted(Grant { cost: 1, at: now, mark: now + SECOND }),
+///                 _ => Outcome::Never,
+///             },
+///             Ask::Renew(grant) | Ask::GiveBack(grant) => Outcome::Granted(grant),
+///         };
+///         match (ask, outcome) {
+///             (Ask::Take(take), Outcome::Granted(grant)) if take.cost > 0 => *next = grant.mark,
+///             // The second that has passed since then is over in any case.
+///             (Ask::GiveBack(grant), _) if *next == grant.mark => *next = now.min(*next),
+///             _ => {}
+///         }
+///         let remaining = u32::from(*next <= now);
+///         Decision { outcome, limit: 1, remaining, full_after: *next - now, rate: 0 }
+///     }
+///
+///     fn new_at(&self, next: &Nanos) -> Nanos {
+///         *next
+///     }
+///
+///     fn interval(&self) -> Nanos {
+///         SECOND
+///     }
+///
+///     fn shelf_life(&self) -> Nanos {
+///         SECOND
+///     }
+///
+///     fn rate(&self, _: usize) -> Option<Rate> {
+///         Rate::per_second(1).ok()
+///     }
+///
+///     fn most_in(&self, length: Duration) -> u64 {
+///         Nanos::from(length).get().div_ceil(SECOND.get())
+///     }
+/// }
+///
+/// let limiter = RateLimiter::new(OneASecond);
+/// limiter.try_acquire().expect("the first call");
+/// assert!(limiter.try_acquire().is_err());
+/// ```
 pub trait Algorithm: Send + Sync + 'static {
     /// What is remembered for each key. The default is the state of a key never asked about.
     type State: Clone + Default + Send + 'static;

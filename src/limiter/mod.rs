@@ -29,8 +29,7 @@ use std::time::Duration;
 
 /// What the layers ask, and the seam for a limiter of your own or of a vendor.
 ///
-/// A limiter is a cheap handle; clones share their limits. `examples/custom_limiter.rs` is one
-/// from outside.
+/// A limiter is a cheap handle; clones share their limits.
 ///
 /// # Contract
 ///
@@ -39,6 +38,44 @@ use std::time::Duration;
 /// use [at once](Use::Now) are used already: their ticket can be committed, which changes nothing
 /// and never fails, given back, which is a refund, or dropped. Dropping the [`Wait`](Self::Wait)
 /// future gives up the place in line and whatever was granted to it.
+///
+/// # Example
+///
+/// ```
+/// use std::{future, sync::Arc, sync::atomic::{AtomicBool, Ordering}};
+/// use tower_ratelimit::{
+///     Attempt, Key, Limiter, Perished, RateLimited, RateLimitLayer, Reason, Terms,
+/// };
+///
+/// /// Lets everybody through until somebody pulls the switch.
+/// #[derive(Clone, Default)]
+/// struct Switch(Arc<AtomicBool>);
+///
+/// impl Limiter for Switch {
+///     type Ticket = ();
+///     type Wait = future::Ready<Result<(), RateLimited>>;
+///
+///     fn reserve<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<(), Self::Wait> {
+///         match self.0.load(Ordering::Relaxed) {
+///             false => Attempt::Now(Ok(())),
+///             true => Attempt::Now(Err(RateLimited::new(Reason::UsedUp).with_cost(terms.cost))),
+///         }
+///     }
+///
+///     fn keeps(&self, _: &()) -> bool {
+///         true
+///     }
+///
+///     fn commit(&self, _: ()) -> Result<(), Perished> {
+///         Ok(())
+///     }
+///
+///     fn give_back(&self, _: ()) {}
+/// }
+///
+/// let layer = RateLimitLayer::new(Switch::default());
+/// # let _ = layer;
+/// ```
 pub trait Limiter: Clone + Send + Sync + 'static {
     /// Permits granted, as plain data.
     type Ticket: Send + Sync + 'static;
