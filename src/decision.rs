@@ -8,7 +8,7 @@ use std::time::Duration;
 pub enum Ask {
     /// Take permits if they are to be had now; take nothing otherwise.
     Take(Take),
-    /// What [`Ask::Take`] would answer, without taking.
+    /// What [`Ask::Take`] would answer, without taking. At no cost: how the limit stands.
     Peek(Take),
     /// A call takes place now with permits granted before: algorithms that count from the call,
     /// not from the grant, move the grant here. The answer carries the grant as it then stands.
@@ -50,8 +50,6 @@ pub struct Grant {
     pub cost: u32,
     /// When they were taken, or renewed.
     pub at: Nanos,
-    /// A note from the algorithm to itself. The slot algorithms write down the end of the slot.
-    pub mark: Nanos,
 }
 
 /// Whether permits were granted.

@@ -5,7 +5,7 @@ use crate::{
     key::Key,
     limiter::{Limiter, Terms},
     refusal::OnRefusal,
-    seat::{Go, Seat},
+    seat::{Go, Seat, unready},
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -75,7 +75,7 @@ impl<S: Service<Request>, Request, L: Limiter, K, R> ResponseFuture<S, Request, 
 
 impl<S, Request, L, K, R> Future for ResponseFuture<S, Request, L, K, R>
 where
-    S: Service<Request>,
+    S: Service<Request> + Clone,
     L: Limiter,
     K: Key,
     R: OnRefusal<S::Response, S::Error>,
@@ -113,10 +113,13 @@ enum Called<F> {
     Refused(RateLimited),
 }
 
-impl<S: Service<Request>, Request, L: Limiter, K: Key> Call<S, Request, L, K> {
+impl<S: Service<Request> + Clone, Request, L: Limiter, K: Key> Call<S, Request, L, K> {
     /// Gets the permit first and readies the inner service last, as the service would have.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Called<S::Future>, S::Error>> {
         loop {
+            if self.seat.renounce() {
+                unready(&mut self.inner);
+            }
             if ready!(self.seat.poll_seated(cx, &self.key, self.terms)) {
                 ready!(self.inner.poll_ready(cx))?;
             }

@@ -130,16 +130,21 @@ impl Rate {
     /// # Ok::<(), tower_ratelimit::Invalid>(())
     /// ```
     pub fn per_second_f64(permits: f64) -> Result<Self, Invalid> {
-        let nanoseconds = (SECOND as f64 / permits).ceil();
+        let slowest = SECOND as f64 / LONGEST as f64;
         // Written so that NaN, which compares false with everything, is outside.
-        if !(permits > 0.0 && nanoseconds >= 1.0 && nanoseconds <= LONGEST as f64) {
+        if !(permits >= slowest && permits <= SECOND as f64) {
             let allowed = "a finite number, one in 25 years to 1,000,000,000";
             return Err(Invalid::new("permits", permits, allowed));
         }
         if permits.fract() == 0.0 {
             return Self::per_second(permits as u32);
         }
-        Self::new(1, Duration::from_nanos(nanoseconds as u64))
+        // The number is mantissa / 2^shift exactly, so the division can be exact, too.
+        let bits = permits.to_bits();
+        let mantissa = u128::from(bits & ((1 << 52) - 1) | (1 << 52));
+        let shift = 1075 - (bits >> 52);
+        let nanoseconds = (u128::from(SECOND) << shift).div_ceil(mantissa);
+        Self::new(1, Duration::from_nanos(nanoseconds.min(LONGEST.into()) as u64))
     }
 
     /// How many permits a period has.

@@ -45,14 +45,26 @@ impl<L: Limiter> Seat<L> {
         Self { limiter, state }
     }
 
-    /// A seat whose caller waits already.
-    pub(crate) fn waiting(limiter: L, wait: L::Wait) -> Self {
-        let state = State::Waiting(SyncWrapper::new(Box::pin(wait)));
+    /// A seat at which nobody sits yet, or whose caller waits already.
+    pub(crate) fn waiting(limiter: L, wait: Option<L::Wait>) -> Self {
+        let state = wait.map_or(State::Idle, State::waiting);
         Self { limiter, state }
     }
 
     pub(crate) fn limiter(&self) -> &L {
         &self.limiter
+    }
+
+    /// Lets go of what earlier polls came to, if it does not stand any more: a permit that has
+    /// perished, a refusal, which is asked for anew. Whether there was such a thing.
+    #[inline]
+    pub(crate) fn renounce(&mut self) -> bool {
+        match &self.state {
+            State::Idle | State::Waiting(_) => return false,
+            State::Granted(ticket) if self.limiter.keeps(ticket) => return false,
+            State::Granted(_) | State::Refused(_) => self.vacate(),
+        }
+        true
     }
 
     /// Ready once there is a permit, or a refusal; true for a permit.
@@ -63,12 +75,6 @@ impl<L: Limiter> Seat<L> {
         key: &K,
         terms: Terms,
     ) -> Poll<bool> {
-        // Kept since an earlier poll: it may have perished.
-        if let State::Granted(ticket) = &self.state
-            && !self.limiter.keeps(ticket)
-        {
-            self.vacate();
-        }
         loop {
             match &mut self.state {
                 State::Idle => self.ask(key, terms),
@@ -106,7 +112,7 @@ impl<L: Limiter> Seat<L> {
             Attempt::Now(Ok(_)) => Go::Call,
             Attempt::Now(Err(refusal)) => Go::Refused(refusal),
             Attempt::Later(wait) => {
-                self.state = State::Waiting(SyncWrapper::new(Box::pin(wait)));
+                self.state = State::waiting(wait);
                 Go::Wait
             }
         }
@@ -122,7 +128,7 @@ impl<L: Limiter> Seat<L> {
     fn ask<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) {
         self.state = match self.limiter.reserve(key, terms) {
             Attempt::Now(result) => State::decided(result),
-            Attempt::Later(wait) => State::Waiting(SyncWrapper::new(Box::pin(wait))),
+            Attempt::Later(wait) => State::waiting(wait),
         };
     }
 
@@ -133,7 +139,17 @@ impl<L: Limiter> Seat<L> {
     }
 }
 
+/// Lets go of whatever a service has reserved to be ready.
+pub(crate) fn unready<S: Clone>(service: &mut S) {
+    let fresh = service.clone();
+    *service = fresh;
+}
+
 impl<L: Limiter> State<L> {
+    fn waiting(wait: L::Wait) -> Self {
+        State::Waiting(SyncWrapper::new(Box::pin(wait)))
+    }
+
     fn decided(result: Result<L::Ticket, RateLimited>) -> Self {
         match result {
             Ok(ticket) => State::Granted(ticket),

@@ -2,9 +2,9 @@
 
 use crate::{
     future::ResponseFuture,
-    limiter::{Limiter, Terms, Use},
+    limiter::{Limiter, Terms},
     refusal::{Fail, OnRefusal},
-    seat::{Go, Seat},
+    seat::{Go, Seat, unready},
 };
 use std::{
     mem,
@@ -72,6 +72,9 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.seat.renounce() {
+            unready(&mut self.inner);
+        }
         // A refused call never reaches the inner service, which need not be ready for it.
         if !ready!(self.seat.poll_seated(cx, &(), self.terms)) {
             return Poll::Ready(Ok(()));
@@ -84,14 +87,17 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         match self.seat.take(&(), self.terms) {
             Go::Call => ResponseFuture::calling(self.inner.call(request), self.on_refusal.clone()),
-            Go::Refused(refusal) => ResponseFuture::refused(refusal, self.on_refusal.clone()),
+            Go::Refused(refusal) => {
+                unready(&mut self.inner);
+                ResponseFuture::refused(refusal, self.on_refusal.clone())
+            }
             Go::Wait => {
                 // The inner service was readied for this call, so it goes with it.
                 let next = self.inner.clone();
                 let inner = mem::replace(&mut self.inner, next);
                 let seat = self.seat.split_off();
-                let terms = Terms { usage: Use::Now, ..self.terms };
-                ResponseFuture::waiting(seat, (), terms, inner, request, self.on_refusal.clone())
+                let on_refusal = self.on_refusal.clone();
+                ResponseFuture::waiting(seat, (), self.terms, inner, request, on_refusal)
             }
         }
     }

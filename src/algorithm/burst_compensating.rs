@@ -58,6 +58,8 @@ pub struct PacedState {
     next: Nanos,
     /// One interval after the last late release: until then slots in the past may be taken.
     catch_up_until: Nanos,
+    /// When the last slots were taken.
+    taken_at: Nanos,
 }
 
 impl BurstCompensating {
@@ -85,17 +87,16 @@ impl BurstCompensating {
         Ok(Self { max_burst, ..self })
     }
 
-    fn look(&self, state: &PacedState, now: Nanos, take: Take) -> Decision {
+    /// Where the next slot of the grid is if a call is let go now, or why it is not.
+    fn pace(&self, state: &PacedState, now: Nanos, take: Take) -> Result<Nanos, Outcome> {
         let length = self.interval.checked_mul(take.cost);
-        let outcome = match length.filter(|length| *length <= LONGEST_SPAN) {
-            None => Outcome::Never,
-            Some(_) if take.cost > 0 && state.next > now => Outcome::Later(state.next - now),
-            Some(length) => match self.slot(state, now, take.queued).checked_add(length) {
-                None => Outcome::Later(Nanos::MAX - now),
-                Some(mark) => Outcome::Granted(Grant { cost: take.cost, at: now, mark }),
-            },
-        };
-        self.standing(outcome, state, now)
+        let length = length.filter(|length| *length <= LONGEST_SPAN).ok_or(Outcome::Never)?;
+        if take.cost > 0 && state.next > now {
+            return Err(Outcome::Later(state.next - now));
+        }
+        let end = self.slot(state, now, take.queued).checked_add(length);
+        // At the end of the time line nothing more can be remembered, so nothing is let go.
+        end.ok_or(Outcome::Later(Nanos::MAX - now))
     }
 
     /// The slot that a call takes which is let go now.
@@ -124,28 +125,28 @@ impl Algorithm for BurstCompensating {
 
     fn decide(&self, state: &mut PacedState, now: Nanos, ask: Ask) -> Decision {
         match ask {
-            Ask::Peek(take) => self.look(state, now, take),
-            Ask::Take(take) => {
-                let decision = self.look(state, now, take);
-                let (Outcome::Granted(grant), 1..) = (decision.outcome, take.cost) else {
-                    return decision;
-                };
-                if take.queued && now > state.next {
-                    state.catch_up_until = now + self.interval;
+            Ask::Take(take) => match self.pace(state, now, take) {
+                Ok(next) => {
+                    if take.cost > 0 {
+                        if take.queued && now > state.next {
+                            state.catch_up_until = now + self.interval;
+                        }
+                        state.next = next;
+                        state.taken_at = now;
+                    }
+                    let grant = Grant { cost: take.cost, at: now };
+                    self.standing(Outcome::Granted(grant), state, now)
                 }
-                state.next = grant.mark;
-                self.standing(decision.outcome, state, now)
-            }
+                Err(outcome) => self.standing(outcome, state, now),
+            },
+            Ask::Peek(take) => self.decide(&mut state.clone(), now, Ask::Take(take)),
             Ask::Renew(grant) => self.standing(Outcome::Granted(grant), state, now),
             Ask::GiveBack(grant) => {
-                // For one interval nobody can have begun a new grid, so that all the slots taken
-                // since stand behind this one and move up. Later only its own future is left.
-                let length = self.interval * grant.cost;
-                let left = match now < grant.at + self.interval {
-                    true => length,
-                    false => (grant.mark - now).min(length),
-                };
-                state.next = state.next - left;
+                // Those let go at the same instant are as good as each other: the last slot of
+                // them is free. Once others were let go, or the grid began anew, it is too late.
+                if grant.at == state.taken_at {
+                    state.next = state.next - self.interval * grant.cost;
+                }
                 self.standing(Outcome::Granted(grant), state, now)
             }
         }
@@ -170,10 +171,8 @@ impl Algorithm for BurstCompensating {
     fn most_in(&self, length: Duration) -> u64 {
         match Nanos::from(length).get() {
             0 => 0,
-            _ => {
-                u64::from(self.max_burst)
-                    + slots_in(length - Duration::from_nanos(1), self.interval)
-            }
+            _ => slots_in(length - Duration::from_nanos(1), self.interval)
+                .saturating_add(self.max_burst.into()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A bucket that holds a burst and leaks one permit per interval.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, slots_in};
+use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, left_of, slots_in};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     invalid::Invalid,
@@ -105,19 +105,23 @@ impl LeakyBucket {
             .capacity(capacity)
     }
 
-    /// How the bucket stands that is empty at `empty_at`, and whether a call would fit.
-    fn look(&self, empty_at: Nanos, now: Nanos, cost: u32) -> Decision {
-        let start = empty_at.max(now);
-        let (outcome, filled) = match start.checked_add(self.interval * cost) {
-            _ if cost > self.capacity => (Outcome::Never, start - now),
+    /// When the bucket would be empty with this call in it, or why it cannot be.
+    #[inline]
+    fn pour(&self, empty_at: Nanos, now: Nanos, cost: u32) -> Result<Nanos, Outcome> {
+        if cost > self.capacity {
+            return Err(Outcome::Never);
+        }
+        match empty_at.max(now).checked_add(self.interval * cost) {
+            Some(end) if cost == 0 || end - now <= self.depth => Ok(end),
+            Some(end) => Err(Outcome::Later(end - now - self.depth)),
             // The end of the time line: nothing more can be remembered, so nothing is let go.
-            None => (Outcome::Later(Nanos::MAX - now), start - now),
-            Some(end) if cost == 0 || end - now <= self.depth => {
-                let grant = Grant { cost, at: now, mark: end };
-                (Outcome::Granted(grant), end - now)
-            }
-            Some(end) => (Outcome::Later(end - now - self.depth), start - now),
-        };
+            None => Err(Outcome::Later(Nanos::MAX - now)),
+        }
+    }
+
+    #[inline]
+    fn standing(&self, outcome: Outcome, empty_at: Nanos, now: Nanos) -> Decision {
+        let filled = empty_at - now;
         Decision {
             outcome,
             limit: self.capacity,
@@ -136,23 +140,21 @@ impl Algorithm for LeakyBucket {
     #[inline]
     fn decide(&self, empty_at: &mut Nanos, now: Nanos, ask: Ask) -> Decision {
         match ask {
-            Ask::Peek(take) => self.look(*empty_at, now, take.cost),
-            Ask::Take(take) => {
-                let decision = self.look(*empty_at, now, take.cost);
-                if let (Outcome::Granted(grant), 1..) = (decision.outcome, take.cost) {
-                    *empty_at = grant.mark;
+            Ask::Take(take) => match self.pour(*empty_at, now, take.cost) {
+                Ok(end) => {
+                    if take.cost > 0 {
+                        *empty_at = end;
+                    }
+                    let grant = Grant { cost: take.cost, at: now };
+                    self.standing(Outcome::Granted(grant), *empty_at, now)
                 }
-                decision
-            }
-            Ask::Renew(grant) => {
-                Decision { outcome: Outcome::Granted(grant), ..self.look(*empty_at, now, 0) }
-            }
+                Err(outcome) => self.standing(outcome, *empty_at, now),
+            },
+            Ask::Peek(take) => self.decide(&mut { *empty_at }, now, Ask::Take(take)),
+            Ask::Renew(grant) => self.standing(Outcome::Granted(grant), *empty_at, now),
             Ask::GiveBack(grant) => {
-                // What has leaked since does not come back: had the call never been, later ones
-                // might have found the bucket empty and begun a grid of their own.
-                let left = (grant.mark - now).min(self.interval * grant.cost);
-                *empty_at = *empty_at - left;
-                self.look(*empty_at, now, 0)
+                *empty_at = *empty_at - left_of(grant, self.interval, now);
+                self.standing(Outcome::Granted(grant), *empty_at, now)
             }
         }
     }
@@ -166,6 +168,7 @@ impl Algorithm for LeakyBucket {
         self.interval
     }
 
+    #[inline]
     fn shelf_life(&self) -> Nanos {
         self.interval.max(WAKE_UP)
     }
@@ -177,7 +180,7 @@ impl Algorithm for LeakyBucket {
     fn most_in(&self, length: Duration) -> u64 {
         match slots_in(length, self.interval) {
             0 => 0,
-            slots => u64::from(self.capacity) + slots - 1,
+            slots => (slots - 1).saturating_add(self.capacity.into()),
         }
     }
 }

@@ -20,7 +20,7 @@ pub use sliding_window::{SlidingWindow, WindowLog};
 pub use strict::Strict;
 
 use crate::{
-    decision::{Ask, Decision},
+    decision::{Ask, Decision, Grant},
     nanos::Nanos,
     rate::Rate,
 };
@@ -55,6 +55,7 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 /// - [`Ask::Renew`] and [`Ask::GiveBack`] are answered as granted. A grant may be given back
 ///   when later grants were made; what goes back must never let [`most_in`](Self::most_in) be
 ///   exceeded by the calls that did take place.
+/// - A limiter also asks about clones of a state, to look ahead: all that matters is in the state.
 /// - `now` does not have to be after the `now` of the ask before: clocks can be set. An earlier
 ///   one must not grant what a later one would refuse, nor panic.
 ///
@@ -81,17 +82,16 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 ///     fn decide(&self, next: &mut Nanos, now: Nanos, ask: Ask) -> Decision {
 ///         let outcome = match ask {
 ///             Ask::Take(take) | Ask::Peek(take) => match take.cost {
-///                 0 => Outcome::Granted(Grant { cost: 0, at: now, mark: *next }),
+///                 0 => Outcome::Granted(Grant { cost: 0, at: now }),
 ///                 1 if *next > now => Outcome::Later(*next - now),
-///                 1 => Outcome::Granted(Grant { cost: 1, at: now, mark: now + SECOND }),
+///                 1 => Outcome::Granted(Grant { cost: 1, at: now }),
 ///                 _ => Outcome::Never,
 ///             },
 ///             Ask::Renew(grant) | Ask::GiveBack(grant) => Outcome::Granted(grant),
 ///         };
 ///         match (ask, outcome) {
-///             (Ask::Take(take), Outcome::Granted(grant)) if take.cost > 0 => *next = grant.mark,
-///             // The second that has passed since then is over in any case.
-///             (Ask::GiveBack(grant), _) if *next == grant.mark => *next = now.min(*next),
+///             (Ask::Take(take), Outcome::Granted(_)) if take.cost > 0 => *next = now + SECOND,
+///             (Ask::GiveBack(grant), _) if *next == grant.at + SECOND => *next = now.min(*next),
 ///             _ => {}
 ///         }
 ///         let remaining = u32::from(*next <= now);
@@ -144,7 +144,12 @@ pub trait Algorithm: Send + Sync + 'static {
     /// The rates of the limit, counted from zero, for messages and headers.
     fn rate(&self, index: usize) -> Option<Rate>;
 
-    /// The bound: the most calls of cost 1 that take place in any window `[t, t + length)`.
+    /// The bound: the most permits that are granted in any window `[t, t + length)`, to calls of
+    /// cost 1 each, those given back not counted.
+    ///
+    /// Permits are used when they are granted or, by callers that keep them, up to a
+    /// [shelf life](Self::shelf_life) later; an algorithm that counts from the call moves them
+    /// there with [`Ask::Renew`].
     fn most_in(&self, length: Duration) -> u64;
 }
 
@@ -152,6 +157,15 @@ pub trait Algorithm: Send + Sync + 'static {
 ///
 /// It is what [`RateLimitLayer::wait_only`](crate::RateLimitLayer::wait_only) asks for.
 pub trait Refills: Algorithm {}
+
+/// How much of the time that these permits take is left at `now`, when they are given back.
+///
+/// They take it from their grant on at the latest. What has passed does not come back: had the call
+/// never been, others might have been let go in that time, or have begun a grid of their own.
+#[inline]
+fn left_of(grant: Grant, interval: Nanos, now: Nanos) -> Nanos {
+    interval * grant.cost - (now - grant.at)
+}
 
 /// The number of points of a grid `interval` wide that a half-open window of this length can hold.
 fn slots_in(length: Duration, interval: Nanos) -> u64 {

@@ -2,7 +2,7 @@
 
 use super::{Algorithm, Refills, WAKE_UP};
 use crate::{
-    decision::{Ask, Decision, Grant, Outcome, Take},
+    decision::{Ask, Decision, Grant, Outcome},
     invalid::Invalid,
     nanos::Nanos,
     rate::Rate,
@@ -104,51 +104,68 @@ impl SlidingWindow {
         }
     }
 
-    fn look(&self, log: &WindowLog, now: Nanos, take: Take) -> Decision {
-        let mut decision = Decision {
-            outcome: Outcome::Granted(Grant { cost: take.cost, at: now, mark: now }),
-            limit: u32::MAX,
-            remaining: u32::MAX,
-            full_after: self.new_at(log) - now,
-            rate: 0,
-        };
+    /// How the log stands, and whether a call would fit into all windows.
+    fn look(&self, log: &WindowLog, now: Nanos, cost: u32) -> Decision {
+        let mut outcome = Outcome::Granted(Grant { cost, at: log.latest(now) });
+        let mut binding = Binding { rate: 0, limit: u32::MAX, remaining: u32::MAX };
         for (index, rate) in self.rates.iter().enumerate() {
             let window = log.window(rate.period().into(), now);
-            let left = u64::from(rate.permits()).saturating_sub(window.used);
-            // Between two rates with as little left, the shorter one is named.
-            if decision.is_granted() && left < u64::from(decision.remaining) {
-                decision.limit = rate.permits();
-                decision.remaining = left as u32;
-                decision.rate = index;
-            }
-            let Some(missing) =
-                u64::from(take.cost).checked_sub(left + 1).filter(|_| take.cost > 0)
-            else {
-                continue;
-            };
-            let outcome = match take.cost > rate.permits() {
-                true => Outcome::Never,
-                false => Outcome::Later(log.freed(&window, missing + 1, now)),
-            };
-            // The first failing rate is the one named; the wait is the longest.
-            match (decision.outcome, outcome) {
-                (Outcome::Granted(_), _) => {
-                    decision = Decision {
-                        outcome,
-                        limit: rate.permits(),
-                        remaining: left as u32,
-                        rate: index,
-                        ..decision
-                    };
+            // At most the permits of the rate, which are a u32.
+            let remaining = u64::from(rate.permits()).saturating_sub(window.used) as u32;
+            let this = Binding { rate: index, limit: rate.permits(), remaining };
+            let refused = self.refuse(log, &window, this, now, cost);
+            match (outcome, refused) {
+                // The first failing rate is the one named, the wait is the longest of all.
+                (Outcome::Granted(_), Some(refused)) => (outcome, binding) = (refused, this),
+                (Outcome::Later(wait), Some(Outcome::Later(longer))) => {
+                    outcome = Outcome::Later(wait.max(longer));
                 }
-                (Outcome::Later(so_far), Outcome::Later(wait)) => {
-                    decision.outcome = Outcome::Later(so_far.max(wait));
-                }
-                (_, never) => decision.outcome = never,
+                // Between two rates with as little left, the shorter one is named.
+                (Outcome::Granted(_), None) if remaining < binding.remaining => binding = this,
+                _ => {}
             }
         }
-        decision
+        let Binding { rate, limit, remaining } = binding;
+        Decision { outcome, limit, remaining, full_after: self.new_at(log) - now, rate }
     }
+
+    /// The same decision with the call in the log, if it was granted.
+    fn with(&self, decision: Decision, log: &WindowLog, now: Nanos, cost: u32) -> Decision {
+        match decision.outcome {
+            Outcome::Granted(_) if cost > 0 => Decision {
+                remaining: decision.remaining - cost,
+                full_after: log.latest(now) + self.longest - now,
+                ..decision
+            },
+            _ => decision,
+        }
+    }
+
+    /// Why a call does not fit into a window; `None` when it does.
+    fn refuse(
+        &self,
+        log: &WindowLog,
+        window: &Window,
+        rate: Binding,
+        now: Nanos,
+        cost: u32,
+    ) -> Option<Outcome> {
+        if cost > rate.limit {
+            return Some(Outcome::Never);
+        }
+        match cost.checked_sub(rate.remaining) {
+            None | Some(0) => None,
+            Some(missing) => Some(Outcome::Later(log.freed(window, missing, now))),
+        }
+    }
+}
+
+/// How one rate stands.
+#[derive(Clone, Copy)]
+struct Binding {
+    rate: usize,
+    limit: u32,
+    remaining: u32,
 }
 
 /// Whether both rates can be binding: `first` has the shorter period.
@@ -197,8 +214,8 @@ impl WindowLog {
     }
 
     /// How long until this many permits, one at least and in use now, have left the window.
-    fn freed(&self, window: &Window, permits: u64, now: Nanos) -> Nanos {
-        let enough = window.before + permits;
+    fn freed(&self, window: &Window, permits: u32, now: Nanos) -> Nanos {
+        let enough = window.before + u64::from(permits);
         let index = self.calls.partition_point(|call| call.total < enough);
         match self.calls.get(index.max(window.start)) {
             Some(call) => call.at + window.period - now,
@@ -206,21 +223,24 @@ impl WindowLog {
         }
     }
 
-    fn push(&mut self, now: Nanos, cost: u32) -> Nanos {
-        // A clock that was set back must not put the log out of order.
-        let at = self.calls.back().map_or(now, |call| call.at.max(now));
-        let total = self.total() + u64::from(cost);
-        self.calls.push_back(Call { at, total });
-        at
+    /// The instant at which a call is written down: now, but never before those already in the
+    /// log, as a clock that was set back must not put it out of order.
+    fn latest(&self, now: Nanos) -> Nanos {
+        self.calls.back().map_or(now, |call| call.at.max(now))
+    }
+
+    fn push(&mut self, grant: Grant) {
+        let total = self.total() + u64::from(grant.cost);
+        self.calls.push_back(Call { at: grant.at, total });
     }
 
     /// Takes a call out, as if it had never been. It may have left the log already.
     fn remove(&mut self, grant: Grant) -> bool {
         let cost = u64::from(grant.cost);
-        let first = self.calls.partition_point(|call| call.at < grant.mark);
+        let first = self.calls.partition_point(|call| call.at < grant.at);
         let same_instant = self.calls.iter().enumerate().skip(first);
         let found = same_instant
-            .take_while(|(_, call)| call.at == grant.mark)
+            .take_while(|(_, call)| call.at == grant.at)
             .find(|(index, call)| call.total - self.total_before(*index) == cost)
             .map(|(index, _)| index);
         let Some(index) = found else { return false };
@@ -243,36 +263,31 @@ impl Algorithm for SlidingWindow {
     type State = WindowLog;
 
     fn decide(&self, log: &mut WindowLog, now: Nanos, ask: Ask) -> Decision {
-        match ask {
-            Ask::Peek(take) => self.look(log, now, take),
+        let grant = match ask {
             Ask::Take(take) => {
-                let decision = self.look(log, now, take);
-                let (Outcome::Granted(grant), 1..) = (decision.outcome, take.cost) else {
-                    return decision;
-                };
-                log.forget(self.longest, now);
-                let mark = log.push(now, take.cost);
-                Decision {
-                    outcome: Outcome::Granted(Grant { mark, ..grant }),
-                    remaining: decision.remaining - take.cost,
-                    full_after: self.new_at(log) - now,
-                    ..decision
+                let decision = self.look(log, now, take.cost);
+                if let (Outcome::Granted(grant), 1..) = (decision.outcome, take.cost) {
+                    log.forget(self.longest, now);
+                    log.push(grant);
                 }
+                return self.with(decision, log, now, take.cost);
             }
-            Ask::Renew(grant) => {
-                let mark = match now > grant.mark && log.remove(grant) {
-                    true => log.push(now, grant.cost),
-                    false => grant.mark,
-                };
-                let outcome = Outcome::Granted(Grant { at: now, mark, ..grant });
-                let standing = self.look(log, now, Take::fresh(0));
-                Decision { outcome, ..standing }
+            Ask::Peek(take) => {
+                let decision = self.look(log, now, take.cost);
+                return self.with(decision, log, now, take.cost);
             }
+            Ask::Renew(grant) if now > grant.at && log.remove(grant) => {
+                let grant = Grant { at: log.latest(now), ..grant };
+                log.push(grant);
+                grant
+            }
+            Ask::Renew(grant) => grant,
             Ask::GiveBack(grant) => {
                 log.remove(grant);
-                self.look(log, now, Take::fresh(0))
+                grant
             }
-        }
+        };
+        Decision { outcome: Outcome::Granted(grant), ..self.look(log, now, 0) }
     }
 
     fn new_at(&self, log: &WindowLog) -> Nanos {

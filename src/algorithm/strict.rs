@@ -1,6 +1,6 @@
 //! At least one interval between two calls.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, slots_in};
+use super::{Algorithm, LONGEST_SPAN, Refills, left_of, slots_in};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     nanos::Nanos,
@@ -46,20 +46,19 @@ impl Strict {
         Self { rate, interval: rate.interval().into() }
     }
 
-    fn look(&self, next: Nanos, now: Nanos, cost: u32) -> Decision {
-        let outcome = match self.gap(cost).map(|gap| now.checked_add(gap)) {
-            None => Outcome::Never,
-            _ if cost > 0 && next > now => Outcome::Later(next - now),
-            Some(None) => Outcome::Later(Nanos::MAX - now),
-            Some(Some(end)) => Outcome::Granted(Grant { cost, at: now, mark: end }),
-        };
-        self.standing(outcome, next, now)
+    /// How long the slot of a call of this cost is, if it can be had at all.
+    fn slot(&self, cost: u32) -> Option<Nanos> {
+        self.interval.checked_mul(cost).filter(|slot| *slot <= LONGEST_SPAN)
     }
 
-    /// How long the slot of a call of this cost is, if it can be had at all.
-    fn gap(&self, cost: u32) -> Option<Nanos> {
-        let gap = self.interval.checked_mul(cost);
-        gap.filter(|gap| *gap <= LONGEST_SPAN)
+    /// When the slot of a call ends that is let go now, or why it is not.
+    fn pace(&self, next: Nanos, now: Nanos, cost: u32) -> Result<Nanos, Outcome> {
+        let slot = self.slot(cost).ok_or(Outcome::Never)?;
+        if cost > 0 && next > now {
+            return Err(Outcome::Later(next - now));
+        }
+        // At the end of the time line nothing more can be remembered, so nothing is let go.
+        now.checked_add(slot).ok_or(Outcome::Later(Nanos::MAX - now))
     }
 
     fn standing(&self, outcome: Outcome, next: Nanos, now: Nanos) -> Decision {
@@ -79,28 +78,26 @@ impl Algorithm for Strict {
 
     fn decide(&self, next: &mut Nanos, now: Nanos, ask: Ask) -> Decision {
         match ask {
-            Ask::Peek(take) => self.look(*next, now, take.cost),
-            Ask::Take(take) => {
-                let decision = self.look(*next, now, take.cost);
-                match decision.outcome {
-                    Outcome::Granted(grant) if take.cost > 0 => {
-                        *next = grant.mark;
-                        self.standing(decision.outcome, *next, now)
+            Ask::Take(take) => match self.pace(*next, now, take.cost) {
+                Ok(end) => {
+                    if take.cost > 0 {
+                        *next = end;
                     }
-                    _ => decision,
+                    let grant = Grant { cost: take.cost, at: now };
+                    self.standing(Outcome::Granted(grant), *next, now)
                 }
-            }
+                Err(outcome) => self.standing(outcome, *next, now),
+            },
+            Ask::Peek(take) => self.decide(&mut { *next }, now, Ask::Take(take)),
             Ask::Renew(grant) => {
                 // The gap counts from the call itself.
-                let mark = (now + self.interval * grant.cost).max(grant.mark);
-                *next = (*next).max(mark);
-                let outcome = Outcome::Granted(Grant { at: now, mark, ..grant });
-                self.standing(outcome, *next, now)
+                let grant = Grant { at: grant.at.max(now), ..grant };
+                *next = (*next).max(grant.at + self.interval * grant.cost);
+                self.standing(Outcome::Granted(grant), *next, now)
             }
             Ask::GiveBack(grant) => {
-                let left = (grant.mark - now).min(self.interval * grant.cost);
-                *next = *next - left;
-                self.look(*next, now, 0)
+                *next = *next - left_of(grant, self.interval, now);
+                self.standing(Outcome::Granted(grant), *next, now)
             }
         }
     }

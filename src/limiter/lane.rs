@@ -42,15 +42,20 @@ pub(super) enum Turn<T> {
     Never(Decision),
 }
 
-/// Wakers to call once the lock is let go: waking may run anything.
+/// Wakers to call, or to drop, once the lock is let go: either may run anything, and ask the same
+/// limiter again.
 #[derive(Default)]
-pub(super) struct Wakes(Vec<Waker>);
+pub(super) struct Wakes {
+    due: Vec<Waker>,
+    done: Vec<Waker>,
+}
 
 impl Wakes {
     pub(super) fn wake(self) {
-        for waker in self.0 {
+        for waker in self.due {
             waker.wake();
         }
+        drop(self.done);
     }
 }
 
@@ -197,6 +202,10 @@ impl<A: Algorithm> Desk<'_, A> {
 
     /// Serves all who are due, and tells the one at `place` how it stands.
     pub(super) fn poll(&mut self, place: Place, cost: u32, waker: &Waker) -> Turn<()> {
+        let overdue = self
+            .line
+            .first()
+            .is_some_and(|first| *first.key() < place && first.get().alarm <= self.now);
         if !self.line.is_waiting(place) && !self.is_fresh(place) {
             // Granted, but not looked at for too long: back in line, at the same place.
             let decision = self.decide(Ask::Peek(Take::queued(cost)));
@@ -209,25 +218,23 @@ impl<A: Algorithm> Desk<'_, A> {
         }
         self.serve();
         match self.line.is_waiting(place) {
-            true => Turn::Wait(self.set_alarm(place, waker)),
+            true => Turn::Wait(self.set_alarm(place, waker, overdue)),
             false => Turn::Granted(()),
         }
     }
 
     /// Says when the one at `place` should look again, and remembers how to wake it.
-    fn set_alarm(&mut self, place: Place, waker: &Waker) -> Nanos {
+    fn set_alarm(&mut self, place: Place, waker: &Waker, stands_in: bool) -> Nanos {
         // The first in line has to be on time, and `serve` knows when that is. The others look
-        // after those before them that nobody polls, each about when its own turn comes.
-        let first = self.line.first();
-        let (first, due) =
-            first.map_or((place, self.now), |first| (*first.key(), first.get().alarm));
-        let places = u32::try_from(place - first).unwrap_or(u32::MAX);
+        // after those before them that nobody polls, each about when its own turn comes; whoever
+        // found the first overdue stands in for it.
+        let due = self.line.first().map_or(self.now, |first| first.get().alarm);
+        let places = if stands_in { 0 } else { self.line.places_before(place) };
         let alarm = due + self.algorithm.interval() * places;
         if let Some(waiter) = self.line.waiter(place) {
             waiter.alarm = alarm;
-            match &mut waiter.waker {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
+            if !waiter.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+                self.wakes.done.extend(waiter.waker.replace(waker.clone()));
             }
         }
         alarm
@@ -235,10 +242,12 @@ impl<A: Algorithm> Desk<'_, A> {
 
     /// Gives up a place: whatever it held goes to the next in line.
     pub(super) fn leave(&mut self, place: Place) {
-        if self.line.leave(place) {
-            *self.forecast = None;
-        } else {
-            self.give_back(place);
+        match self.line.leave(place) {
+            Some(waiter) => {
+                self.wakes.done.extend(waiter.waker);
+                *self.forecast = None;
+            }
+            None => self.give_back(place),
         }
         self.serve();
     }
@@ -279,11 +288,11 @@ impl<A: Algorithm> Desk<'_, A> {
                     let (place, waiter) = first.remove_entry();
                     self.line.keep(place, grant);
                     *self.forecast = None;
-                    self.wakes.0.extend(waiter.waker);
+                    self.wakes.due.extend(waiter.waker);
                 }
                 // It finds out for itself when it is polled.
                 Outcome::Never => {
-                    self.wakes.0.extend(first.remove().waker);
+                    self.wakes.due.extend(first.remove().waker);
                     *self.forecast = None;
                 }
                 Outcome::Later(_) if self.reclaim() => {}
@@ -292,17 +301,18 @@ impl<A: Algorithm> Desk<'_, A> {
         }
     }
 
-    /// Sees that the first in line looks again at `due`, or earlier if unused permits perish.
+    /// Sees that the first in line looks again at `due`, or earlier if unused permits perish, and
+    /// that the second looks after it not much later.
     fn wake_first_at(&mut self, due: Nanos) {
         let perishes = self.line.oldest().map(|(_, grant)| self.perishes(grant));
         let due = perishes.map_or(due, |perishes| perishes.min(due));
-        if let Some(mut first) = self.line.first() {
-            let waiter = first.get_mut();
-            // Its own timer would be too late: it was not the first when it set it.
-            if waiter.alarm > due {
-                self.wakes.0.extend(waiter.waker.take());
+        let alarms = [due, due + self.algorithm.interval()];
+        for (waiter, alarm) in self.line.first_two().zip(alarms) {
+            // Its own timer would be too late: it stood further behind when it set it.
+            if waiter.alarm > alarm {
+                self.wakes.due.extend(waiter.waker.take());
             }
-            waiter.alarm = due;
+            waiter.alarm = alarm;
         }
     }
 

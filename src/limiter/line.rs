@@ -14,8 +14,8 @@ pub(super) struct Line {
     next: Place,
     /// In the order in which they are served.
     waiting: BTreeMap<Place, Waiter>,
-    /// By place, which is the order in which they were granted, but for the few that got back
-    /// in line.
+    /// In the order in which they were granted, which is that of the places but for the few
+    /// that got back in line.
     unused: VecDeque<(Place, Grant)>,
 }
 
@@ -59,6 +59,21 @@ impl Line {
         self.waiting.first_entry()
     }
 
+    /// About how many wait before `place`: exact near the front, and otherwise counting those who
+    /// left, too.
+    pub(super) fn places_before(&self, place: Place) -> u32 {
+        const NEAR: usize = 4;
+        let before = self.waiting.range(..place).take(NEAR).count();
+        let first = self.waiting.first_key_value().map_or(place, |(first, _)| *first);
+        let places = if before < NEAR { before as u64 } else { place - first };
+        u32::try_from(places).unwrap_or(u32::MAX)
+    }
+
+    /// Who is to be served next, and who after that.
+    pub(super) fn first_two(&mut self) -> impl Iterator<Item = &mut Waiter> {
+        self.waiting.values_mut().take(2)
+    }
+
     pub(super) fn is_waiting(&self, place: Place) -> bool {
         self.waiting.contains_key(&place)
     }
@@ -73,32 +88,25 @@ impl Line {
         self.waiting.insert(place, waiter);
     }
 
-    /// Gets out of line; whether there was anybody at this place.
-    pub(super) fn leave(&mut self, place: Place) -> bool {
-        self.waiting.remove(&place).is_some()
+    /// Gets out of line.
+    pub(super) fn leave(&mut self, place: Place) -> Option<Waiter> {
+        self.waiting.remove(&place)
     }
 
     /// Keeps permits until they are used.
     pub(super) fn keep(&mut self, place: Place, grant: Grant) {
-        match self.unused.back() {
-            // Somebody back in line was served after others behind it.
-            Some((last, _)) if *last > place => {
-                let index = self.find(place).unwrap_or_else(|index| index);
-                self.unused.insert(index, (place, grant));
-            }
-            _ => self.unused.push_back((place, grant)),
-        }
+        self.unused.push_back((place, grant));
     }
 
     /// The unused permits of this place.
     pub(super) fn unused(&self, place: Place) -> Option<Grant> {
-        let (_, grant) = self.unused.get(self.find(place).ok()?)?;
+        let (_, grant) = self.unused.get(self.find(place)?)?;
         Some(*grant)
     }
 
     /// Takes out the unused permits of this place.
     pub(super) fn take(&mut self, place: Place) -> Option<Grant> {
-        let (_, grant) = self.unused.remove(self.find(place).ok()?)?;
+        let (_, grant) = self.unused.remove(self.find(place)?)?;
         Some(grant)
     }
 
@@ -107,7 +115,10 @@ impl Line {
         self.unused.front().copied()
     }
 
-    fn find(&self, place: Place) -> Result<usize, usize> {
-        self.unused.binary_search_by_key(&place, |(place, _)| *place)
+    fn find(&self, place: Place) -> Option<usize> {
+        let is_there = |index: &usize| self.unused.get(*index).is_some_and(|(at, _)| *at == place);
+        let in_order = self.unused.binary_search_by_key(&place, |(place, _)| *place).ok();
+        // Out of order only behind somebody who got back in line.
+        in_order.or_else(|| (0..self.unused.len()).find(is_there))
     }
 }

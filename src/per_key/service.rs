@@ -5,14 +5,11 @@ use crate::{
     error::{RateLimited, Reason},
     events,
     future::ResponseFuture,
-    limiter::{Attempt, Limiter, Patience, Terms, Use},
+    limiter::{Attempt, Limiter, Patience, Perished, Terms, Use},
     refusal::OnRefusal,
-    seat::Seat,
+    seat::{Seat, unready},
 };
-use std::{
-    mem,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 use tower_service::Service;
 
 /// A service whose calls are limited for each key; made by [`PerKeyLayer`](super::PerKeyLayer).
@@ -75,31 +72,31 @@ where
             Ok(key) => key,
             Err(missing) => {
                 events::no_key(missing.what_to_do());
-                self.unready();
+                unready(&mut self.inner);
                 return ResponseFuture::refused(RateLimited::new(Reason::NoKey), on_refusal);
             }
         };
-        let terms = Terms { cost: 1, patience: self.patience, usage: Use::Now };
-        match self.limiter.reserve(&key, terms) {
-            Attempt::Now(Ok(_)) => ResponseFuture::calling(self.inner.call(request), on_refusal),
+        // A call that would wait keeps its permit until the inner service is ready for it.
+        let usage = match self.patience {
+            Patience::Now => Use::Now,
+            _ => Use::Later,
+        };
+        let terms = Terms { cost: 1, patience: self.patience, usage };
+        let wait = match self.limiter.reserve(&key, terms) {
+            Attempt::Now(Ok(ticket)) => match self.limiter.commit(ticket) {
+                Ok(()) => {
+                    return ResponseFuture::calling(self.inner.call(request), on_refusal);
+                }
+                Err(Perished) => None,
+            },
             Attempt::Now(Err(refusal)) => {
-                self.unready();
-                ResponseFuture::refused(refusal, on_refusal)
+                unready(&mut self.inner);
+                return ResponseFuture::refused(refusal, on_refusal);
             }
-            Attempt::Later(wait) => {
-                self.unready();
-                let inner = self.inner.clone();
-                let seat = Seat::waiting(self.limiter.clone(), wait);
-                ResponseFuture::waiting(seat, key, terms, inner, request, on_refusal)
-            }
-        }
-    }
-}
-
-impl<S: Clone, K, L> PerKey<S, K, L> {
-    /// Lets go of what the inner service may have reserved for this call.
-    fn unready(&mut self) {
-        let unready = self.inner.clone();
-        drop(mem::replace(&mut self.inner, unready));
+            Attempt::Later(wait) => Some(wait),
+        };
+        unready(&mut self.inner);
+        let seat = Seat::waiting(self.limiter.clone(), wait);
+        ResponseFuture::waiting(seat, key, terms, self.inner.clone(), request, on_refusal)
     }
 }
