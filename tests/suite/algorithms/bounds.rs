@@ -1,0 +1,248 @@
+//! The published bounds hold, and some input reaches them.
+
+use super::{
+    ask, granted,
+    histories::{History, check},
+    limits::{self, for_each_algorithm},
+    pass_at, queued, rate, take,
+};
+use proptest::{prelude::*, test_runner::TestCaseResult};
+use std::time::Duration;
+use tower_ratelimit::{
+    Algorithm, Ask, BurstCompensating, LeakyBucket, Nanos, Rate, SlidingWindow, Strict, Take,
+};
+
+for_each_algorithm![no_window_holds_more_than_the_published_bound];
+
+/// The most of these instants, in order, that a half-open window of this length holds.
+pub(super) fn fullest(instants: &[u64], length: u64) -> u64 {
+    let mut first = 0;
+    let mut most = 0;
+    for (last, instant) in instants.iter().enumerate() {
+        while instant - instants[first] >= length {
+            first += 1;
+        }
+        most = most.max(last - first + 1);
+    }
+    most as u64
+}
+
+/// Whether no window of any length holds more of these instants than the algorithm says.
+pub(super) fn keeps_its_bound(
+    algorithm: &impl Algorithm,
+    mut instants: Vec<u64>,
+) -> TestCaseResult {
+    instants.sort_unstable();
+    let most_in = |length: u64| algorithm.most_in(Duration::from_nanos(length));
+    prop_assert_eq!(most_in(0), 0);
+    let interval = algorithm.interval().get();
+    let period = Nanos::from(algorithm.rate(0).unwrap().period()).get();
+    let mut lengths = vec![1, 2, period.max(2) - 1, period, period + 1];
+    lengths.extend((1..12).flat_map(|slots| [slots * interval, slots * interval + 1]));
+    for length in lengths {
+        let fullest = fullest(&instants, length);
+        prop_assert!(fullest <= most_in(length), "{} in {}", fullest, length);
+    }
+    // Every number of calls has a shortest window that holds it: between two of the instants.
+    for (index, start) in instants.iter().enumerate() {
+        for (more, end) in instants[index..].iter().enumerate() {
+            let (calls, length) = (more as u64 + 1, end - start + 1);
+            prop_assert!(calls <= most_in(length), "{} in {} from {}", calls, length, start);
+        }
+    }
+    Ok(())
+}
+
+/// Calls of cost 1 that take whatever they can get at every instant, or every other one.
+fn greedy(algorithm: &impl Algorithm, history: &History) -> Vec<u64> {
+    let mut state = Default::default();
+    let mut instants = Vec::new();
+    let (mut now, mut wait) = (history.start, 0);
+    for step in &history.steps {
+        now = step.pause.after(algorithm, now, wait);
+        // The cost says how many calls come: one, a few, or as many as pass.
+        for _ in 0..step.take.cost.min(100) {
+            let queued = step.take.queued && !instants.is_empty();
+            let take = Take { cost: 1, queued };
+            let decision = ask(algorithm, &mut state, now, Ask::Take(take));
+            wait = super::wait(decision).unwrap_or(0);
+            if !decision.is_granted() {
+                break;
+            }
+            instants.push(now);
+        }
+    }
+    instants
+}
+
+fn no_window_holds_more_than_the_published_bound<A: Algorithm>(
+    algorithm: A,
+    history: History,
+) -> TestCaseResult {
+    keeps_its_bound(&algorithm, greedy(&algorithm, &history))
+}
+
+#[test]
+fn a_bucket_for_any_window_never_admits_more_than_the_permits_in_a_period() {
+    check(limits::any_window(), |limit, history| {
+        let rate = limit.rate(0).unwrap();
+        let instants = greedy(&limit, &history);
+        let most = fullest(&instants, Nanos::from(rate.period()).get());
+        prop_assert!(most <= u64::from(rate.permits()));
+        prop_assert!(limit.most_in(rate.period()) <= u64::from(rate.permits()));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_sliding_window_keeps_each_of_its_rates() {
+    check(limits::sliding_window(), |limit, history| {
+        let instants = greedy(&limit, &history);
+        for rate in limit.rates() {
+            let most = fullest(&instants, Nanos::from(rate.period()).get());
+            prop_assert!(most <= u64::from(rate.permits()));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn burst_compensating_without_late_releases_holds_one_call_per_interval() {
+    check(limits::burst_compensating(), |limit, mut history| {
+        for step in &mut history.steps {
+            step.take.queued = false;
+        }
+        let strict = Strict::new(limit.rate(0).unwrap());
+        keeps_its_bound(&strict, greedy(&limit, &history))
+    });
+}
+
+/// As many calls as pass, at once and then at the very instants that the refusals name.
+fn as_early_as_possible(algorithm: &impl Algorithm, calls: usize) -> Vec<u64> {
+    let mut state = Default::default();
+    let (mut now, mut instants) = (7, Vec::new());
+    while instants.len() < calls {
+        let decision = ask(algorithm, &mut state, now, Ask::Take(take(1)));
+        match super::wait(decision) {
+            Some(wait) => now += wait,
+            None => instants.push(now),
+        }
+    }
+    instants
+}
+
+fn reaches(algorithm: &impl Algorithm, instants: &[u64], lengths: impl IntoIterator<Item = u64>) {
+    for length in lengths {
+        assert_eq!(
+            fullest(instants, length),
+            algorithm.most_in(Duration::from_nanos(length)),
+            "in {length} ns"
+        );
+    }
+}
+
+#[test]
+fn a_full_bucket_and_its_drain_reach_the_bound() {
+    for capacity in [1, 2, 7] {
+        // 100 ns by 3 is 34 ns when rounded up.
+        let limit = LeakyBucket::new(rate(3, 100)).capacity(capacity).unwrap();
+        assert_eq!(limit.interval(), Nanos::new(34));
+        let instants = as_early_as_possible(&limit, 40);
+        reaches(&limit, &instants, [1, 2, 33, 34, 35, 68, 69, 99, 100, 101, 340]);
+        let most_in = |length| limit.most_in(Duration::from_nanos(length));
+        assert_eq!(most_in(34), u64::from(capacity));
+        assert_eq!(most_in(35), u64::from(capacity) + 1);
+    }
+}
+
+#[test]
+fn a_bucket_for_any_window_reaches_the_permits_in_a_period() {
+    // A period that all numbers up to eight divide.
+    for permits in 1..=8 {
+        for capacity in 1..=permits {
+            let limit = LeakyBucket::any_window(rate(permits, 840), capacity).unwrap();
+            let instants = as_early_as_possible(&limit, 40);
+            assert_eq!(fullest(&instants, 840), u64::from(permits));
+            reaches(&limit, &instants, [1, 105, 106, 839, 840, 841, 1680, 1681]);
+        }
+    }
+}
+
+#[test]
+fn strict_calls_as_early_as_possible_reach_the_bound() {
+    let limit = Strict::new(rate(3, 100));
+    let instants = as_early_as_possible(&limit, 40);
+    reaches(&limit, &instants, [1, 2, 33, 34, 35, 68, 69, 99, 100, 101, 340]);
+    assert_eq!(limit.most_in(Duration::from_nanos(34)), 1);
+    assert_eq!(limit.most_in(Duration::from_nanos(35)), 2);
+}
+
+#[test]
+fn a_late_release_right_before_the_next_slot_reaches_the_bound() {
+    for max_burst in [1, 2, 5] {
+        let limit = BurstCompensating::new(rate(3, 100)).max_burst(max_burst).unwrap();
+        let mut state = Default::default();
+        granted(&limit, &mut state, 0, take(1)).unwrap();
+        let mut instants = Vec::new();
+        // Far more slots have passed than are kept; the next one comes a nanosecond later.
+        let late = 34 * 20 - 1;
+        for now in [late].into_iter().chain((20..40).map(|slot| slot * 34)) {
+            while granted(&limit, &mut state, now, queued(1)).is_some() {
+                instants.push(now);
+            }
+        }
+        reaches(&limit, &instants, [1, 2, 34, 35, 36, 68, 69, 99, 100, 101, 340]);
+        let most_in = |length| limit.most_in(Duration::from_nanos(length));
+        assert_eq!(most_in(1), u64::from(max_burst));
+        assert_eq!(most_in(35), u64::from(max_burst) + 1);
+        assert_eq!(most_in(36), u64::from(max_burst) + 2);
+    }
+}
+
+#[test]
+fn full_windows_one_after_another_reach_the_bound() {
+    for permits in [1, 3] {
+        let limit = SlidingWindow::new(rate(permits, 100));
+        let instants = as_early_as_possible(&limit, 40);
+        reaches(&limit, &instants, [1, 2, 33, 99, 100, 101, 200, 201, 1000]);
+        let most_in = |length| limit.most_in(Duration::from_nanos(length));
+        assert_eq!(most_in(100), u64::from(permits));
+        assert_eq!(most_in(101), u64::from(permits) * 2);
+    }
+}
+
+#[test]
+fn several_rates_together_reach_the_bound_of_whichever_is_binding() {
+    let limit = SlidingWindow::all([rate(2, 10), rate(3, 15)]).unwrap();
+    let instants = as_early_as_possible(&limit, 5);
+    assert_eq!(instants, [7, 7, 17, 22, 27]);
+    reaches(&limit, &instants, [1, 2, 9, 10, 11, 14, 15, 16]);
+    let three = SlidingWindow::all([rate(2, 10), rate(5, 30), rate(7, 90)]).unwrap();
+    let instants = as_early_as_possible(&three, 30);
+    reaches(&three, &instants, [1, 10, 11, 20, 21, 30, 61, 89, 90]);
+}
+
+/// R34 of the specification.
+#[test]
+fn three_a_second_and_four_in_a_second_and_a_half_hold_together() {
+    let millisecond = 1_000_000;
+    let rates = [rate(3, 1000 * millisecond), rate(4, 1500 * millisecond)];
+    let limit = SlidingWindow::all(rates).unwrap();
+    let mut log = Default::default();
+    assert_eq!(pass_at(&limit, &mut log, 0, 9), 3);
+    let refused = ask(&limit, &mut log, 0, Ask::Take(take(1)));
+    assert_eq!((refused.rate, refused.limit), (0, 3));
+    assert_eq!(pass_at(&limit, &mut log, 1000 * millisecond, 9), 1);
+    let refused = ask(&limit, &mut log, 1000 * millisecond, Ask::Take(take(1)));
+    assert_eq!((refused.rate, refused.limit), (1, 4));
+    assert_eq!(refused.retry_after(), Some(Duration::from_millis(500)));
+}
+
+/// R8 of the specification.
+#[test]
+fn denied_until_the_period_ends() {
+    let limit = SlidingWindow::new(Rate::new(1, Duration::from_millis(100)).unwrap());
+    let mut log = Default::default();
+    let passed = [0, 99_999_999, 100_000_000].map(|now| pass_at(&limit, &mut log, now, 1));
+    assert_eq!(passed, [1, 0, 1]);
+}

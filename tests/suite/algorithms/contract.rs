@@ -1,0 +1,122 @@
+//! What every algorithm answers, whatever happened before.
+
+use super::{
+    ask,
+    histories::{History, walk},
+    limits::for_each_algorithm,
+    take,
+};
+use proptest::{prelude::*, test_runner::TestCaseResult};
+use std::{fmt::Debug, time::Duration};
+use tower_ratelimit::{Algorithm, Ask, Outcome, Rate, Strict, Take};
+
+for_each_algorithm![
+    a_refusal_changes_nothing,
+    retry_after_is_exact,
+    a_peek_changes_nothing_and_answers_what_the_take_would,
+    a_peek_gives_the_numbers_that_the_take_would,
+    a_call_of_cost_zero_passes_and_changes_nothing,
+];
+
+fn a_refusal_changes_nothing<A>(algorithm: A, history: History) -> TestCaseResult
+where
+    A: Algorithm<State: PartialEq + Debug>,
+{
+    walk(&algorithm, &history, |moment| {
+        if !moment.decision.is_granted() {
+            prop_assert_eq!(moment.before, moment.after);
+        }
+        Ok(())
+    })
+}
+
+fn retry_after_is_exact<A: Algorithm>(algorithm: A, history: History) -> TestCaseResult {
+    walk(&algorithm, &history, |moment| {
+        let Outcome::Later(wait) = moment.decision.outcome else {
+            return Ok(());
+        };
+        let wait = wait.get();
+        let granted_after = |pause: u64| {
+            let now = moment.now + pause;
+            super::granted(&algorithm, &mut moment.after.clone(), now, moment.take).is_some()
+        };
+        prop_assert!(wait > 0);
+        for early in [0, wait / 3, wait / 2, wait - 1] {
+            prop_assert!(!granted_after(early), "{} ns before", wait - early);
+        }
+        let interval = algorithm.interval().get();
+        for late in [0, 1, interval - 1, interval, interval * 7] {
+            prop_assert!(granted_after(wait + late), "{} ns after", late);
+        }
+        Ok(())
+    })
+}
+
+fn a_peek_changes_nothing_and_answers_what_the_take_would<A>(
+    algorithm: A,
+    history: History,
+) -> TestCaseResult
+where
+    A: Algorithm<State: PartialEq + Debug>,
+{
+    walk(&algorithm, &history, |moment| {
+        let mut state = moment.before.clone();
+        let peek = ask(&algorithm, &mut state, moment.now, Ask::Peek(moment.take));
+        prop_assert_eq!(peek.outcome, moment.decision.outcome);
+        prop_assert_eq!(&state, moment.before);
+        Ok(())
+    })
+}
+
+fn a_peek_gives_the_numbers_that_the_take_would<A: Algorithm>(
+    algorithm: A,
+    history: History,
+) -> TestCaseResult {
+    walk(&algorithm, &history, |moment| {
+        let mut state = moment.before.clone();
+        let peek = ask(&algorithm, &mut state, moment.now, Ask::Peek(moment.take));
+        prop_assert_eq!(peek, moment.decision);
+        Ok(())
+    })
+}
+
+fn a_call_of_cost_zero_passes_and_changes_nothing<A>(
+    algorithm: A,
+    history: History,
+) -> TestCaseResult
+where
+    A: Algorithm<State: PartialEq + Debug>,
+{
+    walk(&algorithm, &history, |moment| {
+        for queued in [false, true] {
+            let mut state = moment.after.clone();
+            let nothing = Take { cost: 0, queued };
+            let decision = ask(&algorithm, &mut state, moment.now, Ask::Take(nothing));
+            let grant = decision.grant();
+            prop_assert_eq!(grant.map(|grant| (grant.cost, grant.at.get())), Some((0, moment.now)));
+            prop_assert_eq!(&state, moment.after);
+            let _ = ask(&algorithm, &mut state, moment.now, Ask::GiveBack(grant.unwrap()));
+            prop_assert_eq!(&state, moment.after);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_decision_says_how_long_until_the_same_ask_is_granted() {
+    let strict = Strict::new(Rate::per_day(1).unwrap());
+    let mut next = Default::default();
+    let decide = |next: &mut _, cost| ask(&strict, next, 0, Ask::Take(take(cost)));
+    let granted = decide(&mut next, 1);
+    assert!(granted.is_granted());
+    assert!(granted.grant().is_some());
+    assert_eq!(granted.retry_after(), Some(Duration::ZERO));
+    let later = decide(&mut next, 1);
+    assert!(!later.is_granted());
+    assert_eq!(later.grant(), None);
+    assert_eq!(later.retry_after(), Some(Duration::from_secs(86_400)));
+    let never = decide(&mut next, u32::MAX);
+    assert!(!never.is_granted());
+    assert_eq!(never.grant(), None);
+    assert_eq!(never.retry_after(), None);
+}

@@ -1,0 +1,136 @@
+//! From `new_at` on a state may be forgotten, and not a nanosecond earlier.
+
+use super::{
+    ask, granted,
+    histories::{History, walk},
+    limits::for_each_algorithm,
+    pass_at, queued, rate, take,
+};
+use proptest::{prelude::*, test_runner::TestCaseResult};
+use std::fmt::Debug;
+use tower_ratelimit::{
+    Algorithm, Ask, BurstCompensating, LeakyBucket, Nanos, SlidingWindow, Strict, Take,
+};
+
+for_each_algorithm![
+    from_new_at_on_every_answer_is_that_of_a_new_state,
+    one_nanosecond_before_new_at_some_answer_is_not_that_of_a_new_state,
+];
+
+fn from_new_at_on_every_answer_is_that_of_a_new_state<A: Algorithm>(
+    algorithm: A,
+    history: History,
+) -> TestCaseResult {
+    // The first half makes a state, the second half cannot tell it from a new one.
+    let half = history.steps.len() / 2;
+    let (first, second) = history.steps.split_at(half);
+    let first = History { start: history.start, steps: first.to_vec() };
+    let mut old = A::State::default();
+    let (mut now, mut grants) = (history.start, Vec::new());
+    walk(&algorithm, &first, |moment| {
+        now = moment.now;
+        old = moment.after.clone();
+        grants.extend(moment.decision.grant());
+        Ok(())
+    })?;
+    let new_at = algorithm.new_at(&old).get();
+    let mut new = A::State::default();
+    let (mut wait, mut used) = (new_at.saturating_sub(now), false);
+    now = now.max(new_at);
+    for step in second {
+        now = step.pause.after(&algorithm, now, wait);
+        let take = Take { queued: step.take.queued && used, ..step.take };
+        for next in [Ask::Peek(take), Ask::Take(take)] {
+            let expected = ask(&algorithm, &mut new, now, next);
+            prop_assert_eq!(ask(&algorithm, &mut old, now, next), expected);
+            wait = super::wait(expected).unwrap_or(0);
+            used |= matches!(next, Ask::Take(take) if take.cost > 0) && expected.is_granted();
+        }
+        // Permits of the time before can still go back.
+        if let Some(grant) = grants.pop().filter(|_| step.take.queued) {
+            let expected = ask(&algorithm, &mut new, now, Ask::GiveBack(grant));
+            let found = ask(&algorithm, &mut old, now, Ask::GiveBack(grant));
+            prop_assert_eq!(found, expected);
+        }
+    }
+    Ok(())
+}
+
+fn one_nanosecond_before_new_at_some_answer_is_not_that_of_a_new_state<A: Algorithm>(
+    algorithm: A,
+    history: History,
+) -> TestCaseResult {
+    walk(&algorithm, &history, |moment| {
+        let new_at = algorithm.new_at(moment.after).get();
+        if new_at > moment.now {
+            let before = new_at - 1;
+            let [old, new] = [moment.after.clone(), A::State::default()]
+                .map(|mut state| ask(&algorithm, &mut state, before, Ask::Peek(take(0))));
+            prop_assert_ne!(old, new);
+        }
+        Ok(())
+    })
+}
+
+fn of<A: Algorithm>(algorithm: &A, state: &A::State) -> u64 {
+    algorithm.new_at(state).get()
+}
+
+#[test]
+fn a_bucket_is_new_when_it_is_empty() {
+    let limit = LeakyBucket::new(rate(1, 10)).capacity(3).unwrap();
+    let mut empty_at = Default::default();
+    granted(&limit, &mut empty_at, 5, take(2)).unwrap();
+    assert_eq!(of(&limit, &empty_at), 25);
+    assert_eq!(pass_at(&limit, &mut empty_at.clone(), 24, 9), 2);
+    assert_eq!(pass_at(&limit, &mut empty_at, 25, 9), 3);
+}
+
+#[test]
+fn a_strict_limit_is_new_when_the_gap_is_over() {
+    let limit = Strict::new(rate(1, 10));
+    let mut next = Default::default();
+    granted(&limit, &mut next, 5, take(2)).unwrap();
+    assert_eq!(of(&limit, &next), 25);
+    assert_eq!(pass_at(&limit, &mut next.clone(), 24, 9), 0);
+    assert_eq!(pass_at(&limit, &mut next, 25, 9), 1);
+}
+
+#[test]
+fn a_grid_is_new_when_the_time_to_catch_up_is_over() {
+    let limit = BurstCompensating::new(rate(1, 10));
+    let mut state = Default::default();
+    granted(&limit, &mut state, 0, take(1)).unwrap();
+    granted(&limit, &mut state, 38, queued(1)).unwrap();
+    assert_eq!(of(&limit, &state), 48);
+    // The slots 20, 30 and 40 may be taken until then; afterwards a call begins a new grid.
+    assert_eq!(pass_at(&limit, &mut state.clone(), 47, 9), 3);
+    assert_eq!(pass_at(&limit, &mut state, 48, 9), 1);
+}
+
+#[test]
+fn a_log_is_new_when_its_last_call_has_left_the_longest_window() {
+    let limit = SlidingWindow::all([rate(1, 10), rate(2, 50)]).unwrap();
+    let mut log = Default::default();
+    granted(&limit, &mut log, 0, take(1)).unwrap();
+    granted(&limit, &mut log, 10, take(1)).unwrap();
+    assert_eq!(of(&limit, &log), 60);
+    let remaining = |now| ask(&limit, &mut log.clone(), now, Ask::Peek(take(0))).full_after;
+    assert_eq!(remaining(59), Nanos::new(1));
+    assert_eq!(remaining(60), Nanos::ZERO);
+}
+
+fn unused<A: Algorithm<State: PartialEq + Debug>>(limit: A) {
+    let mut state = A::State::default();
+    let _ = ask(&limit, &mut state, 0, Ask::Take(take(0)));
+    assert_eq!(state, A::State::default());
+    assert_eq!(limit.new_at(&state), Nanos::ZERO);
+}
+
+#[test]
+fn what_was_never_used_is_new_from_the_beginning() {
+    unused(LeakyBucket::new(rate(1, 10)));
+    unused(Strict::new(rate(1, 10)));
+    unused(BurstCompensating::new(rate(1, 10)));
+    unused(SlidingWindow::new(rate(1, 10)));
+}

@@ -1,0 +1,94 @@
+//! Random limits: small numbers, so that boundaries meet, and intervals that have to be rounded.
+
+use super::rate;
+use proptest::prelude::*;
+use tower_ratelimit::{BurstCompensating, LeakyBucket, Rate, SlidingWindow, Strict};
+
+/// Mostly a few nanoseconds, now and then minutes.
+fn scale() -> impl Strategy<Value = u64> {
+    prop_oneof![6 => Just(1), 2 => Just(1_000_003), 1 => Just(3_000_000_000)]
+}
+
+pub(super) fn one_rate() -> impl Strategy<Value = Rate> {
+    (1..=6u32, 1..=30u64, 0..6u64, scale()).prop_map(|(permits, interval, odd, scale)| {
+        let permits_wide = u64::from(permits);
+        rate(permits, (permits_wide * interval + odd % permits_wide) * scale)
+    })
+}
+
+/// One to three rates, each of which can be binding, by growing period.
+pub(super) fn rates() -> impl Strategy<Value = Vec<Rate>> {
+    let longer = (2..=4u64, 0..5u64, 1..=16u32);
+    let longer = prop::collection::vec(longer, 0..=2);
+    (one_rate(), longer).prop_map(|(first, longer)| {
+        let mut rates = vec![first];
+        for (factor, odd, more) in longer {
+            let last = rates[rates.len() - 1];
+            let period = last.period().as_nanos() as u64 * factor + odd;
+            // At most as dense as the rate before.
+            let most = last.permits() * factor as u32;
+            rates.push(rate((last.permits() + more).min(most), period));
+        }
+        rates
+    })
+}
+
+pub(super) fn leaky_bucket() -> impl Strategy<Value = LeakyBucket> {
+    (one_rate(), 1..=6u32)
+        .prop_map(|(rate, capacity)| LeakyBucket::new(rate).capacity(capacity).unwrap())
+}
+
+pub(super) fn any_window() -> impl Strategy<Value = LeakyBucket> {
+    (one_rate(), 0..6u32).prop_map(|(rate, capacity)| {
+        LeakyBucket::any_window(rate, capacity % rate.permits() + 1).unwrap()
+    })
+}
+
+pub(super) fn strict() -> impl Strategy<Value = Strict> {
+    one_rate().prop_map(Strict::new)
+}
+
+pub(super) fn burst_compensating() -> impl Strategy<Value = BurstCompensating> {
+    (one_rate(), 1..=5u32)
+        .prop_map(|(rate, max_burst)| BurstCompensating::new(rate).max_burst(max_burst).unwrap())
+}
+
+pub(super) fn sliding_window() -> impl Strategy<Value = SlidingWindow> {
+    rates().prop_map(|rates| SlidingWindow::all(rates).unwrap())
+}
+
+/// A test of every algorithm for each of these behaviours: functions of a random limit and a
+/// random history.
+macro_rules! for_each_algorithm {
+    ($($behaviour:ident),+ $(,)?) => {$(
+        mod $behaviour {
+            use crate::algorithms::{histories::check, limits};
+
+            #[test]
+            fn leaky_bucket() {
+                check(limits::leaky_bucket(), super::$behaviour);
+            }
+
+            #[test]
+            fn any_window() {
+                check(limits::any_window(), super::$behaviour);
+            }
+
+            #[test]
+            fn strict() {
+                check(limits::strict(), super::$behaviour);
+            }
+
+            #[test]
+            fn burst_compensating() {
+                check(limits::burst_compensating(), super::$behaviour);
+            }
+
+            #[test]
+            fn sliding_window() {
+                check(limits::sliding_window(), super::$behaviour);
+            }
+        }
+    )+};
+}
+pub(super) use for_each_algorithm;

@@ -1,0 +1,60 @@
+//! Floor 1: pure functions of a state, an instant and an ask.
+//!
+//! Each algorithm against an oracle, against its contract and against its published bound.
+
+use tower_ratelimit::{Algorithm, Ask, Decision, Grant, Nanos, Outcome, Rate, Take};
+
+mod histories;
+mod limits;
+mod naive;
+
+mod agreement;
+mod backwards;
+mod bounds;
+mod construction;
+mod contract;
+mod extremes;
+mod forgetting;
+mod giving_back;
+mod renewal;
+
+/// A call that has just come.
+fn take(cost: u32) -> Take {
+    Take { cost, queued: false }
+}
+
+/// A call that stood in line until now.
+fn queued(cost: u32) -> Take {
+    Take { cost, queued: true }
+}
+
+fn ask<A: Algorithm>(algorithm: &A, state: &mut A::State, now: u64, ask: Ask) -> Decision {
+    algorithm.decide(state, Nanos::new(now), ask)
+}
+
+/// The permits, if they are to be had now.
+fn granted<A: Algorithm>(
+    algorithm: &A,
+    state: &mut A::State,
+    now: u64,
+    take: Take,
+) -> Option<Grant> {
+    ask(algorithm, state, now, Ask::Take(take)).grant()
+}
+
+/// How many calls of cost 1 pass one after another at this instant, of at most this many.
+fn pass_at<A: Algorithm>(algorithm: &A, state: &mut A::State, now: u64, calls: usize) -> usize {
+    (0..calls).take_while(|_| granted(algorithm, state, now, take(1)).is_some()).count()
+}
+
+/// The wait of a refusal.
+fn wait(decision: Decision) -> Option<u64> {
+    match decision.outcome {
+        Outcome::Later(wait) => Some(wait.get()),
+        Outcome::Granted(_) | Outcome::Never => None,
+    }
+}
+
+fn rate(permits: u32, nanoseconds: u64) -> Rate {
+    Rate::new(permits, std::time::Duration::from_nanos(nanoseconds)).unwrap()
+}

@@ -1,0 +1,200 @@
+//! A limit for each key: decided in `call`, and waited for in the response.
+
+use super::{
+    ms, one_per,
+    probe::{Broken, Probe},
+    refusal, until,
+};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_test::{assert_pending, assert_ready_ok, task};
+use tower::{Layer, Service, ServiceExt};
+use tower_ratelimit::{AtCapacity, Error, KeyedRateLimiter, RateLimitLayer, RateLimited, Reason};
+use tower_test::mock::Spawn;
+
+fn tens(request: &u32) -> u32 {
+    request / 10
+}
+
+/// Point 16.
+#[tokio::test(start_paused = true)]
+async fn a_layer_per_key_refuses_unless_told_otherwise() {
+    let (probe, watch) = Probe::new();
+    let limiter = KeyedRateLimiter::builder(one_per(100)).name("per caller").build();
+    let mut service = RateLimitLayer::per_key(tens, limiter).layer(probe);
+    let start = Instant::now();
+    assert_eq!(service.ready().await.unwrap().call(10).await, Ok(10));
+    let refusal = refusal(service.ready().await.unwrap().call(11).await);
+    assert_eq!(refusal.reason(), Reason::UsedUp);
+    assert_eq!(refusal.limit(), Some("per caller"));
+    assert_eq!(refusal.retry_after(), Some(ms(100)));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    until(start, 100).await;
+    assert_eq!(service.ready().await.unwrap().call(12).await, Ok(12));
+    assert_eq!(watch.calls(), [10, 12]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_independent() {
+    let (probe, watch) = Probe::new();
+    let mut service = RateLimitLayer::per_key(tens, one_per(100)).layer(probe);
+    for request in [10, 20, 30] {
+        assert_eq!(service.ready().await.unwrap().call(request).await, Ok(request));
+    }
+    for request in [11, 21, 31] {
+        refusal(service.ready().await.unwrap().call(request).await);
+    }
+    assert_eq!(watch.calls(), [10, 20, 30]);
+}
+
+/// Case R11.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_waits_does_not_delay_another() {
+    let (probe, watch) = Probe::new();
+    let mut service = RateLimitLayer::per_key(tens, one_per(450)).wait().layer(probe);
+    let start = Instant::now();
+    assert_eq!(service.ready().await.unwrap().call(10).await, Ok(10));
+    let slow = tokio::spawn(service.ready().await.unwrap().call(11));
+    tokio::task::yield_now().await;
+    // Through the same service, and through a clone.
+    assert_eq!(service.ready().await.unwrap().call(20).await, Ok(20));
+    assert_eq!(service.clone().oneshot(30).await, Ok(30));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    until(start, 100).await;
+    assert_eq!(service.clone().oneshot(40).await, Ok(40));
+    assert_eq!(start.elapsed(), ms(100));
+    // One that waits itself waits for its own key only.
+    assert_eq!(service.clone().oneshot(41).await, Ok(41));
+    assert_eq!(start.elapsed(), ms(550));
+    assert_eq!(slow.await.unwrap(), Ok(11));
+    assert_eq!(watch.calls(), [10, 20, 30, 40, 11, 41]);
+    assert_eq!(watch.called_at(), [0, 0, 0, 100, 450, 550]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_one_key_are_let_go_in_the_order_in_which_they_were_made() {
+    let (probe, watch) = Probe::new();
+    let mut service = RateLimitLayer::per_key(tens, one_per(100)).wait().layer(probe);
+    let mut calls = Vec::new();
+    for request in [10, 11, 20, 12, 21, 13] {
+        calls.push(service.ready().await.unwrap().call(request));
+    }
+    // The order in which they are polled is nobody's turn.
+    let calls: Vec<_> = calls.into_iter().rev().map(tokio::spawn).collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    let by_key = |key| watch.calls().into_iter().filter(|n| n / 10 == key).collect::<Vec<_>>();
+    assert_eq!(by_key(1), [10, 11, 12, 13]);
+    assert_eq!(by_key(2), [20, 21]);
+    assert_eq!(watch.called_at(), [0, 0, 100, 100, 200, 300]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_per_key_that_would_wait_longer_than_accepted_fails_at_once_and_takes_nothing() {
+    let (probe, watch) = Probe::new();
+    let layer = RateLimitLayer::per_key(tens, one_per(100)).max_wait(ms(99));
+    let mut service = layer.layer(probe);
+    let start = Instant::now();
+    assert_eq!(service.ready().await.unwrap().call(10).await, Ok(10));
+    let refusal = refusal(service.ready().await.unwrap().call(11).await);
+    assert_eq!(refusal.retry_after(), Some(ms(100)));
+    assert_eq!(refusal.max_wait(), Some(ms(99)));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    until(start, 1).await;
+    assert_eq!(service.ready().await.unwrap().call(12).await, Ok(12));
+    assert_eq!(watch.called_at(), [0, 100]);
+}
+
+/// Point 16.
+#[tokio::test(start_paused = true)]
+async fn the_lines_of_a_waiting_layer_per_key_can_be_bounded() {
+    let (probe, watch) = Probe::new();
+    let limiter = KeyedRateLimiter::builder(one_per(100)).max_waiting(1).build();
+    let mut service = RateLimitLayer::per_key(tens, limiter).wait().layer(probe);
+    assert_eq!(service.ready().await.unwrap().call(10).await, Ok(10));
+    assert_eq!(service.ready().await.unwrap().call(20).await, Ok(20));
+    let waits = service.ready().await.unwrap().call(11);
+    let too_many = service.ready().await.unwrap().call(12);
+    assert_eq!(refusal(too_many.await).reason(), Reason::QueueFull);
+    // Each key has a line of its own.
+    let waits_too = service.ready().await.unwrap().call(21);
+    assert_eq!(waits.await, Ok(11));
+    assert_eq!(waits_too.await, Ok(21));
+    assert_eq!(watch.called_at(), [0, 0, 100, 100]);
+}
+
+/// Point 2.
+#[tokio::test(start_paused = true)]
+async fn a_service_per_key_is_ready_whatever_its_limits_say() {
+    let (probe, watch) = Probe::new();
+    let limiter = KeyedRateLimiter::builder(one_per(100))
+        .max_keys(1)
+        .unwrap()
+        .at_capacity(AtCapacity::Refuse)
+        .build();
+    let mut service = Spawn::new(RateLimitLayer::per_key(tens, limiter).layer(probe));
+    assert_ready_ok!(service.poll_ready());
+    assert_eq!(service.call(10).await, Ok(10));
+    assert_ready_ok!(service.poll_ready());
+    assert_eq!(refusal(service.call(20).await).reason(), Reason::TooManyKeys);
+    assert_ready_ok!(service.poll_ready());
+    assert_eq!(refusal(service.call(11).await).reason(), Reason::UsedUp);
+    assert_eq!((watch.calls(), watch.reserved()), (vec![10], 0));
+}
+
+/// Point 6: it cannot know the key before the call.
+#[tokio::test(start_paused = true)]
+async fn a_service_per_key_is_as_ready_as_the_inner_one() {
+    let (probe, watch) = Probe::new();
+    let mut service = Spawn::new(RateLimitLayer::per_key(tens, one_per(100)).layer(probe));
+    watch.close();
+    assert_pending!(service.poll_ready());
+    watch.open();
+    assert!(service.is_woken());
+    assert_ready_ok!(service.poll_ready());
+    assert_eq!(service.call(10).await, Ok(10));
+}
+
+/// Point 17.
+#[tokio::test(start_paused = true)]
+async fn a_key_found_by_a_closure_makes_errors_of_both_kinds() {
+    let (probe, watch) = Probe::new();
+    let layer = RateLimitLayer::per_key(|request: &u32| request % 2, one_per(100));
+    let mut service = layer.layer(probe);
+    watch.fail(1);
+    assert_eq!(service.ready().await.unwrap().call(1).await, Err(Error::Inner(Broken)));
+    assert!(matches!(service.ready().await.unwrap().call(3).await, Err(Error::Limited(_))));
+    watch.break_down();
+    assert_eq!(service.ready().await.err(), Some(Error::Inner(Broken)));
+}
+
+/// Point 17.
+#[tokio::test(start_paused = true)]
+async fn a_layer_per_key_with_a_response_for_refusals_answers_with_it() {
+    let (probe, watch) = Probe::new();
+    let answer = |refusal: RateLimited| match refusal.reason() {
+        Reason::UsedUp => Ok(429),
+        _ => Err(Broken),
+    };
+    let layer = RateLimitLayer::per_key(tens, one_per(100)).respond(answer);
+    let mut service = layer.layer(probe.clone());
+    assert_eq!(service.ready().await.unwrap().call(10).await, Ok(10));
+    assert_eq!(service.ready().await.unwrap().call(11).await, Ok(429));
+    watch.fail(1);
+    assert_eq!(service.ready().await.unwrap().call(20).await, Err(Broken));
+    assert_eq!(watch.calls(), [10, 20]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_for_one_key_waits_without_blocking_its_service() {
+    let (probe, _) = Probe::new();
+    let mut service = Spawn::new(RateLimitLayer::per_key(tens, one_per(100)).wait().layer(probe));
+    assert_ready_ok!(service.poll_ready());
+    assert_eq!(service.call(10).await, Ok(10));
+    assert_ready_ok!(service.poll_ready());
+    let mut waiting = task::spawn(service.call(11));
+    assert_pending!(waiting.poll());
+    assert_ready_ok!(service.poll_ready());
+    assert_eq!(service.call(20).await, Ok(20));
+}

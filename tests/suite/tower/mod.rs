@@ -1,0 +1,51 @@
+//! Living under tower's contract: every numbered point of it has its test here.
+
+mod probe;
+mod outage;
+mod sharing;
+mod waits;
+mod refusing;
+mod giving_back;
+mod perishing;
+mod order;
+mod keys;
+mod waking;
+mod budget;
+mod runtime;
+mod types;
+mod axum_routes;
+mod buffer;
+mod stacks;
+
+use std::{fmt::Debug, time::Duration};
+use tokio::time::Instant;
+use tower_ratelimit::{Error, LeakyBucket, Rate, RateLimited, SlidingWindow, Strict};
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// A permit every so many milliseconds, and no burst.
+fn one_per(milliseconds: u64) -> LeakyBucket {
+    LeakyBucket::new(Rate::new(1, ms(milliseconds)).unwrap()).capacity(1).unwrap()
+}
+
+fn strict(milliseconds: u64) -> Strict {
+    Strict::new(Rate::new(1, ms(milliseconds)).unwrap())
+}
+
+fn window(permits: u32, milliseconds: u64) -> SlidingWindow {
+    SlidingWindow::new(Rate::new(permits, ms(milliseconds)).unwrap())
+}
+
+fn refusal<T: Debug, E: Debug>(result: Result<T, Error<E>>) -> RateLimited {
+    match result {
+        Err(Error::Limited(refusal)) => refusal,
+        other => panic!("not a refusal: {other:?}"),
+    }
+}
+
+/// Lets the paused time go on to so many milliseconds after `start`.
+async fn until(start: Instant, milliseconds: u64) {
+    tokio::time::sleep_until(start + ms(milliseconds)).await;
+}
