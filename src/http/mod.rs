@@ -2,12 +2,12 @@
 //!
 //! | for | take |
 //! |---|---|
-//! | axum routes, per address | [`PeerIp`] (feature `axum`) |
+//! | axum routes, per address | `PeerIp` (feature `axum`) |
 //! | any server, per API key | [`Header`] |
 //! | any server, refusals as 429 | [`TooManyRequests`], [`too_many_requests`] |
 //! | clients, per host | [`Host`] |
-//! | reqwest, keeping `client.get(url).send()` | [`reqwest::Client`] (feature `reqwest`) |
-//! | reqwest-middleware | [`reqwest_middleware::RateLimitMiddleware`] (feature `reqwest-middleware`) |
+//! | reqwest, keeping `client.get(url).send()` | `reqwest::Client` (feature `reqwest`) |
+//! | reqwest-middleware | `reqwest_middleware::RateLimitMiddleware` (feature `reqwest-middleware`) |
 
 mod refusal;
 mod source;

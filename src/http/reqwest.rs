@@ -1,6 +1,6 @@
 //! A reqwest client whose requests are limited.
 //!
-//! [`reqwest::Client`](::reqwest::Client) is a tower service, so every layer of this crate wraps it
+//! [`reqwest::Client`] is a tower service, so every layer of this crate wraps it
 //! as it is. [`Client`] does that and keeps `client.get(url).send()`.
 //!
 //! A permit is taken for each request that is sent through the client. Redirects that reqwest
@@ -19,7 +19,7 @@ use std::future::poll_fn;
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// A [`reqwest::Client`](::reqwest::Client) behind a layer that limits its requests.
+/// A [`reqwest::Client`] behind a layer that limits its requests.
 ///
 /// Clones share the limit, and so do clients that are made from clones of one layer.
 ///

@@ -175,7 +175,7 @@ async fn a_reservation_that_is_dropped_goes_to_the_next_in_line_at_once() {
 async fn a_reservation_that_is_committed_stays_used() {
     let limiter = leaky(10, 1);
     let reservation = limiter.reserve().await.unwrap();
-    drop(reservation.commit().unwrap());
+    reservation.commit().unwrap();
     assert!(limiter.try_acquire().is_err());
 }
 
@@ -370,8 +370,7 @@ async fn served<A: Algorithm>(limiter: RateLimiter<A>, fates: Vec<Fate>) -> Vec<
     for task in tasks {
         task.await.unwrap();
     }
-    let served = served.lock().unwrap().clone();
-    served
+    std::mem::take(&mut *served.lock().unwrap())
 }
 
 fn run<A: Algorithm>(algorithm: A, fates: Vec<Fate>) -> Vec<(usize, u64)> {
