@@ -5,11 +5,11 @@ use super::{
     histories::{History, Pause, check_with, history, pause, walk},
     limits,
     naive::{Answer, Bucket, Gap, Grid, List, Naive},
-    take,
 };
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
 use tower_ratelimit::{
     Algorithm, Ask, BurstCompensating, LeakyBucket, Nanos, Outcome, Rate, SlidingWindow, Strict,
+    Take,
 };
 
 fn period(rate: Rate) -> u64 {
@@ -156,7 +156,7 @@ fn is_as_if_it_never_took_place(limit: SlidingWindow, turns: Vec<Turn>) -> TestC
             }
             None => {
                 let expected = naive.call(now, turn.cost, false);
-                let decision = ask(&limit, &mut log, now, Ask::Take(take(turn.cost)));
+                let decision = ask(&limit, &mut log, now, Ask::Take(Take::fresh(turn.cost)));
                 prop_assert_eq!(answer(decision.outcome), expected);
                 wait = super::wait(decision).unwrap_or(0);
                 grants.extend(decision.grant());
@@ -182,10 +182,10 @@ fn a_cost_above_the_shorter_rate_never_fits_whatever_the_longer_one_says() {
     let limit = SlidingWindow::all([super::rate(2, 10), super::rate(6, 100)]).unwrap();
     let mut log = Default::default();
     for now in [0, 10] {
-        granted(&limit, &mut log, now, take(2)).unwrap();
+        granted(&limit, &mut log, now, Take::fresh(2)).unwrap();
     }
     // The longer rate has two left of six and would say later.
-    let decision = ask(&limit, &mut log, 20, Ask::Peek(take(3)));
+    let decision = ask(&limit, &mut log, 20, Ask::Peek(Take::fresh(3)));
     assert_eq!(decision.outcome, Outcome::Never);
     assert_eq!((decision.rate, decision.limit), (0, 2));
 }

@@ -6,7 +6,6 @@ use super::{
     granted,
     histories::{History, walk},
     limits::{self, for_each_algorithm},
-    take,
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use tower_ratelimit::{Algorithm, Ask, LeakyBucket, Take};
@@ -69,8 +68,8 @@ fn a_clock_that_runs_to_and_fro_admits_no_more_than_the_bound<A: Algorithm>(
 fn a_bucket_stays_full_when_the_clock_is_set_back() {
     let limit = LeakyBucket::new(super::rate(1, 10)).capacity(2).unwrap();
     let mut empty_at = Default::default();
-    granted(&limit, &mut empty_at, 1000, take(2)).unwrap();
-    let refused = ask(&limit, &mut empty_at, 0, Ask::Take(take(1)));
+    granted(&limit, &mut empty_at, 1000, Take::fresh(2)).unwrap();
+    let refused = ask(&limit, &mut empty_at, 0, Ask::Take(Take::fresh(1)));
     assert_eq!(super::wait(refused), Some(1010));
     assert_eq!(refused.remaining, 0);
 }
@@ -79,7 +78,7 @@ mod by_the_readings_themselves {
     use super::*;
     use crate::algorithms::histories::check;
 
-    /// The words of one-word algorithms hold by the clock's own readings, too.
+    /// What has no log to keep in order holds by the clock's own readings, too.
     fn hold<A: Algorithm>(algorithm: A, history: History) -> TestCaseResult {
         let mut state = A::State::default();
         let mut instants = Vec::new();

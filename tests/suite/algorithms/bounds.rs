@@ -2,9 +2,9 @@
 
 use super::{
     ask, granted,
-    histories::{History, check},
+    histories::{History, check, walk},
     limits::{self, for_each_algorithm},
-    pass_at, queued, rate, take,
+    pass_at, rate,
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub(super) fn keeps_its_bound(
     Ok(())
 }
 
-/// Calls of cost 1 that take whatever they can get at every instant, or every other one.
+/// Calls of cost 1 that mostly take whatever they can get.
 fn greedy(algorithm: &impl Algorithm, history: &History) -> Vec<u64> {
     let mut state = Default::default();
     let mut instants = Vec::new();
@@ -80,6 +80,24 @@ fn no_window_holds_more_than_the_published_bound<A: Algorithm>(
     history: History,
 ) -> TestCaseResult {
     keeps_its_bound(&algorithm, greedy(&algorithm, &history))
+}
+
+/// The instant of every permit, whatever the calls cost.
+fn holds_no_more_permits_either<A: Algorithm>(algorithm: A, history: History) -> TestCaseResult {
+    let mut instants = Vec::new();
+    walk(&algorithm, &history, |moment| {
+        let permits = moment.decision.grant().map_or(0, |grant| grant.cost);
+        instants.extend((0..permits).map(|_| moment.now));
+        Ok(())
+    })?;
+    keeps_its_bound(&algorithm, instants)
+}
+
+#[test]
+fn calls_of_any_cost_take_no_more_permits_than_the_bound() {
+    check(limits::leaky_bucket(), holds_no_more_permits_either);
+    check(limits::any_window(), holds_no_more_permits_either);
+    check(limits::sliding_window(), holds_no_more_permits_either);
 }
 
 #[test]
@@ -122,7 +140,7 @@ fn as_early_as_possible(algorithm: &impl Algorithm, calls: usize) -> Vec<u64> {
     let mut state = Default::default();
     let (mut now, mut instants) = (7, Vec::new());
     while instants.len() < calls {
-        let decision = ask(algorithm, &mut state, now, Ask::Take(take(1)));
+        let decision = ask(algorithm, &mut state, now, Ask::Take(Take::fresh(1)));
         match super::wait(decision) {
             Some(wait) => now += wait,
             None => instants.push(now),
@@ -182,12 +200,12 @@ fn a_late_release_right_before_the_next_slot_reaches_the_bound() {
     for max_burst in [1, 2, 5] {
         let limit = BurstCompensating::new(rate(3, 100)).max_burst(max_burst).unwrap();
         let mut state = Default::default();
-        granted(&limit, &mut state, 0, take(1)).unwrap();
+        granted(&limit, &mut state, 0, Take::fresh(1)).unwrap();
         let mut instants = Vec::new();
         // Far more slots have passed than are kept; the next one comes a nanosecond later.
         let late = 34 * 20 - 1;
         for now in [late].into_iter().chain((20..40).map(|slot| slot * 34)) {
-            while granted(&limit, &mut state, now, queued(1)).is_some() {
+            while granted(&limit, &mut state, now, Take::queued(1)).is_some() {
                 instants.push(now);
             }
         }
@@ -230,10 +248,10 @@ fn three_a_second_and_four_in_a_second_and_a_half_hold_together() {
     let limit = SlidingWindow::all(rates).unwrap();
     let mut log = Default::default();
     assert_eq!(pass_at(&limit, &mut log, 0, 9), 3);
-    let refused = ask(&limit, &mut log, 0, Ask::Take(take(1)));
+    let refused = ask(&limit, &mut log, 0, Ask::Take(Take::fresh(1)));
     assert_eq!((refused.rate, refused.limit), (0, 3));
     assert_eq!(pass_at(&limit, &mut log, 1000 * millisecond, 9), 1);
-    let refused = ask(&limit, &mut log, 1000 * millisecond, Ask::Take(take(1)));
+    let refused = ask(&limit, &mut log, 1000 * millisecond, Ask::Take(Take::fresh(1)));
     assert_eq!((refused.rate, refused.limit), (1, 4));
     assert_eq!(refused.retry_after(), Some(Duration::from_millis(500)));
 }

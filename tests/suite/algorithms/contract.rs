@@ -4,7 +4,6 @@ use super::{
     ask,
     histories::{History, walk},
     limits::for_each_algorithm,
-    take,
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::{fmt::Debug, time::Duration};
@@ -106,7 +105,7 @@ where
 fn a_decision_says_how_long_until_the_same_ask_is_granted() {
     let strict = Strict::new(Rate::per_day(1).unwrap());
     let mut next = Default::default();
-    let decide = |next: &mut _, cost| ask(&strict, next, 0, Ask::Take(take(cost)));
+    let decide = |next: &mut _, cost| ask(&strict, next, 0, Ask::Take(Take::fresh(cost)));
     let granted = decide(&mut next, 1);
     assert!(granted.is_granted());
     assert!(granted.grant().is_some());

@@ -1,10 +1,10 @@
 //! The slowest, the fastest and the largest, up to the end of the time line.
 
-use super::{ask, pass_at, queued, take};
+use super::{ask, pass_at};
 use std::time::Duration;
 use tower_ratelimit::{
     Algorithm, Ask, BurstCompensating, Grant, LeakyBucket, Nanos, Outcome, Rate, SlidingWindow,
-    Strict,
+    Strict, Take,
 };
 
 const YEAR: u64 = 365 * 86_400;
@@ -60,7 +60,7 @@ fn survives<A: Algorithm>(algorithm: A) {
     for now in INSTANTS {
         let mut passed = 0;
         for cost in [1, 0, 1, u32::MAX, 1, u32::MAX / 2, 1] {
-            for take in [take(cost), queued(cost)] {
+            for take in [Take::fresh(cost), Take::queued(cost)] {
                 let peek = ask(&algorithm, &mut state, now, Ask::Peek(take));
                 let taken = ask(&algorithm, &mut state, now, Ask::Take(take));
                 assert_eq!(peek.retry_after(), taken.retry_after());
@@ -155,7 +155,7 @@ fn a_billion_a_second_is_one_each_nanosecond() {
 #[test]
 fn the_largest_cost_fits_into_the_largest_limit() {
     fn outcome<A: Algorithm>(limit: A) -> Outcome {
-        ask(&limit, &mut A::State::default(), 0, Ask::Take(take(u32::MAX))).outcome
+        ask(&limit, &mut A::State::default(), 0, Ask::Take(Take::fresh(u32::MAX))).outcome
     }
     let granted = |outcome| matches!(outcome, Outcome::Granted(grant) if grant.cost == u32::MAX);
     let bucket = LeakyBucket::new(fastest()).capacity(u32::MAX).unwrap();
@@ -176,7 +176,7 @@ fn a_cost_that_takes_longer_than_250_years_never_fits() {
     fn check<A: Algorithm>(limit: A) {
         let decide = |cost| {
             let mut state = A::State::default();
-            ask(&limit, &mut state, 0, Ask::Take(take(cost))).outcome
+            ask(&limit, &mut state, 0, Ask::Take(Take::fresh(cost))).outcome
         };
         assert!(matches!(decide(25), Outcome::Granted(_)));
         assert_eq!(decide(26), Outcome::Never);

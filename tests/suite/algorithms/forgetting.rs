@@ -4,7 +4,7 @@ use super::{
     ask, granted,
     histories::{History, walk},
     limits::for_each_algorithm,
-    pass_at, queued, rate, take,
+    pass_at, rate,
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::fmt::Debug;
@@ -65,7 +65,7 @@ fn one_nanosecond_before_new_at_some_answer_is_not_that_of_a_new_state<A: Algori
         if new_at > moment.now {
             let before = new_at - 1;
             let [old, new] = [moment.after.clone(), A::State::default()]
-                .map(|mut state| ask(&algorithm, &mut state, before, Ask::Peek(take(0))));
+                .map(|mut state| ask(&algorithm, &mut state, before, Ask::Peek(Take::fresh(0))));
             prop_assert_ne!(old, new);
         }
         Ok(())
@@ -80,7 +80,7 @@ fn of<A: Algorithm>(algorithm: &A, state: &A::State) -> u64 {
 fn a_bucket_is_new_when_it_is_empty() {
     let limit = LeakyBucket::new(rate(1, 10)).capacity(3).unwrap();
     let mut empty_at = Default::default();
-    granted(&limit, &mut empty_at, 5, take(2)).unwrap();
+    granted(&limit, &mut empty_at, 5, Take::fresh(2)).unwrap();
     assert_eq!(of(&limit, &empty_at), 25);
     assert_eq!(pass_at(&limit, &mut empty_at.clone(), 24, 9), 2);
     assert_eq!(pass_at(&limit, &mut empty_at, 25, 9), 3);
@@ -90,7 +90,7 @@ fn a_bucket_is_new_when_it_is_empty() {
 fn a_strict_limit_is_new_when_the_gap_is_over() {
     let limit = Strict::new(rate(1, 10));
     let mut next = Default::default();
-    granted(&limit, &mut next, 5, take(2)).unwrap();
+    granted(&limit, &mut next, 5, Take::fresh(2)).unwrap();
     assert_eq!(of(&limit, &next), 25);
     assert_eq!(pass_at(&limit, &mut next.clone(), 24, 9), 0);
     assert_eq!(pass_at(&limit, &mut next, 25, 9), 1);
@@ -100,8 +100,8 @@ fn a_strict_limit_is_new_when_the_gap_is_over() {
 fn a_grid_is_new_when_the_time_to_catch_up_is_over() {
     let limit = BurstCompensating::new(rate(1, 10));
     let mut state = Default::default();
-    granted(&limit, &mut state, 0, take(1)).unwrap();
-    granted(&limit, &mut state, 38, queued(1)).unwrap();
+    granted(&limit, &mut state, 0, Take::fresh(1)).unwrap();
+    granted(&limit, &mut state, 38, Take::queued(1)).unwrap();
     assert_eq!(of(&limit, &state), 48);
     // The slots 20, 30 and 40 may be taken until then; afterwards a call begins a new grid.
     assert_eq!(pass_at(&limit, &mut state.clone(), 47, 9), 3);
@@ -112,17 +112,17 @@ fn a_grid_is_new_when_the_time_to_catch_up_is_over() {
 fn a_log_is_new_when_its_last_call_has_left_the_longest_window() {
     let limit = SlidingWindow::all([rate(1, 10), rate(2, 50)]).unwrap();
     let mut log = Default::default();
-    granted(&limit, &mut log, 0, take(1)).unwrap();
-    granted(&limit, &mut log, 10, take(1)).unwrap();
+    granted(&limit, &mut log, 0, Take::fresh(1)).unwrap();
+    granted(&limit, &mut log, 10, Take::fresh(1)).unwrap();
     assert_eq!(of(&limit, &log), 60);
-    let remaining = |now| ask(&limit, &mut log.clone(), now, Ask::Peek(take(0))).full_after;
+    let remaining = |now| ask(&limit, &mut log.clone(), now, Ask::Peek(Take::fresh(0))).full_after;
     assert_eq!(remaining(59), Nanos::new(1));
     assert_eq!(remaining(60), Nanos::ZERO);
 }
 
 fn unused<A: Algorithm<State: PartialEq + Debug>>(limit: A) {
     let mut state = A::State::default();
-    let _ = ask(&limit, &mut state, 0, Ask::Take(take(0)));
+    let _ = ask(&limit, &mut state, 0, Ask::Take(Take::fresh(0)));
     assert_eq!(state, A::State::default());
     assert_eq!(limit.new_at(&state), Nanos::ZERO);
 }

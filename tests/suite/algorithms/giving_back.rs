@@ -6,7 +6,7 @@ use super::{
     granted,
     histories::{History, Pause, check_with, walk},
     limits::{self, for_each_algorithm},
-    pass_at, queued, rate, take,
+    pass_at, rate,
 };
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
 use std::{fmt::Debug, time::Duration};
@@ -122,7 +122,7 @@ where
         prop_assert!(again.is_granted());
         // What could be had beyond the first call can be had now, and no more.
         for cost in [1, 2, 3, 6, u32::MAX] {
-            let next = Ask::Peek(take(cost));
+            let next = Ask::Peek(Take::fresh(cost));
             let expected = ask(&algorithm, &mut moment.after.clone(), moment.now, next);
             let found = ask(&algorithm, &mut state, moment.now, next);
             prop_assert_eq!(found.outcome, expected.outcome);
@@ -147,7 +147,7 @@ fn giving_back_after_all_is_new_changes_no_answer<A: Algorithm>(
         let _ = ask(&algorithm, &mut state, now, Ask::GiveBack(grant));
         let mut new = A::State::default();
         for cost in [1, 1, 2, 1] {
-            let next = Ask::Take(take(cost));
+            let next = Ask::Take(Take::fresh(cost));
             let found = ask(&algorithm, &mut state, now, next);
             let expected = ask(&algorithm, &mut new, now, next);
             prop_assert_eq!(found, expected);
@@ -160,7 +160,7 @@ fn giving_back_after_all_is_new_changes_no_answer<A: Algorithm>(
 fn a_bucket_gets_back_what_has_not_leaked_yet() {
     let limit = LeakyBucket::new(rate(1, 10)).capacity(3).unwrap();
     let mut empty_at = Default::default();
-    let grant = granted(&limit, &mut empty_at, 0, take(3)).unwrap();
+    let grant = granted(&limit, &mut empty_at, 0, Take::fresh(3)).unwrap();
     let decision = ask(&limit, &mut empty_at, 15, Ask::GiveBack(grant));
     assert_eq!((decision.remaining, decision.full_after.get()), (3, 0));
     assert_eq!(pass_at(&limit, &mut empty_at, 15, 9), 3);
@@ -170,7 +170,7 @@ fn a_bucket_gets_back_what_has_not_leaked_yet() {
 fn the_last_of_a_burst_goes_back_as_if_it_had_never_come() {
     let limit = LeakyBucket::new(rate(1, 10)).capacity(3).unwrap();
     let mut empty_at = Default::default();
-    let [_, _, last] = [(); 3].map(|()| granted(&limit, &mut empty_at, 0, take(1)).unwrap());
+    let [_, _, last] = [(); 3].map(|()| granted(&limit, &mut empty_at, 0, Take::fresh(1)).unwrap());
     assert_eq!(pass_at(&limit, &mut empty_at, 9, 9), 0);
     let _ = ask(&limit, &mut empty_at, 9, Ask::GiveBack(last));
     assert_eq!(pass_at(&limit, &mut empty_at, 9, 9), 1);
@@ -180,7 +180,7 @@ fn the_last_of_a_burst_goes_back_as_if_it_had_never_come() {
 fn what_has_leaked_from_a_bucket_does_not_come_back() {
     let limit = LeakyBucket::new(rate(1, 10)).capacity(1).unwrap();
     let mut empty_at = Default::default();
-    let first = granted(&limit, &mut empty_at, 0, take(1)).unwrap();
+    let first = granted(&limit, &mut empty_at, 0, Take::fresh(1)).unwrap();
     assert_eq!(pass_at(&limit, &mut empty_at, 10, 9), 1);
     let _ = ask(&limit, &mut empty_at, 15, Ask::GiveBack(first));
     assert_eq!(pass_at(&limit, &mut empty_at, 19, 9), 0);
@@ -190,8 +190,8 @@ fn what_has_leaked_from_a_bucket_does_not_come_back() {
 fn a_permit_given_back_late_and_out_of_order_takes_nothing_from_a_later_call() {
     let limit = LeakyBucket::new(rate(1, 10)).capacity(2).unwrap();
     let mut empty_at = Default::default();
-    let first = granted(&limit, &mut empty_at, 0, take(1)).unwrap();
-    let second = granted(&limit, &mut empty_at, 0, take(1)).unwrap();
+    let first = granted(&limit, &mut empty_at, 0, Take::fresh(1)).unwrap();
+    let second = granted(&limit, &mut empty_at, 0, Take::fresh(1)).unwrap();
     let _ = ask(&limit, &mut empty_at, 0, Ask::GiveBack(first));
     assert_eq!(pass_at(&limit, &mut empty_at, 10, 1), 1);
     // Neither of the first two took place. The third did, and leaves room for one.
@@ -203,7 +203,7 @@ fn a_permit_given_back_late_and_out_of_order_takes_nothing_from_a_later_call() {
 fn a_strict_call_that_does_not_take_place_frees_its_slot() {
     let limit = Strict::new(rate(1, 10));
     let mut next = Default::default();
-    let grant = granted(&limit, &mut next, 0, take(3)).unwrap();
+    let grant = granted(&limit, &mut next, 0, Take::fresh(3)).unwrap();
     let _ = ask(&limit, &mut next, 4, Ask::GiveBack(grant));
     assert_eq!(pass_at(&limit, &mut next, 4, 9), 1);
     assert_eq!(pass_at(&limit, &mut next, 13, 9), 0);
@@ -214,13 +214,13 @@ fn a_strict_call_that_does_not_take_place_frees_its_slot() {
 fn slots_taken_after_one_that_goes_back_move_up() {
     let limit = BurstCompensating::new(rate(1, 10)).max_burst(3).unwrap();
     let mut state = Default::default();
-    granted(&limit, &mut state, 0, take(1)).unwrap();
+    granted(&limit, &mut state, 0, Take::fresh(1)).unwrap();
     // The slots 10, 20 and 30 have come.
-    let [first, _, _] = [(); 3].map(|()| granted(&limit, &mut state, 35, queued(1)).unwrap());
-    assert_eq!(granted(&limit, &mut state, 35, queued(1)), None);
+    let [first, _, _] = [(); 3].map(|()| granted(&limit, &mut state, 35, Take::queued(1)).unwrap());
+    assert_eq!(granted(&limit, &mut state, 35, Take::queued(1)), None);
     let _ = ask(&limit, &mut state, 36, Ask::GiveBack(first));
-    assert!(granted(&limit, &mut state, 36, queued(1)).is_some());
-    let refused = ask(&limit, &mut state, 36, Ask::Take(queued(1)));
+    assert!(granted(&limit, &mut state, 36, Take::queued(1)).is_some());
+    let refused = ask(&limit, &mut state, 36, Ask::Take(Take::queued(1)));
     assert_eq!(refused.retry_after(), Some(Duration::from_nanos(4)));
 }
 
@@ -228,37 +228,37 @@ fn slots_taken_after_one_that_goes_back_move_up() {
 fn a_slot_that_was_lost_meanwhile_does_not_come_back() {
     let limit = BurstCompensating::new(rate(1, 10)).max_burst(1).unwrap();
     let mut state = Default::default();
-    granted(&limit, &mut state, 0, take(1)).unwrap();
+    granted(&limit, &mut state, 0, Take::fresh(1)).unwrap();
     // It is let go nine late, at slot 10; at 28 only slot 20 is kept.
-    let late = granted(&limit, &mut state, 19, queued(1)).unwrap();
-    assert!(granted(&limit, &mut state, 28, queued(1)).is_some());
+    let late = granted(&limit, &mut state, 19, Take::queued(1)).unwrap();
+    assert!(granted(&limit, &mut state, 28, Take::queued(1)).is_some());
     let _ = ask(&limit, &mut state, 28, Ask::GiveBack(late));
-    assert_eq!(granted(&limit, &mut state, 28, queued(1)), None);
+    assert_eq!(granted(&limit, &mut state, 28, Take::queued(1)), None);
 }
 
 #[test]
 fn a_slot_given_back_after_a_new_grid_began_takes_nothing_from_it() {
     let limit = BurstCompensating::new(rate(1, 10)).max_burst(1).unwrap();
     let mut state = Default::default();
-    granted(&limit, &mut state, 0, take(1)).unwrap();
-    granted(&limit, &mut state, 19, queued(1)).unwrap();
+    granted(&limit, &mut state, 0, Take::fresh(1)).unwrap();
+    granted(&limit, &mut state, 19, Take::queued(1)).unwrap();
     // It catches up at slot 20; the next call comes when that time is over.
-    let caught_up = granted(&limit, &mut state, 25, take(1)).unwrap();
-    assert!(granted(&limit, &mut state, 34, take(1)).is_some());
+    let caught_up = granted(&limit, &mut state, 25, Take::fresh(1)).unwrap();
+    assert!(granted(&limit, &mut state, 34, Take::fresh(1)).is_some());
     let _ = ask(&limit, &mut state, 34, Ask::GiveBack(caught_up));
-    assert_eq!(granted(&limit, &mut state, 34, take(1)), None);
+    assert_eq!(granted(&limit, &mut state, 34, Take::fresh(1)), None);
 }
 
 #[test]
 fn a_call_leaves_every_window_when_it_goes_back() {
     let limit = SlidingWindow::all([rate(2, 10), rate(3, 100)]).unwrap();
     let mut log = Default::default();
-    let first = granted(&limit, &mut log, 0, take(2)).unwrap();
-    granted(&limit, &mut log, 10, take(1)).unwrap();
-    assert_eq!(granted(&limit, &mut log, 20, take(1)), None);
+    let first = granted(&limit, &mut log, 0, Take::fresh(2)).unwrap();
+    granted(&limit, &mut log, 10, Take::fresh(1)).unwrap();
+    assert_eq!(granted(&limit, &mut log, 20, Take::fresh(1)), None);
     let _ = ask(&limit, &mut log, 20, Ask::GiveBack(first));
     assert_eq!(pass_at(&limit, &mut log, 20, 9), 2);
     // A second time it is not there any more.
     let _ = ask(&limit, &mut log, 20, Ask::GiveBack(first));
-    assert_eq!(granted(&limit, &mut log, 30, take(1)), None);
+    assert_eq!(granted(&limit, &mut log, 30, Take::fresh(1)), None);
 }

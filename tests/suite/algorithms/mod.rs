@@ -18,16 +18,6 @@ mod forgetting;
 mod giving_back;
 mod renewal;
 
-/// A call that has just come.
-fn take(cost: u32) -> Take {
-    Take { cost, queued: false }
-}
-
-/// A call that stood in line until now.
-fn queued(cost: u32) -> Take {
-    Take { cost, queued: true }
-}
-
 fn ask<A: Algorithm>(algorithm: &A, state: &mut A::State, now: u64, ask: Ask) -> Decision {
     algorithm.decide(state, Nanos::new(now), ask)
 }
@@ -44,7 +34,7 @@ fn granted<A: Algorithm>(
 
 /// How many calls of cost 1 pass one after another at this instant, of at most this many.
 fn pass_at<A: Algorithm>(algorithm: &A, state: &mut A::State, now: u64, calls: usize) -> usize {
-    (0..calls).take_while(|_| granted(algorithm, state, now, take(1)).is_some()).count()
+    (0..calls).take_while(|_| granted(algorithm, state, now, Take::fresh(1)).is_some()).count()
 }
 
 /// The wait of a refusal.

@@ -5,12 +5,13 @@ use super::{
     bounds::{fullest, keeps_its_bound},
     granted,
     histories::{Pause, check_with, pause},
-    limits, pass_at, rate, take,
+    limits, pass_at, rate,
 };
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
 use std::fmt::Debug;
 use tower_ratelimit::{
-    Algorithm, Ask, BurstCompensating, Grant, LeakyBucket, Nanos, SlidingWindow, Strict,
+    Algorithm, Ask, BurstCompensating, Grant, LeakyBucket, Nanos, Rate, SlidingWindow, Strict,
+    Take, WAKE_UP,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +30,8 @@ fn turns() -> impl Strategy<Value = Vec<(Pause, Turn)>> {
     prop::collection::vec((pause(), turn), 1..50)
 }
 
-/// The instants at which calls take place: each less than one interval after its grant, those
-/// that would come later go back.
+/// The instants at which calls take place: each before its permit is too old, those that would
+/// come later go back.
 fn instants<A: Algorithm>(algorithm: &A, turns: Vec<(Pause, Turn)>) -> Vec<u64> {
     let mut state = A::State::default();
     let mut unused: Vec<Grant> = Vec::new();
@@ -38,10 +39,10 @@ fn instants<A: Algorithm>(algorithm: &A, turns: Vec<(Pause, Turn)>) -> Vec<u64> 
     let (mut now, mut wait) = (0, 0);
     for (pause, turn) in turns {
         now = pause.after(algorithm, now, wait);
-        let is_fresh = |grant: &Grant| Nanos::new(now) - grant.at < algorithm.interval();
+        let is_fresh = |grant: &Grant| Nanos::new(now) < grant.at + algorithm.shelf_life();
         match turn {
             Turn::Take => {
-                let decision = ask(algorithm, &mut state, now, Ask::Take(take(1)));
+                let decision = ask(algorithm, &mut state, now, Ask::Take(Take::fresh(1)));
                 wait = super::wait(decision).unwrap_or(0);
                 unused.extend(decision.grant());
             }
@@ -91,7 +92,7 @@ fn late_calls_fit_into_every_sliding_window() {
 fn the_gap_after_a_strict_call_counts_from_the_call() {
     let limit = Strict::new(rate(1, 10));
     let mut next = Default::default();
-    let grant = granted(&limit, &mut next, 0, take(2)).unwrap();
+    let grant = granted(&limit, &mut next, 0, Take::fresh(2)).unwrap();
     let decision = ask(&limit, &mut next, 9, Ask::Renew(grant));
     assert!(decision.is_granted());
     assert_eq!((decision.remaining, decision.full_after.get()), (0, 20));
@@ -103,7 +104,7 @@ fn the_gap_after_a_strict_call_counts_from_the_call() {
 fn a_strict_call_given_back_after_it_took_place_frees_all_its_slot() {
     let limit = Strict::new(rate(1, 10));
     let mut next = Default::default();
-    let grant = granted(&limit, &mut next, 0, take(1)).unwrap();
+    let grant = granted(&limit, &mut next, 0, Take::fresh(1)).unwrap();
     let renewed = ask(&limit, &mut next, 9, Ask::Renew(grant)).grant();
     let _ = ask(&limit, &mut next, 12, Ask::GiveBack(renewed.unwrap()));
     assert_eq!(pass_at(&limit, &mut next, 12, 9), 1);
@@ -113,8 +114,8 @@ fn a_strict_call_given_back_after_it_took_place_frees_all_its_slot() {
 fn a_call_counts_in_a_sliding_window_from_when_it_takes_place() {
     let limit = SlidingWindow::new(rate(2, 20));
     let mut log = Default::default();
-    let first = granted(&limit, &mut log, 0, take(1)).unwrap();
-    granted(&limit, &mut log, 3, take(1)).unwrap();
+    let first = granted(&limit, &mut log, 0, Take::fresh(1)).unwrap();
+    granted(&limit, &mut log, 3, Take::fresh(1)).unwrap();
     let renewed = ask(&limit, &mut log, 9, Ask::Renew(first)).grant().unwrap();
     assert_eq!((renewed.at, renewed.cost), (Nanos::new(9), 1));
     assert_eq!(pass_at(&limit, &mut log, 20, 9), 0);
@@ -129,16 +130,33 @@ fn a_call_counts_in_a_sliding_window_from_when_it_takes_place() {
 /// They count from the grant: the state stays, and the grant can still be found.
 fn stays<A: Algorithm<State: PartialEq + Debug>>(limit: A) {
     let mut state = Default::default();
-    let grant = granted(&limit, &mut state, 0, take(1)).unwrap();
+    let grant = granted(&limit, &mut state, 0, Take::fresh(1)).unwrap();
     let before = state.clone();
     let renewed = ask(&limit, &mut state, 9, Ask::Renew(grant)).grant();
     assert_eq!(state, before);
     let _ = ask(&limit, &mut state, 9, Ask::GiveBack(renewed.unwrap()));
-    assert!(granted(&limit, &mut state, 9, take(1)).is_some());
+    assert!(granted(&limit, &mut state, 9, Take::fresh(1)).is_some());
 }
 
 #[test]
 fn a_bucket_and_a_grid_count_from_the_grant() {
     stays(LeakyBucket::new(rate(1, 10)).capacity(1).unwrap());
     stays(BurstCompensating::new(rate(1, 10)));
+}
+
+#[test]
+fn a_permit_keeps_for_an_interval_or_a_tick_of_the_timer() {
+    let [second, fast] = [Rate::per_second(1), Rate::per_second(1_000_000)].map(Result::unwrap);
+    let [interval, short] = [second, fast].map(|rate| Nanos::from(rate.interval()));
+    assert_eq!(LeakyBucket::new(second).shelf_life(), interval);
+    assert_eq!(LeakyBucket::new(fast).shelf_life(), WAKE_UP);
+    assert_eq!(BurstCompensating::new(second).shelf_life(), interval);
+    assert_eq!(BurstCompensating::new(fast).shelf_life(), WAKE_UP);
+    // Longer, and two calls could come closer than the interval.
+    assert_eq!(Strict::new(second).shelf_life(), interval);
+    assert_eq!(Strict::new(fast).shelf_life(), short);
+    assert_eq!(SlidingWindow::new(second).shelf_life(), interval);
+    assert_eq!(SlidingWindow::new(fast).shelf_life(), WAKE_UP);
+    // Longer than the window, and the window would have forgotten the permit.
+    assert_eq!(SlidingWindow::new(rate(2, 20)).shelf_life(), Nanos::new(20));
 }
