@@ -60,7 +60,8 @@ impl From<ManualClock> for Clock {
 
 /// A clock that only moves when it is told to, for tests.
 ///
-/// Moving it wakes the callers that wait for the time it then shows. It needs no runtime. Clones
+/// Moving it wakes all callers that wait, and they look whether their time has come. It needs no
+/// runtime. Clones
 /// are the same clock.
 ///
 /// ```

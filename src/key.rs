@@ -85,6 +85,32 @@ macro_rules! integers {
 
 integers!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128);
 
+/// As 64 bits on every platform.
+impl Key for usize {
+    fn write(&self, out: &mut dyn FnMut(&[u8])) {
+        (*self as u64).write(out);
+    }
+}
+
+impl Key for bool {
+    fn write(&self, out: &mut dyn FnMut(&[u8])) {
+        out(&[u8::from(*self)]);
+    }
+}
+
+impl Key for char {
+    fn write(&self, out: &mut dyn FnMut(&[u8])) {
+        u32::from(*self).write(out);
+    }
+}
+
+/// Without a length, as every array of the type has the same.
+impl<const N: usize> Key for [u8; N] {
+    fn write(&self, out: &mut dyn FnMut(&[u8])) {
+        out(self);
+    }
+}
+
 impl Key for Ipv4Addr {
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         out(&self.octets());

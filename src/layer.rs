@@ -2,9 +2,10 @@
 
 use crate::{
     algorithm::Refills,
+    error::RateLimited,
     limiter::{IntoKeyedLimiter, IntoLimiter, Limiter, Patience, RateLimiter, Terms, Use},
     per_key::PerKeyLayer,
-    refusal::{Fail, Respond, WaitOnly},
+    refusal::{Boxed, Fail, Respond, WaitOnly},
     service::RateLimit,
 };
 use std::time::Duration;
@@ -50,7 +51,14 @@ use tower_layer::Layer;
 /// `Timeout` outside of this layer does not count the wait for readiness; [`max_wait`](Self::max_wait)
 /// does. `Retry` outside pays for every attempt; inside, its attempts are free. `Buffer` outside
 /// makes one task wait for all callers; inside, its place is not held while waiting, as the permit
-/// comes first and the inner service last. `LoadShed` outside sheds every call that would wait.
+/// comes first and the inner service last. `LoadShed` outside sheds every call that would wait. Those
+/// that make boxed errors go outside of a [`boxed`](Self::boxed) layer.
+///
+/// # Readiness can end
+///
+/// A service that was ready and is asked again after an interval has lost its permit, and may be
+/// pending: a departure from the letter of [`Service`](tower_service::Service), as otherwise idle
+/// services could save up permits. The inner service has to be `Clone`, to let go of its readiness.
 ///
 /// [`Error::Limited`]: crate::Error::Limited
 #[derive(Clone, Debug)]
@@ -118,11 +126,11 @@ impl<L> RateLimitLayer<L> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use std::convert::Infallible;
     /// use tower::{ServiceBuilder, ServiceExt, service_fn};
-    /// use tower_ratelimit::{LeakyBucket, Rate, RateLimited, RateLimitLayer};
+    /// use tower_ratelimit::{LeakyBucket, Rate, RateLimitLayer};
     ///
     /// let layer = RateLimitLayer::new(LeakyBucket::new(Rate::per_hour(1)?).capacity(1)?)
     ///     .refuse()
-    ///     .respond(|_: RateLimited| Ok("come back later"));
+    ///     .respond(|_| Ok("come back later"));
     /// let service = ServiceBuilder::new()
     ///     .layer(layer)
     ///     .service(service_fn(async |_: ()| Ok::<_, Infallible>("welcome")));
@@ -131,7 +139,10 @@ impl<L> RateLimitLayer<L> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn respond<F>(self, answer: F) -> RateLimitLayer<L, Respond<F>> {
+    pub fn respond<F, O>(self, answer: F) -> RateLimitLayer<L, Respond<F>>
+    where
+        F: Fn(RateLimited) -> O,
+    {
         RateLimitLayer {
             limiter: self.limiter,
             patience: self.patience,
@@ -157,6 +168,28 @@ impl<L> RateLimitLayer<L, Fail> {
     #[must_use]
     pub fn refuse(self) -> Self {
         self.with_patience(Patience::Now)
+    }
+
+    /// Makes the error of the service a boxed one, whatever that of the inner service is: a
+    /// [`RateLimited`] to downcast to, or the inner error.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower::ServiceBuilder;
+    /// use tower_ratelimit::{Rate, RateLimitLayer, Strict};
+    ///
+    /// let limit = RateLimitLayer::new(Strict::new(Rate::per_second(10)?)).boxed();
+    /// let stack = ServiceBuilder::new()
+    ///     .timeout(Duration::from_secs(9))
+    ///     .layer(limit)
+    ///     .timeout(Duration::from_secs(3));
+    /// # let service = stack.service(tower::service_fn(async |_: ()| Ok::<_, std::io::Error>(())));
+    /// # fn is_a_service<S: tower::Service<()>>(_: S) {}
+    /// # is_a_service(service);
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    pub fn boxed(self) -> RateLimitLayer<L, Boxed> {
+        RateLimitLayer { limiter: self.limiter, patience: self.patience, on_refusal: Boxed }
     }
 }
 

@@ -139,7 +139,7 @@ pub use limiter::{
 pub use nanos::Nanos;
 pub use per_key::{Answered, KeySource, MissingKey, PerKey, PerKeyLayer};
 pub use rate::Rate;
-pub use refusal::{Fail, OnRefusal, Respond, WaitOnly};
+pub use refusal::{Boxed, Fail, OnRefusal, Respond, WaitOnly};
 pub use service::RateLimit;
 
 /// The code in the README compiles.

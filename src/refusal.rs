@@ -2,6 +2,8 @@
 
 use crate::error::{Error, RateLimited};
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Turns a refusal into what the service returns: an error, or a response.
 ///
 /// `Res` and `E` are the response and the error of the inner service.
@@ -34,6 +36,23 @@ impl<Res, E> OnRefusal<Res, E> for Fail {
     #[inline]
     fn inner(&self, error: E) -> Error<E> {
         Error::Inner(error)
+    }
+}
+
+/// Refusals and errors of the inner service are boxed errors, as with tower's own `Timeout`, `Buffer` and
+/// `LoadShed`, which can then stand outside of this layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Boxed;
+
+impl<Res, E: Into<BoxError>> OnRefusal<Res, E> for Boxed {
+    type Error = BoxError;
+
+    fn refuse(&self, refusal: RateLimited) -> Result<Res, BoxError> {
+        Err(refusal.into())
+    }
+
+    fn inner(&self, error: E) -> BoxError {
+        error.into()
     }
 }
 

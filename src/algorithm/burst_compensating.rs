@@ -1,6 +1,6 @@
 //! Even pacing that makes up for late wake-ups, and for nothing else.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, slots_in};
+use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, end_of_time, slots_in};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome, Take},
     invalid::Invalid,
@@ -96,7 +96,7 @@ impl BurstCompensating {
         }
         let end = self.slot(state, now, take.queued).checked_add(length);
         // At the end of the time line nothing more can be remembered, so nothing is let go.
-        end.ok_or(Outcome::Later(Nanos::MAX - now))
+        end.ok_or(end_of_time(now))
     }
 
     /// The slot that a call takes which is let go now.

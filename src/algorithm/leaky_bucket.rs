@@ -1,6 +1,6 @@
 //! A bucket that holds a burst and leaks one permit per interval.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, left_of, slots_in};
+use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, end_of_time, left_of, slots_in};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     invalid::Invalid,
@@ -18,11 +18,14 @@ const DEFAULT_CAPACITY: u32 = 10;
 /// it full waits or is refused. The usual choice for servers and clients alike.
 ///
 /// Its state is one word, the instant at which the bucket is empty: the generic cell rate
-/// algorithm (ITU-T I.371, annex A) with a tolerance of `capacity - 1` intervals.
+/// algorithm (ITU-T I.371, annex A) with a tolerance of `capacity - 1` intervals. A permit that goes
+/// back brings back what has not leaked since it was granted: all of it at once, and nothing after
+/// an interval, when a permit has leaked for everybody.
 ///
 /// # Bound
 ///
-/// In any half-open window of length w, at most `capacity + ceil(w / interval) - 1` permits: as
+/// In any half-open window of length w, at most `capacity + ceil(w / interval) - 1` permits are
+/// granted: as
 /// much as twice the rate in the first period of a full-period burst. When that is too much,
 /// take [`any_window`](Self::any_window), which never admits more than the rate says, in the
 /// same single word, or [`SlidingWindow`](crate::SlidingWindow).
@@ -41,6 +44,8 @@ const DEFAULT_CAPACITY: u32 = 10;
 pub struct LeakyBucket {
     rate: Rate,
     capacity: u32,
+    /// Whether the rate holds in any window, so that the interval depends on the capacity.
+    any_window: bool,
     interval: Nanos,
     /// `capacity` intervals.
     depth: Nanos,
@@ -51,7 +56,8 @@ impl LeakyBucket {
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         let interval = rate.interval().into();
-        Self { rate, capacity: DEFAULT_CAPACITY, interval, depth: interval * DEFAULT_CAPACITY }
+        let depth = interval * DEFAULT_CAPACITY;
+        Self { rate, capacity: DEFAULT_CAPACITY, any_window: false, interval, depth }
     }
 
     /// The same with this capacity: how many permits can be had at once, 1 and up.
@@ -61,6 +67,13 @@ impl LeakyBucket {
     /// [`Invalid`] when the capacity is zero, or the bucket would take more than 250 years to
     /// leak empty.
     pub fn capacity(self, capacity: u32) -> Result<Self, Invalid> {
+        match self.any_window {
+            true => Self::any_window(self.rate, capacity),
+            false => self.hold(capacity),
+        }
+    }
+
+    fn hold(self, capacity: u32) -> Result<Self, Invalid> {
         let depth = self.interval.checked_mul(capacity);
         match depth.filter(|depth| capacity > 0 && *depth <= LONGEST_SPAN) {
             Some(depth) => Ok(Self { capacity, depth, ..self }),
@@ -101,8 +114,8 @@ impl LeakyBucket {
             let allowed = format_args!("1 to {permits}, the permits of the rate").to_string();
             return Err(Invalid::new("capacity", capacity, allowed));
         }
-        Self { interval: interval(rate.period().into(), permits - capacity + 1), ..Self::new(rate) }
-            .capacity(capacity)
+        let interval = interval(rate.period().into(), permits - capacity + 1);
+        Self { any_window: true, interval, ..Self::new(rate) }.hold(capacity)
     }
 
     /// When the bucket would be empty with this call in it, or why it cannot be.
@@ -115,7 +128,7 @@ impl LeakyBucket {
             Some(end) if cost == 0 || end - now <= self.depth => Ok(end),
             Some(end) => Err(Outcome::Later(end - now - self.depth)),
             // The end of the time line: nothing more can be remembered, so nothing is let go.
-            None => Err(Outcome::Later(Nanos::MAX - now)),
+            None => Err(end_of_time(now)),
         }
     }
 

@@ -20,7 +20,7 @@ pub use sliding_window::{SlidingWindow, WindowLog};
 pub use strict::Strict;
 
 use crate::{
-    decision::{Ask, Decision, Grant},
+    decision::{Ask, Decision, Grant, Outcome},
     nanos::Nanos,
     rate::Rate,
 };
@@ -157,6 +157,11 @@ pub trait Algorithm: Send + Sync + 'static {
 ///
 /// It is what [`RateLimitLayer::wait_only`](crate::RateLimitLayer::wait_only) asks for.
 pub trait Refills: Algorithm {}
+
+/// Why nothing is let go at the end of the time line: nothing more could be remembered.
+fn end_of_time(now: Nanos) -> Outcome {
+    Outcome::Later((Nanos::MAX - now).max(Nanos::new(1)))
+}
 
 /// How much of the time that these permits take is left at `now`, when they are given back.
 ///

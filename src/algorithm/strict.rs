@@ -1,6 +1,6 @@
 //! At least one interval between two calls.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, left_of, slots_in};
+use super::{Algorithm, LONGEST_SPAN, Refills, end_of_time, left_of, slots_in};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     nanos::Nanos,
@@ -58,7 +58,7 @@ impl Strict {
             return Err(Outcome::Later(next - now));
         }
         // At the end of the time line nothing more can be remembered, so nothing is let go.
-        now.checked_add(slot).ok_or(Outcome::Later(Nanos::MAX - now))
+        now.checked_add(slot).ok_or(end_of_time(now))
     }
 
     fn standing(&self, outcome: Outcome, next: Nanos, now: Nanos) -> Decision {

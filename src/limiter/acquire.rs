@@ -28,12 +28,15 @@ use std::{
 /// # Panics
 ///
 /// When it has to wait outside a tokio runtime with a timer, unless the limiter runs on a
-/// [`ManualClock`](crate::ManualClock).
+/// [`ManualClock`](crate::ManualClock); when the runtime on which it began to wait has shut down;
+/// and when polled again after it was ready.
 #[must_use = "futures do nothing unless polled"]
 pub struct Acquire<'a, A: Algorithm, G = Permit<'a, A>> {
     limiter: &'a RateLimiter<A>,
     terms: Terms,
     waiting: Option<Waiting<A>>,
+    /// Whether it was ready already.
+    done: bool,
     granted: PhantomData<fn() -> G>,
 }
 
@@ -50,7 +53,7 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
     #[inline]
     pub(super) fn new(limiter: &'a RateLimiter<A>) -> Self {
         let terms = Terms { cost: 1, patience: Patience::Forever, usage: G::USAGE };
-        Self { limiter, terms, waiting: None, granted: PhantomData }
+        Self { limiter, terms, waiting: None, done: false, granted: PhantomData }
     }
 
     /// Asks for this many permits. A call of cost 0 passes and takes nothing.
@@ -78,6 +81,7 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Future for Acquire<'a, A, G> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        assert!(!this.done, "polled after it was ready");
         let limiter = this.limiter;
         let result = match &mut this.waiting {
             Some(waiting) => ready!(Pin::new(waiting).poll(cx)),
@@ -89,6 +93,7 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Future for Acquire<'a, A, G> {
                 }
             },
         };
+        this.done = true;
         Poll::Ready(result.map(|ticket| G::new(limiter, ticket)))
     }
 }

@@ -1,8 +1,10 @@
 //! One key: its state and its line, and the rules by which calls are served.
 
 use super::{
+    Terms, Use,
     forecast::Forecast,
     line::{Line, Place},
+    shared::Held,
 };
 use crate::{
     algorithm::Algorithm,
@@ -73,14 +75,57 @@ impl<A: Algorithm> Lane<A> {
         self.queue.take_if(|queue| queue.line.is_empty());
     }
 
-    /// Takes permits where there is no line; `None` where there is one.
+    /// Takes permits for a call that has just come, when that is all there is to do: nobody waits,
+    /// and the permits are there. `None` leaves everything as it was, for a [`Desk`] to look at.
     #[inline]
+    pub(super) fn take_quickly(&mut self, algorithm: &A, now: Nanos, terms: Terms) -> Option<Held> {
+        let line = self.queue.as_mut().map(|queue| &mut queue.line);
+        let perished = |(_, grant): (_, Grant)| now >= grant.at + algorithm.shelf_life();
+        if line
+            .as_ref()
+            .is_some_and(|line| line.waiting() > 0 || line.oldest().is_some_and(perished))
+        {
+            return None;
+        }
+        let take = Ask::Take(Take::fresh(terms.cost));
+        match (terms.usage, line) {
+            (Use::Now, _) => {
+                let decision = algorithm.decide(&mut self.state, now, take);
+                decision.is_granted().then_some(Held::Used(decision))
+            }
+            (Use::Later, Some(line)) if terms.cost > 0 => {
+                let grant = algorithm.decide(&mut self.state, now, take).grant()?;
+                let place = line.place();
+                line.keep(place, grant);
+                Some(Held::Unused(place))
+            }
+            // A line has to be made first.
+            (Use::Later, _) => None,
+        }
+    }
+
+    /// Takes permits where there is no line; `None` where there is one.
     pub(super) fn take(&mut self, algorithm: &A, now: Nanos, cost: u32) -> Option<Decision> {
         let take = Ask::Take(Take::fresh(cost));
         match self.queue {
             None => Some(algorithm.decide(&mut self.state, now, take)),
             Some(_) => None,
         }
+    }
+
+    /// Uses permits when they are good and were the last to be taken. `None` leaves everything as
+    /// it was.
+    #[inline]
+    pub(super) fn commit_quickly(
+        &mut self,
+        algorithm: &A,
+        now: Nanos,
+        place: Place,
+    ) -> Option<Decision> {
+        let queue = self.queue.as_mut().filter(|queue| queue.line.waiting() == 0)?;
+        let perishes = |grant: &Grant| grant.at + algorithm.shelf_life();
+        let grant = queue.line.take_last_if(place, |grant| now < perishes(grant))?;
+        Some(algorithm.decide(&mut self.state, now, Ask::Renew(grant)))
     }
 
     /// Someone to serve at this lane now. Places in a line that has to be made count from `first`.
@@ -140,13 +185,10 @@ impl<A: Algorithm> Desk<'_, A> {
                 Outcome::Granted(_) | Outcome::Later(_) => Taken::Behind,
             };
         }
-        loop {
-            let decision = self.decide(Ask::Take(Take::fresh(cost)));
-            match decision.outcome {
-                Outcome::Granted(_) => return Taken::Granted(decision),
-                Outcome::Later(_) if self.reclaim() => {}
-                Outcome::Later(_) | Outcome::Never => return Taken::Refused(decision),
-            }
+        let decision = self.decide(Ask::Take(Take::fresh(cost)));
+        match decision.outcome {
+            Outcome::Granted(_) => Taken::Granted(decision),
+            Outcome::Later(_) | Outcome::Never => Taken::Refused(decision),
         }
     }
 
@@ -208,12 +250,12 @@ impl<A: Algorithm> Desk<'_, A> {
             .is_some_and(|first| *first.key() < place && first.get().alarm <= self.now);
         if !self.line.is_waiting(place) && !self.is_fresh(place) {
             // Granted, but not looked at for too long: back in line, at the same place.
-            let decision = self.decide(Ask::Peek(Take::queued(cost)));
-            if decision.outcome == Outcome::Never {
-                return Turn::Never(decision);
-            }
             self.give_back(place);
-            self.line.wait(place, cost);
+            match self.take_anew(place, cost) {
+                Outcome::Granted(_) => return Turn::Granted(()),
+                Outcome::Never => return Turn::Never(self.decide(Ask::Peek(Take::fresh(cost)))),
+                Outcome::Later(_) => self.line.wait(place, cost),
+            }
             *self.forecast = None;
         }
         self.serve();
@@ -223,14 +265,29 @@ impl<A: Algorithm> Desk<'_, A> {
         }
     }
 
+    /// Takes permits for one that had them and let them perish. Where nobody else waits, it comes
+    /// like anybody else: time in which it did not look is not time in which it was not let go.
+    fn take_anew(&mut self, place: Place, cost: u32) -> Outcome {
+        let take = Take::fresh(cost);
+        let ask = if self.line.waiting() > 0 { Ask::Peek(take) } else { Ask::Take(take) };
+        match self.decide(ask).outcome {
+            Outcome::Granted(_) if self.line.waiting() > 0 => Outcome::Later(Nanos::ZERO),
+            Outcome::Granted(grant) => {
+                self.line.keep(place, grant);
+                Outcome::Granted(grant)
+            }
+            refused => refused,
+        }
+    }
+
     /// Says when the one at `place` should look again, and remembers how to wake it.
     fn set_alarm(&mut self, place: Place, waker: &Waker, stands_in: bool) -> Nanos {
         // The first in line has to be on time, and `serve` knows when that is. The others look
         // after those before them that nobody polls, each about when its own turn comes; whoever
         // found the first overdue stands in for it.
         let due = self.line.first().map_or(self.now, |first| first.get().alarm);
-        let places = if stands_in { 0 } else { self.line.places_before(place) };
-        let alarm = due + self.algorithm.interval() * places;
+        let permits = if stands_in { 0 } else { self.line.permits_before(place) };
+        let alarm = due + self.algorithm.interval() * permits;
         if let Some(waiter) = self.line.waiter(place) {
             waiter.alarm = alarm;
             if !waiter.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -280,6 +337,7 @@ impl<A: Algorithm> Desk<'_, A> {
     /// Lets go all whose turn has come, in order, and sees that the next one wakes in time.
     #[inline]
     fn serve(&mut self) {
+        self.reclaim();
         while let Some(first) = self.line.first() {
             let take = Ask::Take(Take::queued(first.get().cost));
             let decision = self.algorithm.decide(self.state, self.now, take);
@@ -295,7 +353,6 @@ impl<A: Algorithm> Desk<'_, A> {
                     self.wakes.due.extend(first.remove().waker);
                     *self.forecast = None;
                 }
-                Outcome::Later(_) if self.reclaim() => {}
                 Outcome::Later(wait) => return self.wake_first_at(self.now + wait),
             }
         }
@@ -306,8 +363,10 @@ impl<A: Algorithm> Desk<'_, A> {
     fn wake_first_at(&mut self, due: Nanos) {
         let perishes = self.line.oldest().map(|(_, grant)| self.perishes(grant));
         let due = perishes.map_or(due, |perishes| perishes.min(due));
-        let alarms = [due, due + self.algorithm.interval()];
-        for (waiter, alarm) in self.line.first_two().zip(alarms) {
+        let interval = self.algorithm.interval();
+        let mut alarm = due;
+        for (index, waiter) in self.line.first_two().enumerate() {
+            alarm = if index == 0 { due } else { alarm + interval * waiter.cost };
             // Its own timer would be too late: it stood further behind when it set it.
             if waiter.alarm > alarm {
                 self.wakes.due.extend(waiter.waker.take());
@@ -316,16 +375,14 @@ impl<A: Algorithm> Desk<'_, A> {
         }
     }
 
-    /// Gives back the permits that nobody used in time; whether there were any.
-    fn reclaim(&mut self) -> bool {
-        let mut any = false;
-        while let Some((place, _)) =
-            self.line.oldest().filter(|(_, grant)| self.now >= self.perishes(*grant))
+    /// Gives back the permits that nobody used in time.
+    #[inline]
+    fn reclaim(&mut self) {
+        while let Some((place, grant)) = self.line.oldest()
+            && self.now >= self.perishes(grant)
         {
             self.give_back(place);
-            any = true;
         }
-        any
     }
 
     /// Gives back the unused permits of a place, if it has any.

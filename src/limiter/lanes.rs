@@ -79,6 +79,13 @@ impl<A: Algorithm> Lanes<A> {
         result.ok().flatten().ok_or(Reason::TooManyKeys)
     }
 
+    /// Forgets the lane of this key if it equals a new one.
+    pub(super) fn forget(&self, algorithm: &A, key: Fingerprint, now: Nanos) {
+        if let Lanes::Many(table, _) = self {
+            table.forget(key, |lane| lane.new_at(algorithm).is_some_and(|at| at <= now));
+        }
+    }
+
     /// Works on the lane of this key, if there is one.
     #[inline]
     pub(super) fn existing<R>(

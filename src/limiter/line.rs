@@ -14,6 +14,8 @@ pub(super) struct Line {
     next: Place,
     /// In the order in which they are served.
     waiting: BTreeMap<Place, Waiter>,
+    /// The costs of all who ever got in line.
+    total: u64,
     /// In the order in which they were granted, which is that of the places but for the few
     /// that got back in line.
     unused: VecDeque<(Place, Grant)>,
@@ -22,6 +24,8 @@ pub(super) struct Line {
 /// A call in line.
 pub(super) struct Waiter {
     pub(super) cost: u32,
+    /// The costs of all who ever got in line before, and its own.
+    total: u64,
     /// Wakes its task. Gone once it was used; each poll leaves a new one.
     pub(super) waker: Option<Waker>,
     /// When its own timer goes off.
@@ -31,7 +35,7 @@ pub(super) struct Waiter {
 impl Line {
     /// A line whose places count from `next`.
     pub(super) fn new(next: Place) -> Self {
-        Self { next, waiting: BTreeMap::new(), unused: VecDeque::new() }
+        Self { next, waiting: BTreeMap::new(), total: 0, unused: VecDeque::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -39,12 +43,14 @@ impl Line {
     }
 
     /// The next place, behind all others.
+    #[inline]
     pub(super) fn place(&mut self) -> Place {
         self.next += 1;
         self.next
     }
 
     /// How many wait.
+    #[inline]
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
@@ -59,14 +65,19 @@ impl Line {
         self.waiting.first_entry()
     }
 
-    /// About how many wait before `place`: exact near the front, and otherwise counting those who
-    /// left, too.
-    pub(super) fn places_before(&self, place: Place) -> u32 {
+    /// About how many permits those take who wait from the second on up to `place`: exact near the
+    /// front, and otherwise counting those who left, too.
+    pub(super) fn permits_before(&self, place: Place) -> u32 {
         const NEAR: usize = 4;
-        let before = self.waiting.range(..place).take(NEAR).count();
-        let first = self.waiting.first_key_value().map_or(place, |(first, _)| *first);
-        let places = if before < NEAR { before as u64 } else { place - first };
-        u32::try_from(places).unwrap_or(u32::MAX)
+        let up_to_place = || self.waiting.range(..=place).map(|(_, waiter)| waiter);
+        let permits = match up_to_place().nth(NEAR) {
+            None => up_to_place().skip(1).map(|waiter| u64::from(waiter.cost)).sum(),
+            Some(_) => {
+                let total = |waiter: Option<&Waiter>| waiter.map_or(0, |waiter| waiter.total);
+                total(self.waiting.get(&place)).saturating_sub(total(up_to_place().next()))
+            }
+        };
+        u32::try_from(permits).unwrap_or(u32::MAX)
     }
 
     /// Who is to be served next, and who after that.
@@ -84,7 +95,16 @@ impl Line {
 
     /// Gets in line at this place.
     pub(super) fn wait(&mut self, place: Place, cost: u32) {
-        let waiter = Waiter { cost, waker: None, alarm: Nanos::MAX };
+        // Somebody back in line stands before all who came later.
+        let behind = self.waiting.range(place..).next();
+        let total = match behind {
+            Some((_, next)) => next.total - u64::from(next.cost),
+            None => {
+                self.total += u64::from(cost);
+                self.total
+            }
+        };
+        let waiter = Waiter { cost, total, waker: None, alarm: Nanos::MAX };
         self.waiting.insert(place, waiter);
     }
 
@@ -94,6 +114,7 @@ impl Line {
     }
 
     /// Keeps permits until they are used.
+    #[inline]
     pub(super) fn keep(&mut self, place: Place, grant: Grant) {
         self.unused.push_back((place, grant));
     }
@@ -108,6 +129,17 @@ impl Line {
     pub(super) fn take(&mut self, place: Place) -> Option<Grant> {
         let (_, grant) = self.unused.remove(self.find(place)?)?;
         Some(grant)
+    }
+
+    /// Takes out the unused permits of this place if they are the last ones, and as they should be.
+    #[inline]
+    pub(super) fn take_last_if(
+        &mut self,
+        place: Place,
+        good: impl FnOnce(&Grant) -> bool,
+    ) -> Option<Grant> {
+        let last = self.unused.pop_back_if(|(last, grant)| *last == place && good(grant));
+        last.map(|(_, grant)| grant)
     }
 
     /// The oldest unused permits.

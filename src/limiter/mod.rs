@@ -25,7 +25,7 @@ pub use shared::Ticket;
 pub use waiting::Waiting;
 
 use crate::{algorithm::Algorithm, error::RateLimited, key::Key};
-use std::time::Duration;
+use std::{error, fmt, time::Duration};
 
 /// What the layers ask, and the seam for a limiter of your own or of a vendor.
 ///
@@ -114,10 +114,19 @@ pub enum Attempt<T, W> {
 
 /// Permits were not used for longer than they keep, and went back.
 ///
-/// An unused permit keeps for one interval. A service that is ready and never called then takes
-/// nothing from anybody, and many such services cannot save up permits and fire at once.
+/// An unused permit keeps for one interval ([`Algorithm::shelf_life`] says it to the nanosecond). A
+/// service that is ready and never called then takes nothing from anybody, and many such services
+/// cannot save up permits and fire at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Perished;
+
+impl fmt::Display for Perished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the permits were not used in time and went back")
+    }
+}
+
+impl error::Error for Perished {}
 
 /// On what terms a call asks for permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

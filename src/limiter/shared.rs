@@ -10,7 +10,7 @@ use super::{
 use crate::{
     algorithm::Algorithm,
     clock::Clock,
-    decision::{Decision, Outcome},
+    decision::{Decision, Grant, Outcome},
     error::{RateLimited, Reason},
     events,
     nanos::Nanos,
@@ -55,6 +55,7 @@ impl Default for Settings {
 /// Permits granted by a [`RateLimiter`](super::RateLimiter) or a
 /// [`KeyedRateLimiter`](super::KeyedRateLimiter).
 #[derive(Debug)]
+#[must_use = "permits are committed or given back"]
 pub struct Ticket {
     pub(super) key: Fingerprint,
     pub(super) held: Held,
@@ -85,30 +86,31 @@ impl<A: Algorithm> Shared<A> {
     #[inline]
     pub(super) fn reserve(
         self: &Arc<Self>,
-        mut key: Fingerprint,
+        key: Fingerprint,
         terms: Terms,
     ) -> Attempt<Ticket, Waiting<A>> {
         let now = self.now();
-        match self.answer(&mut key, now, terms) {
-            Ok(Answer::Granted(held)) => Attempt::Now(Ok(Ticket { key, held })),
-            Ok(Answer::Waits(place)) => {
-                Attempt::Later(Waiting::new(Arc::clone(self), key, place, terms, now))
-            }
-            Ok(Answer::Refused(reason, decision)) => {
-                Attempt::Now(Err(self.refusal(reason, decision, terms)))
-            }
-            Err(reason) => {
-                let refusal = self.named(RateLimited::new(reason), terms);
-                events::refused(&refusal);
-                Attempt::Now(Err(refusal))
-            }
+        if terms.cost == 0 {
+            let held = Held::Used(self.peek(key, 0));
+            return Attempt::Now(Ok(Ticket { key, held }));
+        }
+        let quickly = |lane: &mut Lane<A>| lane.take_quickly(&self.algorithm, now, terms);
+        match self.lanes.existing(key, quickly).flatten() {
+            Some(held) => Attempt::Now(Ok(Ticket { key, held })),
+            None => self.reserve_in_line(key, now, terms),
         }
     }
 
-    #[inline]
-    fn answer(&self, key: &mut Fingerprint, now: Nanos, terms: Terms) -> Result<Answer, Reason> {
-        let (answer, wakes) = self.lanes.with(&self.algorithm, key, now, |lane| {
-            // Where there is no line, there is no need to make one for a call that will not wait.
+    /// Answers a call that has just come, in a line that is made for it if need be.
+    #[inline(never)]
+    fn reserve_in_line(
+        self: &Arc<Self>,
+        mut key: Fingerprint,
+        now: Nanos,
+        terms: Terms,
+    ) -> Attempt<Ticket, Waiting<A>> {
+        let answered = self.lanes.with(&self.algorithm, &mut key, now, |lane| {
+            // Where there is no line, none is made for a call that will not wait.
             if terms.usage == Use::Now
                 && let Some(decision) = lane.take(&self.algorithm, now, terms.cost)
             {
@@ -123,13 +125,25 @@ impl<A: Algorithm> Shared<A> {
                 }
             }
             let mut desk = self.desk(lane, now);
-            (self.answer_in_line(&mut desk, terms), desk.wakes)
-        })?;
+            (self.answer(&mut desk, terms), desk.wakes)
+        });
+        let (answer, wakes) = match answered {
+            Ok(answered) => answered,
+            Err(reason) => return Attempt::Now(Err(self.refusal_without(reason, terms))),
+        };
         wakes.wake();
-        Ok(answer)
+        match answer {
+            Answer::Granted(held) => Attempt::Now(Ok(Ticket { key, held })),
+            Answer::Waits(place) => {
+                Attempt::Later(Waiting::new(Arc::clone(self), key, place, terms, now))
+            }
+            Answer::Refused(reason, decision) => {
+                Attempt::Now(Err(self.refusal(reason, decision, terms)))
+            }
+        }
     }
 
-    fn answer_in_line(&self, desk: &mut Desk<'_, A>, terms: Terms) -> Answer {
+    fn answer(&self, desk: &mut Desk<'_, A>, terms: Terms) -> Answer {
         let decision = match desk.take(terms.cost) {
             Taken::Granted(decision) => {
                 return Answer::Granted(match (terms.usage, decision.outcome) {
@@ -162,23 +176,28 @@ impl<A: Algorithm> Shared<A> {
 
     /// What would happen to a call that asks now.
     pub(super) fn peek(&self, key: Fingerprint, cost: u32) -> Decision {
-        let now = self.now();
-        let known = self.at(key, now, |desk| desk.peek(cost));
-        known.unwrap_or_else(|| self.desk(&mut Lane::default(), now).peek(cost))
+        let known = self.at(key, |desk| desk.peek(cost));
+        known.unwrap_or_else(|| self.desk(&mut Lane::default(), self.now()).peek(cost))
     }
 
-    /// Serves who is due, and says how the call at `place` stands.
+    /// Serves who is due, and says how the call at `place` stands. Where there is no room for a
+    /// key that was forgotten meanwhile, `key` becomes the one that such keys share.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room, and such keys are refused.
     pub(super) fn poll(
         &self,
-        key: Fingerprint,
+        key: &mut Fingerprint,
         place: Place,
         now: Nanos,
         terms: Terms,
         waker: &Waker,
-    ) -> Turn<Held> {
-        let turn = self.at(key, now, |desk| {
+    ) -> Result<Turn<Held>, Reason> {
+        let (turn, wakes) = self.lanes.with(&self.algorithm, key, now, |lane| {
+            let mut desk = self.desk(lane, now);
             let turn = desk.poll(place, terms.cost, waker);
-            match (turn, terms.usage) {
+            let turn = match (turn, terms.usage) {
                 (Turn::Wait(alarm), _) => Turn::Wait(alarm),
                 (Turn::Never(decision), _) => Turn::Never(decision),
                 (Turn::Granted(()), Use::Later) => Turn::Granted(Held::Unused(place)),
@@ -186,36 +205,31 @@ impl<A: Algorithm> Shared<A> {
                     Some(decision) => Turn::Granted(Held::Used(decision)),
                     None => Turn::Wait(now),
                 },
-            }
-        });
-        // A lane is kept as long as anybody has a place in its line.
-        turn.unwrap_or(Turn::Wait(now))
+            };
+            (turn, desk.wakes)
+        })?;
+        wakes.wake();
+        Ok(turn)
     }
 
     /// How long the one at `place` would still have to wait.
-    pub(super) fn turn_of(
-        &self,
-        key: Fingerprint,
-        place: Place,
-        now: Nanos,
-        cost: u32,
-    ) -> Option<Decision> {
-        self.at(key, now, |desk| desk.turn_of(place, cost))
+    pub(super) fn turn_of(&self, key: Fingerprint, place: Place, cost: u32) -> Option<Decision> {
+        self.at(key, |desk| desk.turn_of(place, cost))
     }
 
     pub(super) fn leave(&self, key: Fingerprint, place: Place) {
-        self.at(key, self.now(), |desk| desk.leave(place));
+        self.at(key, |desk| desk.leave(place));
     }
 
     pub(super) fn keeps(&self, ticket: &Ticket) -> bool {
-        let now = self.now();
         match &ticket.held {
-            Held::Used(decision) => {
-                decision.grant().is_none_or(|grant| now < grant.at + self.algorithm.shelf_life())
-            }
             Held::Unused(place) => {
-                let fresh = self.at(ticket.key, now, |desk| desk.is_fresh(*place));
-                fresh.unwrap_or(false)
+                self.at(ticket.key, |desk| desk.is_fresh(*place)).unwrap_or(false)
+            }
+            Held::Used(decision) => {
+                let now = self.now();
+                let keeps = |grant: Grant| now < grant.at + self.algorithm.shelf_life();
+                decision.grant().is_none_or(keeps)
             }
         }
     }
@@ -226,10 +240,20 @@ impl<A: Algorithm> Shared<A> {
         match ticket.held {
             Held::Used(decision) => Ok(decision),
             Held::Unused(place) => {
-                let used = self.at(ticket.key, self.now(), |desk| desk.commit(place));
-                used.flatten().ok_or(Perished)
+                let quickly =
+                    |lane: &mut Lane<A>| lane.commit_quickly(&self.algorithm, self.now(), place);
+                match self.lanes.existing(ticket.key, quickly).flatten() {
+                    Some(decision) => Ok(decision),
+                    None => self.commit_in_line(ticket.key, place),
+                }
             }
         }
+    }
+
+    #[inline(never)]
+    fn commit_in_line(&self, key: Fingerprint, place: Place) -> Result<Decision, Perished> {
+        let used = self.at(key, |desk| desk.commit(place));
+        used.flatten().ok_or(Perished)
     }
 
     pub(super) fn give_back(&self, ticket: Ticket) {
@@ -237,7 +261,8 @@ impl<A: Algorithm> Shared<A> {
             Held::Unused(place) => self.leave(ticket.key, place),
             Held::Used(decision) => {
                 if let Some(grant) = decision.grant().filter(|grant| grant.cost > 0) {
-                    self.at(ticket.key, self.now(), |desk| desk.refund(grant));
+                    self.at(ticket.key, |desk| desk.refund(grant));
+                    self.lanes.forget(&self.algorithm, ticket.key, self.now());
                 }
             }
         }
@@ -256,6 +281,13 @@ impl<A: Algorithm> Shared<A> {
         refusal
     }
 
+    /// The same where no algorithm was asked.
+    pub(super) fn refusal_without(&self, reason: Reason, terms: Terms) -> RateLimited {
+        let refusal = self.named(RateLimited::new(reason), terms);
+        events::refused(&refusal);
+        refusal
+    }
+
     fn named(&self, refusal: RateLimited, terms: Terms) -> RateLimited {
         let mut refusal = refusal.with_cost(terms.cost);
         if let Some(name) = &self.settings.name {
@@ -268,15 +300,13 @@ impl<A: Algorithm> Shared<A> {
     }
 
     /// Works on the lane of this key, if there is one, and wakes whom that lets go.
+    ///
+    /// The clock is read under the lock: whatever was taken before was taken earlier, which what is
+    /// given back, or used, has to know.
     #[inline]
-    fn at<R>(
-        &self,
-        key: Fingerprint,
-        now: Nanos,
-        work: impl FnOnce(&mut Desk<'_, A>) -> R,
-    ) -> Option<R> {
+    fn at<R>(&self, key: Fingerprint, work: impl FnOnce(&mut Desk<'_, A>) -> R) -> Option<R> {
         let (result, wakes) = self.lanes.existing(key, |lane| {
-            let mut desk = self.desk(lane, now);
+            let mut desk = self.desk(lane, self.now());
             (work(&mut desk), desk.wakes)
         })?;
         wakes.wake();

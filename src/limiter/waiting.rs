@@ -69,7 +69,15 @@ impl<A: Algorithm> Future for Waiting<A> {
             let now = this.shared.now();
             // The line first, the timer second: a timer whose task has used up its budget says
             // that it is pending although the time has come.
-            let alarm = match this.shared.poll(this.key, this.place, now, this.terms, cx.waker()) {
+            let turn = this.shared.poll(&mut this.key, this.place, now, this.terms, cx.waker());
+            let turn = match turn {
+                Ok(turn) => turn,
+                Err(reason) => {
+                    this.done = true;
+                    return Poll::Ready(Err(this.shared.refusal_without(reason, this.terms)));
+                }
+            };
+            let alarm = match turn {
                 Turn::Granted(held) => {
                     this.done = true;
                     let key = this.key;
@@ -81,7 +89,7 @@ impl<A: Algorithm> Future for Waiting<A> {
                     return Poll::Ready(Err(refusal));
                 }
                 Turn::Wait(_) if now >= this.deadline => {
-                    return Poll::Ready(Err(this.timed_out(now)));
+                    return Poll::Ready(Err(this.timed_out()));
                 }
                 Turn::Wait(alarm) => alarm.min(this.deadline),
             };
@@ -91,12 +99,12 @@ impl<A: Algorithm> Future for Waiting<A> {
 }
 
 impl<A: Algorithm> Waiting<A> {
-    fn timed_out(&mut self, now: Nanos) -> RateLimited {
-        let decision = self.shared.turn_of(self.key, self.place, now, self.terms.cost);
+    fn timed_out(&mut self) -> RateLimited {
+        let decision = self.shared.turn_of(self.key, self.place, self.terms.cost);
         self.give_up();
         match decision {
             Some(decision) => self.shared.refusal(Reason::UsedUp, decision, self.terms),
-            None => RateLimited::new(Reason::UsedUp),
+            None => self.shared.refusal_without(Reason::UsedUp, self.terms),
         }
     }
 

@@ -1,7 +1,10 @@
 //! The layer with a limit for each key.
 
 use super::{Answered, PerKey};
-use crate::limiter::{Limiter, Patience};
+use crate::{
+    error::RateLimited,
+    limiter::{Limiter, Patience},
+};
 use std::time::Duration;
 use tower_layer::Layer;
 
@@ -58,7 +61,10 @@ impl<K, L> PerKeyLayer<K, L> {
 
     /// Answers calls that are not let through by a function, which returns a response or an error
     /// of the inner service's type.
-    pub fn respond<F>(self, answer: F) -> PerKeyLayer<Answered<K, F>, L> {
+    pub fn respond<F, O>(self, answer: F) -> PerKeyLayer<Answered<K, F>, L>
+    where
+        F: Fn(RateLimited) -> O,
+    {
         PerKeyLayer {
             source: Answered { source: self.source, answer },
             limiter: self.limiter,

@@ -7,7 +7,8 @@ use crate::{
 
 /// Finds in a request the key to limit it by, and says how a refusal is answered.
 ///
-/// A function from a request to a key is a source; its refusals are errors. The sources in
+/// A function from a request to a key is a source; its refusals are errors. The key must be owned: a
+/// part of the request is cloned. The sources in
 /// [`http`](crate::http) answer with 429 instead and keep the error type of the inner service.
 ///
 /// ```

@@ -28,6 +28,9 @@ impl Fingerprint {
     pub(crate) const OVERFLOW: Self = Self(0);
 }
 
+/// How long an entry in use is left alone before it is looked at again.
+const IN_USE: Nanos = Nanos::new(1_000_000_000);
+
 /// The table is full, and all its entries are in use.
 #[derive(Debug)]
 pub(crate) struct Full;
@@ -70,6 +73,16 @@ impl<V> Table<V> {
     /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.entries.load(Ordering::Relaxed)
+    }
+
+    /// Forgets the entry of this key if it equals a new one, ahead of its appointment.
+    pub(crate) fn forget(&self, key: Fingerprint, equals_new: impl FnOnce(&V) -> bool) {
+        let mut shard = self.shard(key);
+        if shard.entries.get(&key).is_some_and(equals_new) {
+            shard.entries.remove(&key);
+            self.entries.fetch_sub(1, Ordering::Relaxed);
+            shard.compact();
+        }
     }
 
     /// Works on the entry of this key, if there is one.
@@ -172,14 +185,24 @@ impl<V> Shard<V> {
                 Some(at) if at <= now => {
                     self.entries.remove(&key);
                 }
-                // At the earliest one nanosecond later, so that the loop comes to an end.
-                later => {
-                    let due = later.unwrap_or(now).max(now + Nanos::new(1));
-                    self.appointments.push(Reverse((due, key)));
-                }
+                Some(later) => self.appointments.push(Reverse((later, key))),
+                None => self.appointments.push(Reverse((now + IN_USE, key))),
             }
         }
         before - self.entries.len()
+    }
+}
+
+impl<V> Shard<V> {
+    /// Drops the appointments of entries that are gone, once they are the most.
+    fn compact(&mut self) {
+        if self.appointments.len() > 2 * self.entries.len() + EVICTIONS {
+            let mut seen = HashMap::<_, (), BuildHasherDefault<Identity>>::default();
+            let entries = &self.entries;
+            self.appointments.retain(|Reverse((_, key))| {
+                entries.contains_key(key) && seen.insert(*key, ()).is_none()
+            });
+        }
     }
 }
 

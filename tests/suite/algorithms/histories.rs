@@ -85,7 +85,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 pub(super) fn history() -> impl Strategy<Value = History> {
     let start = prop_oneof![Just(0), Just(1), 2..2_000_000_000_000u64];
-    let steps = prop::collection::vec(step(), 1..40);
+    let steps = prop::collection::vec(step(), 1..30);
     (start, steps).prop_map(|(start, steps)| History { start, steps })
 }
 
@@ -94,16 +94,17 @@ pub(super) fn check<A: Algorithm + Debug>(
     limits: impl Strategy<Value = A>,
     property: impl Fn(A, History) -> TestCaseResult,
 ) {
-    check_with(history(), limits, property);
+    check_with(200, history(), limits, property);
 }
 
+/// The same for histories of another kind, in this many cases.
 pub(super) fn check_with<H: Debug, A: Algorithm + Debug>(
+    cases: u32,
     histories: impl Strategy<Value = H>,
     limits: impl Strategy<Value = A>,
     property: impl Fn(A, H) -> TestCaseResult,
 ) {
-    let config =
-        ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let result = TestRunner::new(config)
         .run(&(limits, histories), |(limit, history)| property(limit, history));
     if let Err(error) = result {

@@ -27,7 +27,7 @@ fn turns() -> impl Strategy<Value = Vec<(Pause, Turn)>> {
         3 => any::<Index>().prop_map(Turn::Renew),
         1 => any::<Index>().prop_map(Turn::GiveBack),
     ];
-    prop::collection::vec((pause(), turn), 1..50)
+    prop::collection::vec((pause(), turn), 1..40)
 }
 
 /// The instants at which calls take place: each before its permit is too old, those that would
@@ -73,12 +73,12 @@ fn calls_keep_the_bound<A: Algorithm>(algorithm: A, turns: Vec<(Pause, Turn)>) -
 
 #[test]
 fn strict_calls_keep_their_distance_however_late_they_take_place() {
-    check_with(turns(), limits::strict(), calls_keep_the_bound);
+    check_with(400, turns(), limits::strict(), calls_keep_the_bound);
 }
 
 #[test]
 fn late_calls_fit_into_every_sliding_window() {
-    check_with(turns(), limits::sliding_window(), |limit, turns| {
+    check_with(400, turns(), limits::sliding_window(), |limit, turns| {
         let instants = instants(&limit, turns);
         for rate in limit.rates() {
             let most = fullest(&instants, Nanos::from(rate.period()).get());
