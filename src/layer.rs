@@ -151,23 +151,26 @@ impl<L> RateLimitLayer<L> {
     }
 }
 
-impl<L, R> RateLimitLayer<L, R> {
-    fn with_patience(self, patience: Patience) -> Self {
-        Self { patience, ..self }
-    }
-}
-
-impl<L> RateLimitLayer<L, Fail> {
-    /// Refuses a call at once when it would have to wait longer than this.
-    #[must_use]
-    pub fn max_wait(self, max_wait: Duration) -> Self {
-        self.with_patience(Patience::MaxWait(max_wait))
-    }
-
+impl<L> RateLimitLayer<L> {
     /// Refuses a call at once when it would have to wait at all.
     #[must_use]
     pub fn refuse(self) -> Self {
-        self.with_patience(Patience::Now)
+        let patience = Patience::Now;
+        Self { patience, ..self }
+    }
+
+    /// Refuses a call at once when it would have to wait longer than this.
+    #[must_use]
+    pub fn max_wait(self, max_wait: Duration) -> Self {
+        let patience = Patience::MaxWait(max_wait);
+        Self { patience, ..self }
+    }
+
+    /// Lets a call wait as long as it takes, as a new layer does.
+    #[must_use]
+    pub fn wait(self) -> Self {
+        let patience = Patience::Forever;
+        Self { patience, ..self }
     }
 
     /// Makes the error of the service a boxed one, whatever that of the inner service is: a

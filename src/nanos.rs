@@ -36,6 +36,13 @@ impl Nanos {
         Self(nanoseconds)
     }
 
+    /// The same time as a [`Duration`]; beyond the end of the time line it is [`Nanos::MAX`].
+    #[must_use]
+    pub const fn from_duration(duration: Duration) -> Self {
+        let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+        Self(seconds.saturating_add(duration.subsec_nanos() as u64))
+    }
+
     /// How many nanoseconds this is.
     #[must_use]
     pub const fn get(self) -> u64 {
@@ -91,8 +98,7 @@ impl Div for Nanos {
 /// Durations beyond the end of the time line become [`Nanos::MAX`].
 impl From<Duration> for Nanos {
     fn from(duration: Duration) -> Self {
-        let seconds = duration.as_secs().saturating_mul(1_000_000_000);
-        Self(seconds.saturating_add(u64::from(duration.subsec_nanos())))
+        Self::from_duration(duration)
     }
 }
 

@@ -43,7 +43,8 @@ pub struct Client<S> {
 
 impl<S> Client<S>
 where
-    S: Service<Request, Response = Response, Error = Error<::reqwest::Error>> + Clone,
+    S: Service<Request, Response = Response> + Clone,
+    S::Error: FromReqwest,
 {
     /// Limits the requests of `client`: a [`RateLimitLayer`](crate::RateLimitLayer) for all of
     /// them together, or a [`PerKeyLayer`](crate::PerKeyLayer) with a source such as [`Host`].
@@ -95,13 +96,14 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Limited`] when it was not let through on the terms of the layer; it was not sent
-    /// then. [`Error::Inner`] for what reqwest says.
+    /// Those of the layer: [`Error::Limited`] when the request was not let through, and was not
+    /// sent, and [`Error::Inner`] for what reqwest says; behind a layer that
+    /// [only waits](crate::RateLimitLayer::wait_only), reqwest's error as it is.
     ///
     /// # Cancel safety
     ///
     /// Dropped while it waits, it takes nothing.
-    pub async fn execute(&self, request: Request) -> Result<Response, Error<::reqwest::Error>> {
+    pub async fn execute(&self, request: Request) -> Result<Response, S::Error> {
         send(self.service.clone(), request).await
     }
 }
@@ -116,7 +118,8 @@ pub struct RequestBuilder<S> {
 
 impl<S> RequestBuilder<S>
 where
-    S: Service<Request, Response = Response, Error = Error<::reqwest::Error>>,
+    S: Service<Request, Response = Response>,
+    S::Error: FromReqwest,
 {
     /// Goes on with reqwest's own builder, for all that it can do.
     ///
@@ -152,15 +155,32 @@ where
     ///
     /// # Errors
     ///
-    /// As [`Client::execute`], and [`Error::Inner`] when the request could not be built; it takes
-    /// no permit then.
+    /// As [`Client::execute`]. A request that cannot be built takes no permit.
     ///
     /// # Cancel safety
     ///
     /// As [`Client::execute`].
-    pub async fn send(self) -> Result<Response, Error<::reqwest::Error>> {
-        let request = self.builder.build().map_err(Error::Inner)?;
+    pub async fn send(self) -> Result<Response, S::Error> {
+        let request = self.builder.build().map_err(S::Error::from_reqwest)?;
         send(self.service, request).await
+    }
+}
+
+/// An error that reqwest's own can become: that itself, or [`Error`] around it.
+pub trait FromReqwest {
+    #[doc(hidden)]
+    fn from_reqwest(error: ::reqwest::Error) -> Self;
+}
+
+impl FromReqwest for ::reqwest::Error {
+    fn from_reqwest(error: ::reqwest::Error) -> Self {
+        error
+    }
+}
+
+impl FromReqwest for Error<::reqwest::Error> {
+    fn from_reqwest(error: ::reqwest::Error) -> Self {
+        Error::Inner(error)
     }
 }
 

@@ -62,6 +62,13 @@ impl RateLimitMiddleware<(), ()> {
 }
 
 impl<K, L> RateLimitMiddleware<K, L> {
+    /// Refuses a request at once when it would have to wait at all.
+    #[must_use]
+    pub fn refuse(self) -> Self {
+        let patience = Patience::Now;
+        Self { patience, ..self }
+    }
+
     /// Refuses a request at once when it would have to wait longer than this.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
@@ -69,10 +76,10 @@ impl<K, L> RateLimitMiddleware<K, L> {
         Self { patience, ..self }
     }
 
-    /// Refuses a request at once when it would have to wait at all.
+    /// Lets a request wait as long as it takes, as a new middleware does.
     #[must_use]
-    pub fn refuse(self) -> Self {
-        let patience = Patience::Now;
+    pub fn wait(self) -> Self {
+        let patience = Patience::Forever;
         Self { patience, ..self }
     }
 }

@@ -9,8 +9,11 @@ use http::{HeaderName, HeaderValue, Request};
 
 /// The value of one header, such as an API key.
 ///
-/// Requests without the header share one limit, as if they had an empty value. Of several lines
-/// with the name the first counts. Whoever can choose the value can have a fresh limit for each
+/// Requests without the header share one limit. Of several lines with the name the first counts.
+/// The key is an `Option<HeaderValue>`: to ask a [`KeyedRateLimiter`](crate::KeyedRateLimiter)
+/// about it elsewhere, write `limiter.key(&Some("the value"))`.
+///
+/// Whoever can choose the value can have a fresh limit for each
 /// request: take a header that was checked before, or one that a proxy of yours sets.
 ///
 /// ```

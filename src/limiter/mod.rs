@@ -83,6 +83,9 @@ pub trait Limiter: Clone + Send + Sync + 'static {
     type Wait: Future<Output = Result<Self::Ticket, RateLimited>> + Send + 'static;
 
     /// Asks for permits for `key`. A limiter of a single limit is asked with the key `()`.
+    ///
+    /// A limiter that cannot answer at once, because it asks somebody else, says
+    /// [`Attempt::Later`] whatever the patience; what it waits for then is the answer.
     fn reserve<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Self::Ticket, Self::Wait>;
 
     /// Whether the permits are not too old to be used: not older than one interval.

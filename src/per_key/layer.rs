@@ -44,7 +44,14 @@ impl<K, L> PerKeyLayer<K, L> {
         Self { source, limiter, patience: Patience::Now }
     }
 
-    /// Lets a call wait when it does not have to wait longer than this, and refuses it at once
+    /// Refuses a call at once when it would have to wait at all, as a new layer does.
+    #[must_use]
+    pub fn refuse(self) -> Self {
+        let patience = Patience::Now;
+        Self { patience, ..self }
+    }
+
+    /// Refuses a call at once when it would have to wait longer than this, and lets it wait
     /// otherwise.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
