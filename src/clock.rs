@@ -36,7 +36,7 @@ impl Clock {
     }
 
     /// How long ago the clock began.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn now(&self) -> Nanos {
         match &self.0 {

@@ -85,25 +85,42 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        loop {
-            let next = match this.state.as_mut().project() {
-                StateProjection::Calling { response } => {
-                    let response = ready!(response.poll(cx));
-                    return Poll::Ready(response.map_err(|error| this.on_refusal.inner(error)));
-                }
-                StateProjection::Refused { refusal } => {
-                    let refusal =
-                        refusal.take().expect("a future is not polled after it was ready");
-                    return Poll::Ready(this.on_refusal.refuse(refusal));
-                }
-                StateProjection::Waiting { call } => match ready!(call.poll(cx)) {
-                    Ok(Called::Sent(response)) => State::Calling { response },
-                    Ok(Called::Refused(refusal)) => State::Refused { refusal: Some(refusal) },
-                    Err(error) => return Poll::Ready(Err(this.on_refusal.inner(error))),
-                },
-            };
-            this.state.set(next);
+        if let StateProjection::Calling { response } = this.state.as_mut().project() {
+            return response.poll(cx).map_err(|error| this.on_refusal.inner(error));
         }
+        poll_until_called(this.state, cx, this.on_refusal)
+    }
+}
+
+/// Goes on with a call that did not go straight to the inner service.
+#[cold]
+fn poll_until_called<S, Request, L, K, R>(
+    mut state: Pin<&mut State<S, Request, L, K>>,
+    cx: &mut Context<'_>,
+    on_refusal: &R,
+) -> Poll<Result<S::Response, R::Error>>
+where
+    S: Service<Request> + Clone,
+    L: Limiter,
+    K: Key,
+    R: OnRefusal<S::Response, S::Error>,
+{
+    loop {
+        let next = match state.as_mut().project() {
+            StateProjection::Calling { response } => {
+                return response.poll(cx).map_err(|error| on_refusal.inner(error));
+            }
+            StateProjection::Refused { refusal } => {
+                let refusal = refusal.take().expect("a future is not polled after it was ready");
+                return Poll::Ready(on_refusal.refuse(refusal));
+            }
+            StateProjection::Waiting { call } => match ready!(call.poll(cx)) {
+                Ok(Called::Sent(response)) => State::Calling { response },
+                Ok(Called::Refused(refusal)) => State::Refused { refusal: Some(refusal) },
+                Err(error) => return Poll::Ready(Err(on_refusal.inner(error))),
+            },
+        };
+        state.set(next);
     }
 }
 

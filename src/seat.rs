@@ -18,6 +18,9 @@ use sync_wrapper::SyncWrapper;
 /// taking them apart.
 pub(crate) struct Seat<L: Limiter> {
     limiter: L,
+    /// The permit in hand. Not one of the states, which are large, so that it moves cheaply.
+    ticket: Option<L::Ticket>,
+    /// How it stands without one.
     state: State<L>,
 }
 
@@ -26,7 +29,6 @@ enum State<L: Limiter> {
     /// The future is pinned in a box so that a service can be moved between polls, and wrapped so
     /// that a service is `Sync` although the future need not be.
     Waiting(SyncWrapper<Pin<Box<L::Wait>>>),
-    Granted(L::Ticket),
     Refused(RateLimited),
 }
 
@@ -41,14 +43,13 @@ pub(crate) enum Go {
 impl<L: Limiter> Seat<L> {
     #[inline]
     pub(crate) fn new(limiter: L) -> Self {
-        let state = State::Idle;
-        Self { limiter, state }
+        Self { limiter, ticket: None, state: State::Idle }
     }
 
     /// A seat at which nobody sits yet, or whose caller waits already.
     pub(crate) fn waiting(limiter: L, wait: Option<L::Wait>) -> Self {
         let state = wait.map_or(State::Idle, State::waiting);
-        Self { limiter, state }
+        Self { limiter, ticket: None, state }
     }
 
     pub(crate) fn limiter(&self) -> &L {
@@ -57,18 +58,20 @@ impl<L: Limiter> Seat<L> {
 
     /// Lets go of what earlier polls came to, if it does not stand any more: a permit that has
     /// perished, a refusal, which is asked for anew. Whether there was such a thing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn renounce(&mut self) -> bool {
-        match &self.state {
-            State::Idle | State::Waiting(_) => return false,
-            State::Granted(ticket) if self.limiter.keeps(ticket) => return false,
-            State::Granted(_) | State::Refused(_) => self.vacate(),
+        match (&self.ticket, &self.state) {
+            (None, State::Idle | State::Waiting(_)) => false,
+            (Some(ticket), _) if self.limiter.keeps(ticket) => false,
+            _ => {
+                self.vacate();
+                true
+            }
         }
-        true
     }
 
     /// Ready once there is a permit, or a refusal; true for a permit.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_seated<K: Key + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
@@ -76,13 +79,18 @@ impl<L: Limiter> Seat<L> {
         terms: Terms,
     ) -> Poll<bool> {
         loop {
+            if self.ticket.is_some() {
+                return Poll::Ready(true);
+            }
             match &mut self.state {
-                State::Idle => self.ask(key, terms),
+                State::Idle => match self.limiter.reserve(key, terms) {
+                    Attempt::Now(decided) => self.decide(decided),
+                    Attempt::Later(wait) => self.state = State::waiting(wait),
+                },
                 State::Waiting(wait) => {
-                    let granted = ready!(wait.get_mut().as_mut().poll(cx));
-                    self.state = State::decided(granted);
+                    let decided = ready!(wait.get_mut().as_mut().poll(cx));
+                    self.decide(decided);
                 }
-                State::Granted(_) => return Poll::Ready(true),
                 State::Refused(_) => return Poll::Ready(false),
             }
         }
@@ -93,19 +101,16 @@ impl<L: Limiter> Seat<L> {
     /// # Panics
     ///
     /// When [`poll_seated`](Self::poll_seated) was not ready before.
-    #[inline]
-    #[allow(clippy::panic, reason = "the caller broke the contract of Service")]
+    #[inline(always)]
     pub(crate) fn take<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) -> Go {
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Granted(ticket) => match self.limiter.commit(ticket) {
-                Ok(()) => Go::Call,
-                Err(Perished) => self.take_anew(key, terms),
-            },
-            State::Refused(refusal) => Go::Refused(refusal),
-            State::Idle | State::Waiting(_) => panic!("`poll_ready` must be ready before `call`"),
+        match self.ticket.take().map(|ticket| self.limiter.commit(ticket)) {
+            Some(Ok(())) => Go::Call,
+            Some(Err(Perished)) => self.take_anew(key, terms),
+            None => self.take_refusal(),
         }
     }
 
+    #[cold]
     fn take_anew<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) -> Go {
         let usage = Use::Now;
         match self.limiter.reserve(key, Terms { usage, ..terms }) {
@@ -118,22 +123,38 @@ impl<L: Limiter> Seat<L> {
         }
     }
 
+    #[cold]
+    #[allow(clippy::panic, reason = "the caller broke the contract of Service")]
+    fn take_refusal(&mut self) -> Go {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Refused(refusal) => Go::Refused(refusal),
+            State::Idle | State::Waiting(_) => panic!("`poll_ready` must be ready before `call`"),
+        }
+    }
+
     /// Hands the waiting over to another seat, for a call that leaves its service.
     pub(crate) fn split_off(&mut self) -> Self {
         let limiter = self.limiter.clone();
         let state = std::mem::replace(&mut self.state, State::Idle);
-        Self { limiter, state }
+        Self { limiter, ticket: None, state }
     }
 
-    fn ask<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) {
-        self.state = match self.limiter.reserve(key, terms) {
-            Attempt::Now(result) => State::decided(result),
-            Attempt::Later(wait) => State::waiting(wait),
-        };
+    #[inline(always)]
+    fn decide(&mut self, decided: Result<L::Ticket, RateLimited>) {
+        match decided {
+            Ok(ticket) => {
+                self.ticket = Some(ticket);
+                if !matches!(self.state, State::Idle) {
+                    self.state = State::Idle;
+                }
+            }
+            Err(refusal) => self.state = State::Refused(refusal),
+        }
     }
 
     fn vacate(&mut self) {
-        if let State::Granted(ticket) = std::mem::replace(&mut self.state, State::Idle) {
+        self.state = State::Idle;
+        if let Some(ticket) = self.ticket.take() {
             self.limiter.give_back(ticket);
         }
     }
@@ -148,13 +169,6 @@ pub(crate) fn unready<S: Clone>(service: &mut S) {
 impl<L: Limiter> State<L> {
     fn waiting(wait: L::Wait) -> Self {
         State::Waiting(SyncWrapper::new(Box::pin(wait)))
-    }
-
-    fn decided(result: Result<L::Ticket, RateLimited>) -> Self {
-        match result {
-            Ok(ticket) => State::Granted(ticket),
-            Err(refusal) => State::Refused(refusal),
-        }
     }
 }
 
@@ -175,9 +189,9 @@ impl<L: Limiter> Clone for Seat<L> {
 impl<L: Limiter> fmt::Debug for Seat<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {
+            State::Idle if self.ticket.is_some() => "Granted",
             State::Idle => "Idle",
             State::Waiting(_) => "Waiting",
-            State::Granted(_) => "Granted",
             State::Refused(_) => "Refused",
         })
     }

@@ -79,8 +79,7 @@ where
         if !ready!(self.seat.poll_seated(cx, &(), self.terms)) {
             return Poll::Ready(Ok(()));
         }
-        let ready = ready!(self.inner.poll_ready(cx));
-        Poll::Ready(ready.map_err(|error| self.on_refusal.inner(error)))
+        self.inner.poll_ready(cx).map_err(|error| self.on_refusal.inner(error))
     }
 
     #[inline]
@@ -91,14 +90,22 @@ where
                 unready(&mut self.inner);
                 ResponseFuture::refused(refusal, self.on_refusal.clone())
             }
-            Go::Wait => {
-                // The inner service was readied for this call, so it goes with it.
-                let next = self.inner.clone();
-                let inner = mem::replace(&mut self.inner, next);
-                let seat = self.seat.split_off();
-                let on_refusal = self.on_refusal.clone();
-                ResponseFuture::waiting(seat, (), self.terms, inner, request, on_refusal)
-            }
+            Go::Wait => self.wait(request),
         }
+    }
+}
+
+impl<S, L: Limiter, R: Clone> RateLimit<S, L, R> {
+    /// Lets a call wait outside of the service.
+    #[cold]
+    fn wait<Request>(&mut self, request: Request) -> ResponseFuture<S, Request, L, (), R>
+    where
+        S: Service<Request> + Clone,
+    {
+        // The inner service was readied for this call, so it goes with it.
+        let next = self.inner.clone();
+        let inner = mem::replace(&mut self.inner, next);
+        let seat = self.seat.split_off();
+        ResponseFuture::waiting(seat, (), self.terms, inner, request, self.on_refusal.clone())
     }
 }

@@ -109,6 +109,23 @@ impl BurstCompensating {
         Nanos::new(state.next.get() + lost * self.interval.get())
     }
 
+    fn take(&self, state: &mut PacedState, now: Nanos, take: Take) -> Decision {
+        match self.pace(state, now, take) {
+            Ok(next) => {
+                if take.cost > 0 {
+                    if take.queued && now > state.next {
+                        state.catch_up_until = now + self.interval;
+                    }
+                    state.next = next;
+                    state.taken_at = now;
+                }
+                let grant = Grant { cost: take.cost, at: now };
+                self.standing(Outcome::Granted(grant), state, now)
+            }
+            Err(outcome) => self.standing(outcome, state, now),
+        }
+    }
+
     fn standing(&self, outcome: Outcome, state: &PacedState, now: Nanos) -> Decision {
         Decision {
             outcome,
@@ -125,21 +142,8 @@ impl Algorithm for BurstCompensating {
 
     fn decide(&self, state: &mut PacedState, now: Nanos, ask: Ask) -> Decision {
         match ask {
-            Ask::Take(take) => match self.pace(state, now, take) {
-                Ok(next) => {
-                    if take.cost > 0 {
-                        if take.queued && now > state.next {
-                            state.catch_up_until = now + self.interval;
-                        }
-                        state.next = next;
-                        state.taken_at = now;
-                    }
-                    let grant = Grant { cost: take.cost, at: now };
-                    self.standing(Outcome::Granted(grant), state, now)
-                }
-                Err(outcome) => self.standing(outcome, state, now),
-            },
-            Ask::Peek(take) => self.decide(&mut state.clone(), now, Ask::Take(take)),
+            Ask::Take(take) => self.take(state, now, take),
+            Ask::Peek(take) => self.take(&mut { *state }, now, take),
             Ask::Renew(grant) => self.standing(Outcome::Granted(grant), state, now),
             Ask::GiveBack(grant) => {
                 // Those let go at the same instant are as good as each other: the last slot of

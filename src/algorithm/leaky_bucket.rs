@@ -119,7 +119,7 @@ impl LeakyBucket {
     }
 
     /// When the bucket would be empty with this call in it, or why it cannot be.
-    #[inline]
+    #[inline(always)]
     fn pour(&self, empty_at: Nanos, now: Nanos, cost: u32) -> Result<Nanos, Outcome> {
         if cost > self.capacity {
             return Err(Outcome::Never);
@@ -132,7 +132,20 @@ impl LeakyBucket {
         }
     }
 
-    #[inline]
+    #[inline(always)]
+    fn take(&self, empty_at: &mut Nanos, now: Nanos, cost: u32) -> Decision {
+        match self.pour(*empty_at, now, cost) {
+            Ok(end) => {
+                if cost > 0 {
+                    *empty_at = end;
+                }
+                self.standing(Outcome::Granted(Grant { cost, at: now }), *empty_at, now)
+            }
+            Err(outcome) => self.standing(outcome, *empty_at, now),
+        }
+    }
+
+    #[inline(always)]
     fn standing(&self, outcome: Outcome, empty_at: Nanos, now: Nanos) -> Decision {
         let filled = empty_at - now;
         Decision {
@@ -150,20 +163,11 @@ impl Algorithm for LeakyBucket {
     /// The instant at which the bucket is empty.
     type State = Nanos;
 
-    #[inline]
+    #[inline(always)]
     fn decide(&self, empty_at: &mut Nanos, now: Nanos, ask: Ask) -> Decision {
         match ask {
-            Ask::Take(take) => match self.pour(*empty_at, now, take.cost) {
-                Ok(end) => {
-                    if take.cost > 0 {
-                        *empty_at = end;
-                    }
-                    let grant = Grant { cost: take.cost, at: now };
-                    self.standing(Outcome::Granted(grant), *empty_at, now)
-                }
-                Err(outcome) => self.standing(outcome, *empty_at, now),
-            },
-            Ask::Peek(take) => self.decide(&mut { *empty_at }, now, Ask::Take(take)),
+            Ask::Take(take) => self.take(empty_at, now, take.cost),
+            Ask::Peek(take) => self.take(&mut { *empty_at }, now, take.cost),
             Ask::Renew(grant) => self.standing(Outcome::Granted(grant), *empty_at, now),
             Ask::GiveBack(grant) => {
                 *empty_at = *empty_at - left_of(grant, self.interval, now);

@@ -61,6 +61,18 @@ impl Strict {
         now.checked_add(slot).ok_or(end_of_time(now))
     }
 
+    fn take(&self, next: &mut Nanos, now: Nanos, cost: u32) -> Decision {
+        match self.pace(*next, now, cost) {
+            Ok(end) => {
+                if cost > 0 {
+                    *next = end;
+                }
+                self.standing(Outcome::Granted(Grant { cost, at: now }), *next, now)
+            }
+            Err(outcome) => self.standing(outcome, *next, now),
+        }
+    }
+
     fn standing(&self, outcome: Outcome, next: Nanos, now: Nanos) -> Decision {
         Decision {
             outcome,
@@ -78,17 +90,8 @@ impl Algorithm for Strict {
 
     fn decide(&self, next: &mut Nanos, now: Nanos, ask: Ask) -> Decision {
         match ask {
-            Ask::Take(take) => match self.pace(*next, now, take.cost) {
-                Ok(end) => {
-                    if take.cost > 0 {
-                        *next = end;
-                    }
-                    let grant = Grant { cost: take.cost, at: now };
-                    self.standing(Outcome::Granted(grant), *next, now)
-                }
-                Err(outcome) => self.standing(outcome, *next, now),
-            },
-            Ask::Peek(take) => self.decide(&mut { *next }, now, Ask::Take(take)),
+            Ask::Take(take) => self.take(next, now, take.cost),
+            Ask::Peek(take) => self.take(&mut { *next }, now, take.cost),
             Ask::Renew(grant) => {
                 // The gap counts from the call itself.
                 let grant = Grant { at: grant.at.max(now), ..grant };

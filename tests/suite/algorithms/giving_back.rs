@@ -250,6 +250,19 @@ fn a_slot_given_back_after_a_new_grid_began_takes_nothing_from_it() {
 }
 
 #[test]
+fn a_release_on_time_that_goes_back_leaves_nothing_to_catch_up_with() {
+    let limit = BurstCompensating::new(rate(1, 10));
+    let mut state = Default::default();
+    granted(&limit, &mut state, 0, Take::fresh(1)).unwrap();
+    let on_time = granted(&limit, &mut state, 10, Take::queued(1)).unwrap();
+    let _ = ask(&limit, &mut state, 10, Ask::GiveBack(on_time));
+    // Nobody was late: the next call begins a new grid.
+    assert_eq!(pass_at(&limit, &mut state, 15, 9), 1);
+    assert_eq!(pass_at(&limit, &mut state, 24, 9), 0);
+    assert_eq!(pass_at(&limit, &mut state, 25, 9), 1);
+}
+
+#[test]
 fn a_call_leaves_every_window_when_it_goes_back() {
     let limit = SlidingWindow::all([rate(2, 10), rate(3, 100)]).unwrap();
     let mut log = Default::default();

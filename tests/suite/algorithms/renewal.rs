@@ -127,6 +127,20 @@ fn a_call_counts_in_a_sliding_window_from_when_it_takes_place() {
     assert_eq!(pass_at(&limit, &mut log, 29, 9), 1);
 }
 
+#[test]
+fn a_call_that_takes_place_late_is_counted_once() {
+    let limit = SlidingWindow::new(rate(3, 30));
+    let mut log = Default::default();
+    let first = granted(&limit, &mut log, 0, Take::fresh(1)).unwrap();
+    let renewed = ask(&limit, &mut log, 9, Ask::Renew(first));
+    assert_eq!(renewed.remaining, 2);
+    assert_eq!(pass_at(&limit, &mut log, 9, 9), 2);
+    // Given back, it is not there to be moved.
+    let _ = ask(&limit, &mut log, 10, Ask::GiveBack(renewed.grant().unwrap()));
+    let _ = ask(&limit, &mut log, 11, Ask::Renew(renewed.grant().unwrap()));
+    assert_eq!(pass_at(&limit, &mut log, 11, 9), 1);
+}
+
 /// They count from the grant: the state stays, and the grant can still be found.
 fn stays<A: Algorithm<State: PartialEq + Debug>>(limit: A) {
     let mut state = Default::default();

@@ -7,6 +7,7 @@ mod waits;
 mod refusing;
 mod giving_back;
 mod perishing;
+mod plenty;
 mod order;
 mod keys;
 mod waking;

@@ -127,6 +127,20 @@ async fn a_concurrency_limit_inside_that_is_the_narrower_one_sets_the_pace() {
     assert_eq!(watch.called_at(), [0, 150, 300, 450, 600, 750]);
 }
 
+/// Points 5, 6 and 7: all who wait for the inner service have lost their permits when it is ready.
+#[tokio::test(start_paused = true)]
+async fn a_concurrency_limit_inside_that_is_much_narrower_sets_the_pace() {
+    let (probe, watch) = Probe::new();
+    watch.work_for(150);
+    let service = RateLimitLayer::new(one_per(10)).layer(ConcurrencyLimit::new(probe, 1));
+    let calls: Vec<_> =
+        (0..6).map(|request| tokio::spawn(service.clone().oneshot(request))).collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(watch.called_at(), [0, 150, 300, 450, 600, 750]);
+}
+
 /// Points 6 and 7.
 #[tokio::test(start_paused = true)]
 async fn a_concurrency_limit_inside_that_is_the_wider_one_does_not_matter() {

@@ -6,7 +6,10 @@ use super::{
     probe::{Broken, Probe},
 };
 use std::{error::Error as _, fs, path::Path};
-use tower::{BoxError, Layer, Service, ServiceExt, util::BoxCloneSyncService};
+use tower::{
+    BoxError, Layer, Service, ServiceBuilder, ServiceExt, timeout::Timeout,
+    util::BoxCloneSyncService,
+};
 use tower_ratelimit::{
     BurstCompensating, Error, Fail, KeyedRateLimiter, LeakyBucket, PerKey, PerKeyLayer, RateLimit,
     RateLimitLayer, RateLimited, RateLimiter, Reason, Respond, ResponseFuture, SlidingWindow,
@@ -90,7 +93,11 @@ fn each_layer_has_the_error_type_it_promises() {
     error_of::<_, Broken>(
         &RateLimitLayer::new(limit()).refuse().respond(answer).layer(probe.clone()),
     );
-    error_of::<_, Broken>(&RateLimitLayer::per_key(key, limit()).respond(answer).layer(probe));
+    error_of::<_, Broken>(
+        &RateLimitLayer::per_key(key, limit()).respond(answer).layer(probe.clone()),
+    );
+    error_of::<_, BoxError>(&RateLimitLayer::new(limit()).boxed().layer(probe.clone()));
+    error_of::<_, BoxError>(&RateLimitLayer::wait_only(limit()).layer(Timeout::new(probe, ms(1))));
 }
 
 /// Point 17.
@@ -137,6 +144,50 @@ async fn an_error_keeps_its_type_in_a_box() {
     let limited = service.ready().await.unwrap().call(2).await.unwrap_err();
     let limited = limited.downcast::<Error<Broken>>().unwrap();
     assert_eq!(limited.limited().unwrap().retry_after(), Some(ms(100)));
+}
+
+/// Point 17.
+#[tokio::test(start_paused = true)]
+async fn a_boxed_layer_fits_between_layers_with_boxed_errors() {
+    let (probe, watch) = Probe::new();
+    watch.fail(1);
+    let mut service = ServiceBuilder::new()
+        .timeout(ms(1000))
+        .layer(RateLimitLayer::new(one_per(100)).refuse().boxed())
+        .timeout(ms(1000))
+        .service(probe);
+    let failed = service.ready().await.unwrap().call(1).await.unwrap_err();
+    assert_eq!(failed.downcast_ref::<Broken>(), Some(&Broken));
+    let limited = service.ready().await.unwrap().call(2).await.unwrap_err();
+    let limited = limited.downcast_ref::<RateLimited>().unwrap();
+    assert_eq!(limited.retry_after(), Some(ms(100)));
+}
+
+/// The last word on the patience counts.
+#[tokio::test(start_paused = true)]
+async fn the_patience_of_a_layer_can_be_set_again() {
+    async fn second(layer: impl Layer<Probe, Service: Service<u32, Response = u32>>) -> bool {
+        let (probe, watch) = Probe::new();
+        let mut service = layer.layer(probe);
+        for request in 0..2 {
+            let Ok(ready) = service.ready().await else { panic!("the probe does not fail") };
+            let _ = ready.call(request).await;
+        }
+        watch.calls() == [0, 1]
+    }
+    let layer = || RateLimitLayer::new(one_per(100));
+    let answer = |_| Ok(429);
+    assert!(!second(layer().refuse()).await);
+    assert!(!second(layer().refuse().respond(answer)).await);
+    assert!(!second(layer().wait().max_wait(ms(99)).respond(answer)).await);
+    assert!(second(layer().refuse().max_wait(ms(100))).await);
+    assert!(second(layer().refuse().wait().respond(answer)).await);
+    let keyed = || RateLimitLayer::per_key(|_: &u32| (), one_per(100));
+    assert!(!second(keyed()).await);
+    assert!(!second(keyed().wait().refuse()).await);
+    assert!(!second(keyed().respond(answer).max_wait(ms(99))).await);
+    assert!(second(keyed().max_wait(ms(100)).respond(answer)).await);
+    assert!(second(keyed().refuse().wait()).await);
 }
 
 /// The source files below a folder.
