@@ -2,7 +2,8 @@
 
 use super::{
     AtCapacity, KeyedRateLimiter, RateLimiter,
-    lanes::{Lanes, One},
+    lane::Lane,
+    lanes::Lanes,
     shared::{Settings, Shared},
 };
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     invalid::Invalid,
     store::memory::{Fingerprint, Table},
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// How many keys are kept unless said otherwise.
 const MAX_KEYS: usize = 100_000;
@@ -81,7 +82,7 @@ impl<A: Algorithm> Builder<A> {
     /// The limiter.
     #[must_use]
     pub fn build(self) -> RateLimiter<A> {
-        let lanes = Lanes::One(One::default());
+        let lanes = Lanes::One(Mutex::new(Lane::default()));
         let shared = Arc::new(Shared::new(self.algorithm, self.settings, lanes));
         RateLimiter::from_shared(shared, Fingerprint::OVERFLOW)
     }

@@ -1,8 +1,10 @@
 //! One key: its state and its line, and the rules by which calls are served.
 
 use super::{
+    Terms, Use,
     forecast::Forecast,
     line::{Line, Place},
+    shared::Held,
 };
 use crate::{
     algorithm::Algorithm,
@@ -11,16 +13,12 @@ use crate::{
 };
 use std::{fmt, task::Waker};
 
-/// How many permits must be left for readiness to be granted without one.
-const PLENTY: u32 = 16;
-
-/// The state of one key and its queue, which exists only while it is needed.
+/// The state of one key and its line, which exists only while it is needed.
 pub(super) struct Lane<A: Algorithm> {
     state: A::State,
     queue: Option<Box<Queue<A>>>,
 }
 
-/// All that goes on at a lane.
 struct Queue<A: Algorithm> {
     line: Line,
     /// Worked out when somebody wants to know how long the line is, and forgotten when the line
@@ -77,6 +75,35 @@ impl<A: Algorithm> Lane<A> {
         self.queue.take_if(|queue| queue.line.is_empty());
     }
 
+    /// Takes permits for a call that has just come, when that is all there is to do: nobody waits,
+    /// and the permits are there. `None` leaves everything as it was, for a [`Desk`] to look at.
+    #[inline]
+    pub(super) fn take_quickly(&mut self, algorithm: &A, now: Nanos, terms: Terms) -> Option<Held> {
+        let line = self.queue.as_mut().map(|queue| &mut queue.line);
+        let perished = |(_, grant): (_, Grant)| now >= grant.at + algorithm.shelf_life();
+        if line
+            .as_ref()
+            .is_some_and(|line| line.waiting() > 0 || line.oldest().is_some_and(perished))
+        {
+            return None;
+        }
+        let take = Ask::Take(Take::fresh(terms.cost));
+        match (terms.usage, line) {
+            (Use::Now, _) => {
+                let decision = algorithm.decide(&mut self.state, now, take);
+                decision.is_granted().then_some(Held::Used(decision))
+            }
+            (Use::Later, Some(line)) if terms.cost > 0 => {
+                let grant = algorithm.decide(&mut self.state, now, take).grant()?;
+                let place = line.place();
+                line.keep(place, grant);
+                Some(Held::Unused(place))
+            }
+            // A line has to be made first.
+            (Use::Later, _) => None,
+        }
+    }
+
     /// Takes permits where there is no line; `None` where there is one.
     pub(super) fn take(&mut self, algorithm: &A, now: Nanos, cost: u32) -> Option<Decision> {
         let take = Ask::Take(Take::fresh(cost));
@@ -86,25 +113,19 @@ impl<A: Algorithm> Lane<A> {
         }
     }
 
-    /// Takes permits for a call that has just come and uses them now, when that is all there is to
-    /// do, and says whether there is plenty left. `None` leaves everything as it was, for a desk to
-    /// look at.
-    #[inline(always)]
-    pub(super) fn take_quickly(
+    /// Uses permits when they are good and were the last to be taken. `None` leaves everything as
+    /// it was.
+    #[inline]
+    pub(super) fn commit_quickly(
         &mut self,
         algorithm: &A,
         now: Nanos,
-        cost: u32,
-    ) -> Option<(Decision, bool)> {
-        // Permits not used yet may have perished, and would be given back first.
-        if self.queue.as_ref().is_some_and(|queue| !queue.line.is_empty()) {
-            return None;
-        }
-        let decision = algorithm.decide(&mut self.state, now, Ask::Take(Take::fresh(cost)));
-        match decision.outcome {
-            Outcome::Granted(_) => Some((decision, has_plenty(algorithm, &mut self.state, now))),
-            Outcome::Later(_) | Outcome::Never => None,
-        }
+        place: Place,
+    ) -> Option<Decision> {
+        let queue = self.queue.as_mut().filter(|queue| queue.line.waiting() == 0)?;
+        let perishes = |grant: &Grant| grant.at + algorithm.shelf_life();
+        let grant = queue.line.take_last_if(place, |grant| now < perishes(grant))?;
+        Some(algorithm.decide(&mut self.state, now, Ask::Renew(grant)))
     }
 
     /// Someone to serve at this lane now. Places in a line that has to be made count from `first`.
@@ -127,14 +148,6 @@ impl<A: Algorithm> Lane<A> {
             wakes: Wakes::default(),
         }
     }
-}
-
-/// Whether there is room for many calls of cost 1.
-#[inline(always)]
-fn has_plenty<A: Algorithm>(algorithm: &A, state: &mut A::State, now: Nanos) -> bool {
-    let decision = algorithm.decide(state, now, Ask::Peek(Take::fresh(PLENTY)));
-    // A pacer grants any cost, and one call.
-    decision.is_granted() && decision.limit >= PLENTY
 }
 
 impl<A: Algorithm> Default for Lane<A> {
@@ -161,11 +174,6 @@ pub(super) struct Desk<'a, A: Algorithm> {
 }
 
 impl<A: Algorithm> Desk<'_, A> {
-    /// Whether there is room for many, and nobody who would have to come first.
-    pub(super) fn has_plenty(&mut self) -> bool {
-        self.line.is_empty() && has_plenty(self.algorithm, self.state, self.now)
-    }
-
     /// Takes permits for a call that has just come, unless others are before it.
     #[inline]
     pub(super) fn take(&mut self, cost: u32) -> Taken {

@@ -8,10 +8,7 @@ use crate::{
     nanos::Nanos,
     store::memory::{Fingerprint, Full, Table},
 };
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What becomes of a new key when as many keys as may be kept are in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,27 +23,8 @@ pub enum AtCapacity {
 }
 
 pub(super) enum Lanes<A: Algorithm> {
-    One(One<A>),
+    One(Mutex<Lane<A>>),
     Many(Box<Table<Lane<A>>>, AtCapacity),
-}
-
-/// A single lane.
-pub(super) struct One<A: Algorithm> {
-    lane: Mutex<Lane<A>>,
-    /// Whether the last who looked found permits for many, and nobody waiting.
-    ///
-    /// Without anybody looking that can only become truer. A service is then ready without a permit
-    /// in hand, and the call takes it: one look at the clock, which costs more than all the rest,
-    /// where two would be needed for a permit that is granted, kept, and may have grown too old
-    /// when it is used. In the rare case that so many others came in between that there is none
-    /// left, the call is like one whose permit has perished.
-    plenty: AtomicBool,
-}
-
-impl<A: Algorithm> Default for One<A> {
-    fn default() -> Self {
-        Self { lane: Mutex::new(Lane::default()), plenty: AtomicBool::new(false) }
-    }
 }
 
 impl<A: Algorithm> Lanes<A> {
@@ -56,25 +34,6 @@ impl<A: Algorithm> Lanes<A> {
         match self {
             Lanes::One(_) => Fingerprint::OVERFLOW,
             Lanes::Many(table, _) => table.fingerprint(key),
-        }
-    }
-
-    /// Whether a service may be ready without a permit in hand.
-    #[inline(always)]
-    pub(super) fn have_plenty(&self) -> bool {
-        match self {
-            Lanes::One(one) => one.plenty.load(Ordering::Relaxed),
-            Lanes::Many(..) => false,
-        }
-    }
-
-    /// Says so, with the lane locked.
-    #[inline(always)]
-    pub(super) fn set_plenty(&self, plenty: bool) {
-        if let Lanes::One(one) = self
-            && one.plenty.load(Ordering::Relaxed) != plenty
-        {
-            one.plenty.store(plenty, Ordering::Relaxed);
         }
     }
 
@@ -101,7 +60,7 @@ impl<A: Algorithm> Lanes<A> {
         work: impl FnOnce(&mut Lane<A>) -> R,
     ) -> Result<R, Reason> {
         let (table, at_capacity) = match self {
-            Lanes::One(one) => return Ok(work(&mut lock(&one.lane))),
+            Lanes::One(lane) => return Ok(work(&mut lock(lane))),
             Lanes::Many(table, at_capacity) => (table, at_capacity),
         };
         let new_at = |lane: &Lane<A>| lane.new_at(algorithm);
@@ -128,14 +87,14 @@ impl<A: Algorithm> Lanes<A> {
     }
 
     /// Works on the lane of this key, if there is one.
-    #[inline(always)]
+    #[inline]
     pub(super) fn existing<R>(
         &self,
         key: Fingerprint,
         work: impl FnOnce(&mut Lane<A>) -> R,
     ) -> Option<R> {
         match self {
-            Lanes::One(one) => Some(work(&mut lock(&one.lane))),
+            Lanes::One(lane) => Some(work(&mut lock(lane))),
             Lanes::Many(table, _) => table.existing(key, |lane| {
                 let result = work(lane);
                 lane.tidy();

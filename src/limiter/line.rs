@@ -131,6 +131,17 @@ impl Line {
         Some(grant)
     }
 
+    /// Takes out the unused permits of this place if they are the last ones, and as they should be.
+    #[inline]
+    pub(super) fn take_last_if(
+        &mut self,
+        place: Place,
+        good: impl FnOnce(&Grant) -> bool,
+    ) -> Option<Grant> {
+        let last = self.unused.pop_back_if(|(last, grant)| *last == place && good(grant));
+        last.map(|(_, grant)| grant)
+    }
+
     /// The oldest unused permits.
     pub(super) fn oldest(&self) -> Option<(Place, Grant)> {
         self.unused.front().copied()

@@ -109,9 +109,7 @@ impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
     fn new(limiter: &'a RateLimiter<A>, ticket: Ticket) -> Self {
         let decision = match ticket.held {
             Held::Used(decision) => decision,
-            Held::Unused(_) | Held::Nothing => {
-                unreachable!("permits asked for at once are used at once")
-            }
+            Held::Unused(_) => unreachable!("permits asked for at once are used at once"),
         };
         Self { limiter, ticket, decision }
     }

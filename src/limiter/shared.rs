@@ -64,8 +64,6 @@ pub struct Ticket {
 /// What a ticket stands for.
 #[derive(Debug)]
 pub(super) enum Held {
-    /// No permit yet: there are so many that the call can take one.
-    Nothing,
     /// Permits that were not used yet.
     Unused(Place),
     /// Permits that were used.
@@ -85,48 +83,32 @@ impl<A: Algorithm> Shared<A> {
     }
 
     /// Answers a call that has just come.
-    #[inline(always)]
+    #[inline]
     pub(super) fn reserve(
         self: &Arc<Self>,
         key: Fingerprint,
         terms: Terms,
     ) -> Attempt<Ticket, Waiting<A>> {
+        let now = self.now();
         if terms.cost == 0 {
             let held = Held::Used(self.peek(key, 0));
             return Attempt::Now(Ok(Ticket { key, held }));
         }
-        let quickly = match terms.usage {
-            Use::Later if terms.cost == 1 && self.lanes.have_plenty() => Some(Held::Nothing),
-            Use::Later => None,
-            Use::Now => self.take_quickly(key, terms.cost).map(Held::Used),
-        };
-        match quickly {
+        let quickly = |lane: &mut Lane<A>| lane.take_quickly(&self.algorithm, now, terms);
+        match self.lanes.existing(key, quickly).flatten() {
             Some(held) => Attempt::Now(Ok(Ticket { key, held })),
-            None => self.reserve_in_line(key, terms),
+            None => self.reserve_in_line(key, now, terms),
         }
     }
 
-    /// Takes permits for a call that uses them now, if that is simple.
-    #[inline(always)]
-    fn take_quickly(&self, key: Fingerprint, cost: u32) -> Option<Decision> {
-        let now = self.now();
-        let taken = self.lanes.existing(key, |lane| {
-            let (decision, plenty) = lane.take_quickly(&self.algorithm, now, cost)?;
-            self.lanes.set_plenty(plenty);
-            Some(decision)
-        });
-        taken.flatten()
-    }
-
     /// Answers a call that has just come, in a line that is made for it if need be.
-    #[cold]
     #[inline(never)]
     fn reserve_in_line(
         self: &Arc<Self>,
         mut key: Fingerprint,
+        now: Nanos,
         terms: Terms,
     ) -> Attempt<Ticket, Waiting<A>> {
-        let now = self.now();
         let answered = self.lanes.with(&self.algorithm, &mut key, now, |lane| {
             // Where there is no line, none is made for a call that will not wait.
             if terms.usage == Use::Now
@@ -143,9 +125,7 @@ impl<A: Algorithm> Shared<A> {
                 }
             }
             let mut desk = self.desk(lane, now);
-            let answer = self.answer(&mut desk, terms);
-            self.lanes.set_plenty(desk.has_plenty());
-            (answer, desk.wakes)
+            (self.answer(&mut desk, terms), desk.wakes)
         });
         let (answer, wakes) = match answered {
             Ok(answered) => answered,
@@ -226,7 +206,6 @@ impl<A: Algorithm> Shared<A> {
                     None => Turn::Wait(now),
                 },
             };
-            self.lanes.set_plenty(desk.has_plenty());
             (turn, desk.wakes)
         })?;
         wakes.wake();
@@ -244,7 +223,6 @@ impl<A: Algorithm> Shared<A> {
 
     pub(super) fn keeps(&self, ticket: &Ticket) -> bool {
         match &ticket.held {
-            Held::Nothing => self.lanes.have_plenty(),
             Held::Unused(place) => {
                 self.at(ticket.key, |desk| desk.is_fresh(*place)).unwrap_or(false)
             }
@@ -257,16 +235,21 @@ impl<A: Algorithm> Shared<A> {
     }
 
     /// Uses permits now, and says how the limit stands then.
-    #[inline(always)]
+    #[inline]
     pub(super) fn commit(&self, ticket: Ticket) -> Result<Decision, Perished> {
         match ticket.held {
             Held::Used(decision) => Ok(decision),
-            Held::Nothing => self.take_quickly(ticket.key, 1).ok_or(Perished),
-            Held::Unused(place) => self.commit_in_line(ticket.key, place),
+            Held::Unused(place) => {
+                let quickly =
+                    |lane: &mut Lane<A>| lane.commit_quickly(&self.algorithm, self.now(), place);
+                match self.lanes.existing(ticket.key, quickly).flatten() {
+                    Some(decision) => Ok(decision),
+                    None => self.commit_in_line(ticket.key, place),
+                }
+            }
         }
     }
 
-    #[cold]
     #[inline(never)]
     fn commit_in_line(&self, key: Fingerprint, place: Place) -> Result<Decision, Perished> {
         let used = self.at(key, |desk| desk.commit(place));
@@ -275,7 +258,6 @@ impl<A: Algorithm> Shared<A> {
 
     pub(super) fn give_back(&self, ticket: Ticket) {
         match ticket.held {
-            Held::Nothing => {}
             Held::Unused(place) => self.leave(ticket.key, place),
             Held::Used(decision) => {
                 if let Some(grant) = decision.grant().filter(|grant| grant.cost > 0) {
@@ -325,9 +307,7 @@ impl<A: Algorithm> Shared<A> {
     fn at<R>(&self, key: Fingerprint, work: impl FnOnce(&mut Desk<'_, A>) -> R) -> Option<R> {
         let (result, wakes) = self.lanes.existing(key, |lane| {
             let mut desk = self.desk(lane, self.now());
-            let result = work(&mut desk);
-            self.lanes.set_plenty(desk.has_plenty());
-            (result, desk.wakes)
+            (work(&mut desk), desk.wakes)
         })?;
         wakes.wake();
         Some(result)

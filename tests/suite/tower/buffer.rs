@@ -5,7 +5,7 @@ use super::{
     probe::{Broken, Probe},
     until,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{BoxError, Layer, Service, ServiceExt, buffer::Buffer};
 use tower_ratelimit::{Error, RateLimitLayer, RateLimiter, Reason};
@@ -83,7 +83,7 @@ async fn a_buffer_outside_drops_requests_that_nobody_waits_for_and_saves_their_p
     let (probe, watch) = Probe::new();
     let buffer = Buffer::new(RateLimitLayer::new(one_per(100)).layer(probe), 8);
     assert_eq!(buffer.clone().oneshot(1).await.unwrap(), 1);
-    let given_up = tokio::time::timeout(ms(30), buffer.clone().oneshot(2));
+    let given_up = timeout(ms(30), buffer.clone().oneshot(2));
     let (given_up, next) = tokio::join!(given_up, buffer.oneshot(3));
     assert!(given_up.is_err());
     assert_eq!(next.unwrap(), 3);
@@ -119,11 +119,11 @@ async fn a_place_in_a_buffer_inside_is_not_held_by_a_call_refused_or_waiting_per
     let mut refusing = layer.layer(buffer.clone());
     assert_eq!(refusing.ready().await.unwrap().call(1).await.unwrap(), 1);
     let refused = refusing.ready().await.unwrap().call(2);
-    assert_eq!(buffer.clone().oneshot(3).await.unwrap(), 3);
+    assert_eq!(timeout(ms(50), buffer.clone().oneshot(3)).await.unwrap().unwrap(), 3);
     assert!(refused.await.is_err());
     let mut waiting = layer.wait().layer(buffer.clone());
     let waits = waiting.ready().await.unwrap().call(4);
-    assert_eq!(buffer.oneshot(5).await.unwrap(), 5);
+    assert_eq!(timeout(ms(50), buffer.oneshot(5)).await.unwrap().unwrap(), 5);
     assert_eq!(waits.await.unwrap(), 4);
     assert_eq!(watch.calls(), [1, 3, 5, 4]);
     assert_eq!(watch.called_at(), [0, 0, 0, 100]);

@@ -46,6 +46,11 @@ fn refusal<T: Debug, E: Debug>(result: Result<T, Error<E>>) -> RateLimited {
     }
 }
 
+/// What a future comes to that is ready when it is polled for the first time.
+fn at_once<F: Future>(future: F) -> F::Output {
+    tokio_test::assert_ready!(tokio_test::task::spawn(future).poll())
+}
+
 /// Lets the paused time go on to so many milliseconds after `start`.
 async fn until(start: Instant, milliseconds: u64) {
     tokio::time::sleep_until(start + ms(milliseconds)).await;

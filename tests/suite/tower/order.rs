@@ -2,7 +2,7 @@
 //! call let through, and never otherwise.
 
 use super::{
-    ms, one_per,
+    at_once, ms, one_per,
     probe::{Broken, Probe},
     refusal, strict, until, window,
 };
@@ -108,8 +108,7 @@ async fn a_slot_of_a_concurrency_limit_inside_is_free_while_a_permit_is_waited_f
     service.ready().await.unwrap().call(1).await.unwrap();
     let mut waiting = Spawn::new(service);
     assert_pending!(waiting.poll_ready());
-    let mut direct = task::spawn(inner.oneshot(2));
-    assert_eq!(assert_ready_ok!(direct.poll()), 2);
+    assert_eq!(at_once(inner.oneshot(2)), Ok(2));
     assert_eq!(watch.calls(), [1, 2]);
 }
 
@@ -198,11 +197,10 @@ async fn calls_refused_per_key_do_not_use_up_a_concurrency_limit_inside() {
     let mut responses = Vec::new();
     let mut refused: Vec<_> = (0..5).map(|_| service.clone()).collect();
     for service in &mut refused {
-        responses.push(service.ready().await.unwrap().call(1));
+        responses.push(at_once(service.ready()).unwrap().call(1));
     }
     // Neither they nor their responses hold a slot.
-    let mut other = task::spawn(service.oneshot(2));
-    assert_eq!(assert_ready_ok!(other.poll()), 2);
+    assert_eq!(at_once(service.oneshot(2)), Ok(2));
     for response in responses {
         refusal(response.await);
     }

@@ -1,7 +1,7 @@
 //! A permit keeps for one interval. Readied services that are not called save nothing up, and take
 //! nothing from anybody for longer than that.
 
-use super::{ms, one_per, probe::Probe, refusal, strict, until, window};
+use super::{at_once, ms, one_per, probe::Probe, refusal, strict, until, window};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready_ok, task};
@@ -74,7 +74,7 @@ fn a_permit_is_good_for_exactly_one_interval_and_nobody_is_let_go_meanwhile() {
         assert_ready_ok!(service.poll_ready());
         clock.advance(idle_for);
         assert_eq!(limiter.try_acquire().is_ok(), !is_good);
-        let result = tokio_test::block_on(service.call(1));
+        let result = at_once(service.call(1));
         assert_eq!(result.is_ok(), is_good);
         assert_eq!(watch.calls().len(), usize::from(is_good));
     }

@@ -1,6 +1,6 @@
 //! A limit with room for many: what holds where permits are scarce holds where nobody has to look.
 
-use super::{ms, probe::Probe, refusal, until, window};
+use super::{at_once, ms, probe::Probe, refusal, until, window};
 use std::{
     sync::atomic::{AtomicU32, Ordering},
     task::{Context, Waker},
@@ -17,7 +17,21 @@ fn many() -> SlidingWindow {
     window(64, 6400)
 }
 
+/// One that was never asked, and one that knows that it has plenty.
+fn limiters() -> [RateLimiter<SlidingWindow>; 2] {
+    let limiters = [(); 2].map(|()| RateLimiter::new(many()));
+    limiters[1].try_acquire().unwrap().refund();
+    limiters
+}
+
 type Ready = Vec<Spawn<tower_ratelimit::RateLimit<Probe, RateLimiter<SlidingWindow>>>>;
+
+/// How many services are readied, and where.
+fn numbers() -> impl Iterator<Item = (usize, RateLimiter<SlidingWindow>)> {
+    [1, 3, 4, 5, 30, 64]
+        .into_iter()
+        .flat_map(|services| limiters().map(|limiter| (services, limiter)))
+}
 
 fn readied(services: usize, limiter: &RateLimiter<SlidingWindow>, probe: &Probe) -> Ready {
     let layer = RateLimitLayer::new(limiter.clone());
@@ -32,12 +46,11 @@ fn readied(services: usize, limiter: &RateLimiter<SlidingWindow>, probe: &Probe)
 /// Point 3.
 #[tokio::test(start_paused = true)]
 async fn readied_services_hold_a_permit_each_out_of_many() {
-    for services in [1, 3, 4, 5, 30, 64] {
+    for (services, limiter) in numbers() {
         let (probe, watch) = Probe::new();
-        let limiter = RateLimiter::new(many());
         let mut readied = readied(services, &limiter, &probe);
         let left = 64 - u32::try_from(services).unwrap();
-        assert!(limiter.try_acquire_many(left + 1).is_err());
+        assert!(limiter.try_acquire_many(left + 1).is_err(), "{services} services");
         limiter.try_acquire_many(left).unwrap();
         assert!(limiter.try_acquire().is_err());
         for service in &mut readied {
@@ -53,9 +66,8 @@ async fn readied_services_hold_a_permit_each_out_of_many() {
 /// Point 3.
 #[tokio::test(start_paused = true)]
 async fn readied_services_that_are_dropped_give_back_each_of_many_permits() {
-    for services in [1, 3, 4, 5, 30, 64] {
+    for (services, limiter) in numbers() {
         let (probe, _) = Probe::new();
-        let limiter = RateLimiter::new(many());
         drop(readied(services, &limiter, &probe));
         for service in readied(services, &limiter, &probe) {
             drop(service.into_inner().into_inner());
@@ -68,9 +80,8 @@ async fn readied_services_that_are_dropped_give_back_each_of_many_permits() {
 /// Point 5.
 #[tokio::test(start_paused = true)]
 async fn idle_services_give_way_out_of_many_permits_after_one_interval() {
-    for services in [1, 3, 4, 5, 30, 64] {
+    for (services, limiter) in numbers() {
         let (probe, watch) = Probe::new();
-        let limiter = RateLimiter::new(many());
         let start = Instant::now();
         let mut idle = readied(services, &limiter, &probe);
         until(start, 99).await;
@@ -90,9 +101,8 @@ async fn idle_services_give_way_out_of_many_permits_after_one_interval() {
 /// Point 5.
 #[tokio::test(start_paused = true)]
 async fn services_idle_for_long_give_way_out_of_many_permits_at_once() {
-    for services in [1, 3, 4, 5, 30, 64] {
+    for (services, limiter) in numbers() {
         let (probe, _) = Probe::new();
-        let limiter = RateLimiter::new(many());
         let start = Instant::now();
         let idle = readied(services, &limiter, &probe);
         until(start, 60_000).await;
@@ -105,17 +115,33 @@ async fn services_idle_for_long_give_way_out_of_many_permits_at_once() {
 /// Points 5 and 6.
 #[tokio::test(start_paused = true)]
 async fn each_of_many_permits_counts_from_its_call() {
-    let (probe, _) = Probe::new();
-    let limiter = RateLimiter::new(many());
-    let start = Instant::now();
-    let mut services = readied(4, &limiter, &probe);
-    until(start, 50).await;
-    for service in &mut services {
-        assert_eq!(service.call(1).await, Ok(1));
+    for limiter in limiters() {
+        let (probe, _) = Probe::new();
+        let start = Instant::now();
+        let mut services = readied(4, &limiter, &probe);
+        until(start, 50).await;
+        for service in &mut services {
+            assert_eq!(service.call(1).await, Ok(1));
+        }
+        limiter.try_acquire_many(60).unwrap();
+        until(start, 6449).await;
+        assert_eq!(limiter.try_acquire().unwrap_err().retry_after(), Some(ms(1)));
     }
-    limiter.try_acquire_many(60).unwrap();
-    until(start, 6449).await;
-    assert_eq!(limiter.try_acquire().unwrap_err().retry_after(), Some(ms(1)));
+}
+
+/// Point 6.
+#[tokio::test(start_paused = true)]
+async fn services_without_a_permit_are_not_ready_and_hold_nothing_in_the_inner_one() {
+    for limiter in limiters() {
+        let (probe, watch) = Probe::new();
+        let layer = RateLimitLayer::new(limiter.clone());
+        let mut services: Vec<_> =
+            (0..200).map(|_| Spawn::new(layer.layer(probe.clone()))).collect();
+        let is_ready: Vec<_> =
+            services.iter_mut().map(|service| service.poll_ready().is_ready()).collect();
+        assert_eq!(is_ready.iter().filter(|is_ready| **is_ready).count(), 64);
+        assert_eq!(watch.reserved(), 64);
+    }
 }
 
 /// Points 2 and 5.
@@ -158,7 +184,7 @@ fn threads_that_ready_and_drop_take_each_permit_once() {
         if !is_used {
             return true;
         }
-        let passes = tokio_test::block_on(service.call(1)).is_ok();
+        let passes = at_once(service.call(1)).is_ok();
         passed.fetch_add(u32::from(passes), Ordering::SeqCst);
         passes
     };

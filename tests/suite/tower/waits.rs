@@ -1,6 +1,6 @@
 //! How long a call waits, on which terms, and what it then finds.
 
-use super::{ms, one_per, probe::Probe, refusal, strict, until, window};
+use super::{at_once, ms, one_per, probe::Probe, refusal, strict, until, window};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_test::assert_ready_ok;
@@ -126,7 +126,7 @@ fn a_refused_call_passes_at_exactly_retry_after() {
     let mut service = Spawn::new(RateLimitLayer::new(limiter).refuse().layer(probe));
     let mut call = |request| {
         assert_ready_ok!(service.poll_ready());
-        tokio_test::block_on(service.call(request))
+        at_once(service.call(request))
     };
     assert_eq!(call(1), Ok(1));
     clock.advance(Duration::from_nanos(1));
