@@ -1,0 +1,91 @@
+//! This crate beside its peers, in one run: `cargo run --release -- GROUP [--check] [--quick]`.
+
+#![forbid(unsafe_code)]
+
+mod harness;
+mod layer;
+mod machine;
+mod pacing;
+
+use harness::{Bound, Length, Table};
+use std::process::ExitCode;
+
+type Group = fn(Length) -> Vec<Bound>;
+
+/// By name, in the order in which `all` runs them. A group prints its tables and returns its
+/// bounds.
+const GROUPS: [(&str, Group); 2] = [("layer", layer::run), ("pacing", pacing::run)];
+
+struct Arguments {
+    groups: Vec<Group>,
+    length: Length,
+    check: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = match parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(problem) => {
+            let groups = GROUPS.map(|(name, _)| name).join(" | ");
+            eprintln!(
+                "{problem}\nusage: cargo run --release -- {groups} | all [--check] [--quick]"
+            );
+            return ExitCode::from(2);
+        }
+    };
+    machine::print();
+    if arguments.length == Length::Quick {
+        println!("**A quick run: it shows that the groups work. The figures mean nothing.**\n");
+    }
+    let run = |group: &Group| group(arguments.length);
+    let bounds: Vec<Bound> = arguments.groups.iter().flat_map(run).collect();
+    if arguments.length == Length::Quick {
+        return ExitCode::SUCCESS;
+    }
+    print(&bounds);
+    match (arguments.check, missed(&bounds)) {
+        (true, 1..) => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut parsed = Arguments { groups: Vec::new(), length: Length::Full, check: false };
+    for argument in arguments {
+        match argument.as_str() {
+            "--check" => parsed.check = true,
+            "--quick" => parsed.length = Length::Quick,
+            "all" => parsed.groups.extend(GROUPS.map(|(_, group)| group)),
+            other => match GROUPS.iter().find(|(name, _)| *name == other) {
+                Some((_, group)) => parsed.groups.push(*group),
+                None => return Err(format!("there is no group `{other}`")),
+            },
+        }
+    }
+    if parsed.groups.is_empty() {
+        return Err("which group?".into());
+    }
+    if parsed.check && parsed.length == Length::Quick {
+        return Err("a quick run has no figures to check".into());
+    }
+    Ok(parsed)
+}
+
+fn print(bounds: &[Bound]) {
+    let mut table = Table::new(["bound", "ratio [p25-p75]", "allowed", ""]);
+    for bound in bounds {
+        table.row([
+            bound.name().into(),
+            bound.ratio().show(3),
+            bound.allowed(),
+            if bound.is_held() { "held" } else { "MISSED" }.into(),
+        ]);
+    }
+    println!("### Bounds\n\n{table}");
+}
+
+/// Names the bounds that were missed, and returns how many those are.
+fn missed(bounds: &[Bound]) -> usize {
+    let missed = bounds.iter().filter(|bound| !bound.is_held());
+    missed.inspect(|bound| eprintln!("missed: {bound}")).count()
+}

@@ -1,0 +1,240 @@
+//! The rate that tasks reach which do nothing but ask for permits, in real time.
+
+use crate::harness::{Bound, Length, Stat, Table, interleave};
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+use tokio::{runtime::Runtime, task::JoinSet};
+use tower::{Service, ServiceExt, buffer::Buffer, limit};
+use tower_ratelimit::{Algorithm, BurstCompensating, LeakyBucket, Rate, RateLimiter, Strict};
+
+const A_SECOND: u32 = 1000;
+const INTERVAL: Duration = Duration::from_millis(1);
+
+/// How many tasks ask for permits, each in a loop.
+const TASKS: [usize; 2] = [1, 16];
+
+/// The achieved rate over the rate set, where we promise it.
+const ALLOWED: std::ops::RangeInclusive<f64> = 0.995..=1.005;
+
+/// What passes at once through our bucket, and is not counted.
+const CAPACITY: u32 = 10;
+
+/// One handle for each task.
+trait Pace: Send + 'static {
+    fn acquire(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+struct Row {
+    name: &'static str,
+    /// Whether it promises the rate.
+    bounded: bool,
+    tasks: usize,
+    run: Run,
+}
+
+/// Returns the achieved rate, in calls a second.
+type Run = Box<dyn Fn(&Runtime, Duration) -> f64>;
+
+pub fn run(length: Length) -> Vec<Bound> {
+    let rounds = length.pick(5, 1);
+    let span = length.pick(Duration::from_secs(5), Duration::from_millis(100));
+    let mut rows: Vec<Row> = TASKS.into_iter().flat_map(rows).collect();
+    let seconds = (span * (rounds * rows.len()) as u32).as_secs();
+    println!("## pacing\n");
+    println!(
+        "Calls a second of tasks that only ask for permits, at {A_SECOND} a second, on two threads: \
+         {} rows, {rounds} rounds of {span:?} each, {} min {} s in all.\n",
+        rows.len(),
+        seconds / 60,
+        seconds % 60,
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .expect("the system has threads and timers");
+    let samples = interleave(&mut rows, rounds, |row| (row.run)(&runtime, span));
+    for tasks in TASKS {
+        let of_these = rows.iter().zip(&samples).filter(|(row, _)| row.tasks == tasks);
+        print(tasks, of_these);
+    }
+    let bounded = rows.iter().zip(&samples).filter(|(row, _)| row.bounded);
+    bounded.map(|(row, rates)| bound(row, rates)).collect()
+}
+
+fn print<'a>(tasks: usize, rows: impl Iterator<Item = (&'a Row, &'a Vec<f64>)>) {
+    let mut table = Table::new(["limiter", "calls a second [p25-p75]", "over the rate set"]);
+    for (row, rates) in rows {
+        let over = Stat::of(&over_the_rate_set(rates)).median;
+        let over = format!("{:+.2} %", (over - 1.0) * 100.0);
+        table.row([row.name.into(), Stat::of(rates).show(1), over]);
+    }
+    println!("{}:\n\n{table}", plural(tasks));
+}
+
+fn bound(row: &Row, rates: &[f64]) -> Bound {
+    let name = format!("pacing: {}, {}, over the rate set", row.name, plural(row.tasks));
+    Bound::new(name, &over_the_rate_set(rates), ALLOWED)
+}
+
+fn over_the_rate_set(rates: &[f64]) -> Vec<f64> {
+    rates.iter().map(|rate| rate / f64::from(A_SECOND)).collect()
+}
+
+fn plural(tasks: usize) -> String {
+    match tasks {
+        1 => "1 task".into(),
+        more => format!("{more} tasks"),
+    }
+}
+
+fn rows(tasks: usize) -> Vec<Row> {
+    let rate = || Rate::per_second(A_SECOND).expect("a rate that can be set");
+    let bucket = move || LeakyBucket::new(rate()).capacity(CAPACITY);
+    let bucket = move || bucket().expect("a capacity that can be set");
+    let capacity = CAPACITY as usize;
+    let promised = |row| Row { bounded: true, ..row };
+    vec![
+        promised(row("ours, BurstCompensating", tasks, 0, move || {
+            ours(BurstCompensating::new(rate()), tasks)
+        })),
+        promised(row("ours, LeakyBucket", tasks, capacity, move || ours(bucket(), tasks))),
+        row("ours, Strict", tasks, 0, move || ours(Strict::new(rate()), tasks)),
+        row("governor", tasks, 0, move || {
+            let quota = governor::Quota::with_period(INTERVAL).expect("the interval is not zero");
+            handles(Arc::new(governor::RateLimiter::direct(quota)), tasks)
+        }),
+        row("leaky-bucket, 1 at most", tasks, 0, move || {
+            let mut builder = leaky_bucket::RateLimiter::builder();
+            builder.initial(0).refill(1).interval(INTERVAL).max(1);
+            handles(Arc::new(builder.build()), tasks)
+        }),
+        row("leaky-bucket, 10 at most", tasks, 0, move || {
+            let mut builder = leaky_bucket::RateLimiter::builder();
+            builder.initial(0).refill(1).interval(INTERVAL).max(10);
+            handles(Arc::new(builder.build()), tasks)
+        }),
+        match tasks {
+            // It is not `Clone`: one task can do without the Buffer.
+            1 => row("tower RateLimit", tasks, 0, || vec![tower_rate_limit()]),
+            _ => row("tower RateLimit + Buffer", tasks, 0, move || {
+                handles(Buffer::new(tower_rate_limit(), 1024), tasks)
+            }),
+        },
+    ]
+}
+
+/// A row whose limiter is made anew for each run, with a handle for each task. The first `skipped`
+/// calls are not counted.
+fn row<P: Pace>(
+    name: &'static str,
+    tasks: usize,
+    skipped: usize,
+    make: impl Fn() -> Vec<P> + 'static,
+) -> Row {
+    let run = move |runtime: &Runtime, span| {
+        let calls = runtime.block_on(async { calls(make(), span).await });
+        rate(calls.get(skipped..).unwrap_or_default())
+    };
+    Row { name, bounded: false, tasks, run: Box::new(run) }
+}
+
+/// Lets each handle call in a task of its own, and returns when the calls were let go, in order.
+async fn calls<P: Pace>(handles: Vec<P>, span: Duration) -> Vec<Instant> {
+    let end = Instant::now() + span;
+    let mut tasks = JoinSet::new();
+    for mut handle in handles {
+        tasks.spawn(async move {
+            let mut calls = Vec::with_capacity(1 << 13);
+            loop {
+                handle.acquire().await;
+                let now = Instant::now();
+                if now >= end {
+                    return calls;
+                }
+                calls.push(now);
+            }
+        });
+    }
+    let mut calls = tasks.join_all().await.concat();
+    calls.sort();
+    calls
+}
+
+/// Intervals between the calls, a second.
+fn rate(calls: &[Instant]) -> f64 {
+    match calls {
+        [first, .., last] => (calls.len() - 1) as f64 / (*last - *first).as_secs_f64(),
+        _ => 0.0,
+    }
+}
+
+fn handles<P: Clone>(handle: P, tasks: usize) -> Vec<P> {
+    vec![handle; tasks]
+}
+
+fn ours<A: Algorithm>(algorithm: A, tasks: usize) -> Vec<RateLimiter<A>> {
+    handles(RateLimiter::new(algorithm), tasks)
+}
+
+impl<A: Algorithm> Pace for RateLimiter<A> {
+    async fn acquire(&mut self) {
+        let permit = RateLimiter::acquire(self).await;
+        permit.expect("a cost of 1 is granted in the end");
+    }
+}
+
+impl Pace for Arc<governor::DefaultDirectRateLimiter> {
+    async fn acquire(&mut self) {
+        self.until_ready().await;
+    }
+}
+
+impl Pace for Arc<leaky_bucket::RateLimiter> {
+    async fn acquire(&mut self) {
+        self.acquire_one().await;
+    }
+}
+
+impl Pace for limit::RateLimit<Nothing> {
+    async fn acquire(&mut self) {
+        call(self).await;
+    }
+}
+
+impl Pace for Buffer<(), <Nothing as Service<()>>::Future> {
+    async fn acquire(&mut self) {
+        call(self).await;
+    }
+}
+
+async fn call<S: Service<()>>(service: &mut S) {
+    let answer = async { service.ready().await?.call(()).await };
+    answer.await.ok().expect("the service never fails");
+}
+
+fn tower_rate_limit() -> limit::RateLimit<Nothing> {
+    limit::RateLimit::new(Nothing, limit::rate::Rate::new(1, INTERVAL))
+}
+
+/// A service that is always ready and answers at once.
+struct Nothing;
+
+impl Service<()> for Nothing {
+    type Response = ();
+    type Error = Infallible;
+    type Future = Ready<Result<(), Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        ready(Ok(()))
+    }
+}
