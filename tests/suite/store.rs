@@ -160,3 +160,23 @@ fn many_threads_on_many_keys_take_exactly_what_there_is() {
     });
     assert_eq!(taken, 500 * 7);
 }
+
+#[test]
+fn a_key_whose_permit_was_refunded_makes_room_at_once() {
+    let clock = ManualClock::new();
+    let limiter = strict(&clock).max_keys(1).unwrap().at_capacity(AtCapacity::Refuse).build();
+    for round in 0..100_u32 {
+        limiter.key(&round).try_acquire().unwrap().refund();
+        assert_eq!(limiter.keys(), 0);
+    }
+    limiter.key("b").try_acquire().unwrap();
+}
+
+#[test]
+fn a_call_at_no_cost_needs_no_room() {
+    let clock = ManualClock::new();
+    let limiter = strict(&clock).max_keys(1).unwrap().at_capacity(AtCapacity::Refuse).build();
+    limiter.key("a").try_acquire().unwrap();
+    assert!(limiter.key("b").try_acquire_many(0).is_ok());
+    assert_eq!(limiter.keys(), 1);
+}

@@ -417,3 +417,74 @@ proptest! {
         prop_assert_eq!(instants, expected);
     }
 }
+
+fn once_a_second(clock: &ManualClock) -> KeyedRateLimiter<LeakyBucket> {
+    let bucket = LeakyBucket::new(Rate::per_second(1).unwrap()).capacity(1).unwrap();
+    KeyedRateLimiter::builder(bucket).clock(clock.clone()).build()
+}
+
+#[test]
+fn a_waiter_whose_key_was_forgotten_meanwhile_is_served() {
+    let clock = ManualClock::new();
+    let limiter = once_a_second(&clock);
+    let key = limiter.key("k");
+    key.try_acquire().unwrap();
+    let mut asleep = in_line(&key);
+    let mut awake = in_line(&key);
+    clock.advance(milliseconds(1000));
+    assert_pending!(awake.poll());
+    clock.advance(milliseconds(1000));
+    assert_ready_ok!(awake.poll());
+    assert!(key.try_acquire().is_err());
+    clock.advance(milliseconds(10_000));
+    for other in 0..200_u32 {
+        limiter.key(&other).try_acquire().unwrap();
+    }
+    assert_ready_ok!(asleep.poll());
+}
+
+#[tokio::test]
+async fn a_permit_that_perished_is_gone_for_a_clock_that_was_read_earlier_too() {
+    let clock = ManualClock::new();
+    let strict = Strict::new(Rate::per_second(1).unwrap());
+    let limiter = RateLimiter::builder(strict).clock(clock.clone()).build();
+    let late = limiter.reserve().await.unwrap();
+    clock.set(milliseconds(1000));
+    limiter.try_acquire().unwrap();
+    clock.set(Duration::from_nanos(999_999_999));
+    assert!(late.commit().is_err());
+}
+
+#[tokio::test]
+async fn a_peek_sees_the_permits_that_perished() {
+    let clock = ManualClock::new();
+    let window = SlidingWindow::new(Rate::per_second(2).unwrap());
+    let limiter = RateLimiter::builder(window).clock(clock.clone()).build();
+    let _idle = [limiter.reserve().await.unwrap(), limiter.reserve().await.unwrap()];
+    clock.set(milliseconds(600));
+    assert!(limiter.peek(1).is_granted());
+    assert!(limiter.try_acquire().is_ok());
+}
+
+#[test]
+fn time_in_which_a_waiter_did_not_look_earns_it_nothing() {
+    let clock = ManualClock::new();
+    let pacer = BurstCompensating::new(Rate::per_second(10).unwrap());
+    let limiter = RateLimiter::builder(pacer).clock(clock.clone()).build();
+    limiter.try_acquire().unwrap();
+    let mut asleep = in_line(&limiter);
+    clock.advance(milliseconds(100));
+    let _ = limiter.peek(1);
+    clock.advance(milliseconds(3_600_000));
+    assert_ready_ok!(asleep.poll());
+    assert!(limiter.try_acquire().is_err());
+}
+
+#[test]
+#[should_panic(expected = "polled after it was ready")]
+fn a_future_that_was_ready_takes_no_second_permit() {
+    let limiter = leaky(10, 10);
+    let mut acquire = task::spawn(limiter.acquire());
+    assert_ready_ok!(acquire.poll());
+    let _ = acquire.poll();
+}
