@@ -77,7 +77,7 @@ impl<A: Algorithm> Lane<A> {
 
     /// Takes permits for a call that has just come, when that is all there is to do: nobody waits,
     /// and the permits are there. `None` leaves everything as it was, for a [`Desk`] to look at.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_quickly(&mut self, algorithm: &A, now: Nanos, terms: Terms) -> Option<Held> {
         let line = self.queue.as_mut().map(|queue| &mut queue.line);
         let perished = |(_, grant): (_, Grant)| now >= grant.at + algorithm.shelf_life();
@@ -115,7 +115,7 @@ impl<A: Algorithm> Lane<A> {
 
     /// Uses permits when they are good and were the last to be taken. `None` leaves everything as
     /// it was.
-    #[inline]
+    #[inline(always)]
     pub(super) fn commit_quickly(
         &mut self,
         algorithm: &A,

@@ -87,7 +87,7 @@ impl<A: Algorithm> Lanes<A> {
     }
 
     /// Works on the lane of this key, if there is one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn existing<R>(
         &self,
         key: Fingerprint,

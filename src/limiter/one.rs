@@ -51,7 +51,7 @@ impl<A: Algorithm> RateLimiter<A> {
         Builder::new(algorithm)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn reserve_on(&self, terms: Terms) -> Attempt<Ticket, Waiting<A>> {
         self.shared.reserve(self.key, terms)
     }
@@ -143,7 +143,7 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
     type Ticket = Ticket;
     type Wait = Waiting<A>;
 
-    #[inline]
+    #[inline(always)]
     fn reserve<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<Ticket, Waiting<A>> {
         self.reserve_on(terms)
     }
@@ -152,7 +152,7 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
         self.shared.keeps(ticket)
     }
 
-    #[inline]
+    #[inline(always)]
     fn commit(&self, ticket: Ticket) -> Result<(), Perished> {
         self.shared.commit(ticket).map(drop)
     }

@@ -83,7 +83,7 @@ impl<A: Algorithm> Shared<A> {
     }
 
     /// Answers a call that has just come.
-    #[inline]
+    #[inline(always)]
     pub(super) fn reserve(
         self: &Arc<Self>,
         key: Fingerprint,
@@ -102,6 +102,7 @@ impl<A: Algorithm> Shared<A> {
     }
 
     /// Answers a call that has just come, in a line that is made for it if need be.
+    #[cold]
     #[inline(never)]
     fn reserve_in_line(
         self: &Arc<Self>,
@@ -235,13 +236,15 @@ impl<A: Algorithm> Shared<A> {
     }
 
     /// Uses permits now, and says how the limit stands then.
-    #[inline]
+    #[inline(always)]
     pub(super) fn commit(&self, ticket: Ticket) -> Result<Decision, Perished> {
         match ticket.held {
             Held::Used(decision) => Ok(decision),
             Held::Unused(place) => {
-                let quickly =
-                    |lane: &mut Lane<A>| lane.commit_quickly(&self.algorithm, self.now(), place);
+                // Read before the lock is taken: whoever took permits at a later instant has given
+                // back those that had perished by then.
+                let now = self.now();
+                let quickly = |lane: &mut Lane<A>| lane.commit_quickly(&self.algorithm, now, place);
                 match self.lanes.existing(ticket.key, quickly).flatten() {
                     Some(decision) => Ok(decision),
                     None => self.commit_in_line(ticket.key, place),
@@ -250,6 +253,7 @@ impl<A: Algorithm> Shared<A> {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn commit_in_line(&self, key: Fingerprint, place: Place) -> Result<Decision, Perished> {
         let used = self.at(key, |desk| desk.commit(place));
