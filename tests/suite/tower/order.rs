@@ -155,6 +155,30 @@ async fn a_concurrency_limit_inside_that_is_the_wider_one_does_not_matter() {
     assert_eq!(watch.called_at(), [0, 100, 200, 300, 400, 500]);
 }
 
+/// Points 5 and 6: one that waits anew must not keep the slot from one that has a permit.
+#[tokio::test(start_paused = true)]
+async fn a_slot_of_a_concurrency_limit_inside_goes_to_a_call_per_key_that_has_a_permit() {
+    let (probe, watch) = Probe::new();
+    let start = Instant::now();
+    let inner = ConcurrencyLimit::new(probe, 1);
+    let layer = RateLimitLayer::per_key(|_: &u32| (), one_per(100)).wait();
+    let mut service = layer.layer(inner.clone());
+    assert_eq!(service.ready().await.unwrap().call(1).await, Ok(1));
+    let late = tokio::spawn(service.ready().await.unwrap().call(2));
+    let next = tokio::spawn(service.ready().await.unwrap().call(3));
+    until(start, 90).await;
+    // Busy until 290 ms: the permit of 100 ms has perished by then, that of 200 ms has not.
+    watch.work_for(200);
+    let busy = tokio::spawn(inner.oneshot(9));
+    until(start, 95).await;
+    watch.work_for(0);
+    assert_eq!(next.await.unwrap(), Ok(3));
+    assert_eq!(late.await.unwrap(), Ok(2));
+    assert_eq!(busy.await.unwrap(), Ok(9));
+    assert_eq!(watch.calls(), [1, 9, 3, 2]);
+    assert_eq!(watch.called_at(), [0, 90, 290, 300]);
+}
+
 /// Point 3: a readied service holds a permit and a slot, and gives both back.
 #[tokio::test(start_paused = true)]
 async fn a_readied_service_over_a_concurrency_limit_gives_back_its_slot_too() {
