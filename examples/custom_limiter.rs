@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_ratelimit::{
     Attempt, Error as Failure, Key, KeyedLimiter, Limiter, Patience, Perished, RateLimitLayer,
-    RateLimited, Reason, Terms, Use,
+    RateLimited, Reason, Terms,
 };
 
 const PERIOD: Duration = Duration::from_millis(300);
@@ -111,9 +111,7 @@ async fn lease(quotas: Quotas, key: Vec<u8>, terms: Terms) -> Result<Lease, Rate
             _ => sleep(wait).await,
         }
     };
-    // What is granted for use at once is used already, and stays so unless it is given back.
-    let used = terms.usage == Use::Now;
-    Ok(Lease { quotas, key, period, cost: terms.cost, taken: Instant::now(), used })
+    Ok(Lease { quotas, key, period, cost: terms.cost, taken: Instant::now(), used: false })
 }
 
 impl Limiter for Quotas {
@@ -132,6 +130,11 @@ impl Limiter for Quotas {
             }),
             _ => Box::pin(lease),
         })
+    }
+
+    /// A call never takes place at once, so all that can be had is a lease as ever.
+    fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<(), Self::Wait> {
+        self.reserve(key, terms).map(drop)
     }
 
     fn keeps(&self, lease: &Lease) -> bool {

@@ -40,7 +40,10 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Nanos {
         match &self.0 {
-            Source::Monotonic { origin } => Instant::now().duration_since(*origin).into(),
+            Source::Monotonic { origin } => {
+                // 584 years fit.
+                Nanos::new(Instant::now().duration_since(*origin).as_nanos() as u64)
+            }
             Source::Manual(clock) => clock.now(),
         }
     }

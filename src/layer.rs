@@ -3,7 +3,7 @@
 use crate::{
     algorithm::Refills,
     error::RateLimited,
-    limiter::{IntoKeyedLimiter, IntoLimiter, Limiter, Patience, RateLimiter, Terms, Use},
+    limiter::{IntoKeyedLimiter, IntoLimiter, Limiter, Patience, RateLimiter, Terms},
     per_key::PerKeyLayer,
     refusal::{Boxed, Fail, Respond, WaitOnly},
     service::RateLimit,
@@ -200,7 +200,7 @@ impl<S, L: Limiter, R: Clone> Layer<S> for RateLimitLayer<L, R> {
     type Service = RateLimit<S, L, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let terms = Terms { cost: 1, patience: self.patience, usage: Use::Later };
+        let terms = Terms { cost: 1, patience: self.patience };
         RateLimit::new(inner, self.limiter.clone(), terms, self.on_refusal.clone())
     }
 }

@@ -134,7 +134,7 @@ pub use layer::RateLimitLayer;
 pub use limiter::{
     Acquire, AtCapacity, Attempt, Builder, Existing, Fresh, Granted, IntoKeyedLimiter, IntoLimiter,
     KeyedLimiter, KeyedRateLimiter, Limiter, ManyLimits, Patience, Perished, Permit, RateLimiter,
-    Reservation, SingleLimit, Terms, Ticket, Use, Waiting,
+    Reservation, SingleLimit, Terms, Ticket, Waiting,
 };
 pub use nanos::Nanos;
 pub use per_key::{Answered, KeySource, MissingKey, PerKey, PerKeyLayer};

@@ -3,7 +3,7 @@
 use crate::{
     error::RateLimited,
     key::Key,
-    limiter::{Attempt, Limiter, Perished, Terms, Use},
+    limiter::{Attempt, Limiter, Perished, Terms},
 };
 use std::{
     fmt,
@@ -46,10 +46,9 @@ impl<L: Limiter> Seat<L> {
         Self { limiter, ticket: None, state: State::Idle }
     }
 
-    /// A seat at which nobody sits yet, or whose caller waits already.
-    pub(crate) fn waiting(limiter: L, wait: Option<L::Wait>) -> Self {
-        let state = wait.map_or(State::Idle, State::waiting);
-        Self { limiter, ticket: None, state }
+    /// A seat whose caller waits already.
+    pub(crate) fn waiting(limiter: L, wait: L::Wait) -> Self {
+        Self { limiter, ticket: None, state: State::waiting(wait) }
     }
 
     pub(crate) fn limiter(&self) -> &L {
@@ -112,9 +111,8 @@ impl<L: Limiter> Seat<L> {
 
     #[cold]
     fn take_anew<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) -> Go {
-        let usage = Use::Now;
-        match self.limiter.reserve(key, Terms { usage, ..terms }) {
-            Attempt::Now(Ok(_)) => Go::Call,
+        match self.limiter.take(key, terms) {
+            Attempt::Now(Ok(())) => Go::Call,
             Attempt::Now(Err(refusal)) => Go::Refused(refusal),
             Attempt::Later(wait) => {
                 self.state = State::waiting(wait);

@@ -17,7 +17,9 @@ use tower_service::Service;
 /// `poll_ready` gets a permit first and readies the inner service last, so that nothing is held in
 /// the inner service while the permit is waited for. `call` uses the permit. A service that is
 /// dropped between the two gives the permit back, and a permit that was not used for one interval
-/// goes to whoever needs it.
+/// goes to whoever needs it. While there are permits for sixteen calls more, the interval of one of
+/// the services that are ready begins only when somebody else next asks or looks: to spare a
+/// reading of the clock, it was promised its permit without one.
 ///
 /// Clones share the limit; each has its own place in line. Several tasks that take turns with one
 /// service lose wake-ups, as with any service: give each its clone.

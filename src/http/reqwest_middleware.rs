@@ -3,7 +3,7 @@
 use crate::{
     error::{RateLimited, Reason},
     events,
-    limiter::{Attempt, IntoKeyedLimiter, IntoLimiter, Limiter, Patience, Terms, Use},
+    limiter::{Attempt, IntoKeyedLimiter, IntoLimiter, Limiter, Patience, Perished, Terms},
     per_key::KeySource,
 };
 use ::reqwest::{Request, Response};
@@ -90,7 +90,7 @@ where
     L: Limiter,
 {
     /// Not `async`, so that a key need not be `Send`.
-    fn ask(&self, request: &Request) -> Attempt<L::Ticket, L::Wait> {
+    fn ask(&self, request: &Request) -> Attempt<(), L::Wait> {
         let key = match self.source.key(request) {
             Ok(key) => key,
             Err(missing) => {
@@ -98,8 +98,7 @@ where
                 return Attempt::Now(Err(RateLimited::new(Reason::NoKey)));
             }
         };
-        let terms = Terms { cost: 1, patience: self.patience, usage: Use::Now };
-        self.limiter.reserve(&key, terms)
+        self.limiter.take(&key, Terms { cost: 1, patience: self.patience })
     }
 }
 
@@ -115,9 +114,17 @@ where
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let granted = match self.ask(&request) {
-            Attempt::Now(result) => result,
-            Attempt::Later(wait) => wait.await,
+        let granted = loop {
+            let ticket = match self.ask(&request) {
+                Attempt::Now(granted) => break granted,
+                Attempt::Later(wait) => wait.await,
+            };
+            match ticket.map(|ticket| self.limiter.commit(ticket)) {
+                Ok(Ok(())) => break Ok(()),
+                // Woken too late: it asks again.
+                Ok(Err(Perished)) => {}
+                Err(refusal) => break Err(refusal),
+            }
         };
         granted.map_err(Error::middleware)?;
         next.run(request, extensions).await

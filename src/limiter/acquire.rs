@@ -1,6 +1,6 @@
 //! Waiting for permits, as a future that says on what terms.
 
-use super::{Attempt, Patience, Permit, RateLimiter, Terms, Ticket, Use, Waiting};
+use super::{Attempt, Patience, Permit, RateLimiter, Terms, Waiting};
 use crate::{algorithm::Algorithm, error::RateLimited};
 use std::{
     fmt,
@@ -43,16 +43,20 @@ pub struct Acquire<'a, A: Algorithm, G = Permit<'a, A>> {
 /// What an [`Acquire`] comes to: permits used at once, or kept for later.
 pub trait Granted<'a, A: Algorithm>: Sized {
     #[doc(hidden)]
-    const USAGE: Use;
+    fn ask(limiter: &'a RateLimiter<A>, terms: Terms) -> Attempt<Self, Waiting<A>>;
 
     #[doc(hidden)]
-    fn new(limiter: &'a RateLimiter<A>, ticket: Ticket) -> Self;
+    fn poll(
+        limiter: &'a RateLimiter<A>,
+        waiting: &mut Waiting<A>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Self, RateLimited>>;
 }
 
 impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
     #[inline]
     pub(super) fn new(limiter: &'a RateLimiter<A>) -> Self {
-        let terms = Terms { cost: 1, patience: Patience::Forever, usage: G::USAGE };
+        let terms = Terms { cost: 1, patience: Patience::Forever };
         Self { limiter, terms, waiting: None, done: false, granted: PhantomData }
     }
 
@@ -84,17 +88,17 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Future for Acquire<'a, A, G> {
         assert!(!this.done, "polled after it was ready");
         let limiter = this.limiter;
         let result = match &mut this.waiting {
-            Some(waiting) => ready!(Pin::new(waiting).poll(cx)),
-            None => match limiter.reserve_on(this.terms) {
+            Some(waiting) => ready!(G::poll(limiter, waiting, cx)),
+            None => match G::ask(limiter, this.terms) {
                 Attempt::Now(result) => result,
                 Attempt::Later(waiting) => {
                     let waiting = this.waiting.insert(waiting);
-                    ready!(Pin::new(waiting).poll(cx))
+                    ready!(G::poll(limiter, waiting, cx))
                 }
             },
         };
         this.done = true;
-        Poll::Ready(result.map(|ticket| G::new(limiter, ticket)))
+        Poll::Ready(result)
     }
 }
 

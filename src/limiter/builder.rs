@@ -2,8 +2,7 @@
 
 use super::{
     AtCapacity, KeyedRateLimiter, RateLimiter,
-    lane::Lane,
-    lanes::Lanes,
+    lanes::{Lanes, Single},
     shared::{Settings, Shared},
 };
 use crate::{
@@ -12,7 +11,7 @@ use crate::{
     invalid::Invalid,
     store::memory::{Fingerprint, Table},
 };
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// How many keys are kept unless said otherwise.
 const MAX_KEYS: usize = 100_000;
@@ -82,7 +81,7 @@ impl<A: Algorithm> Builder<A> {
     /// The limiter.
     #[must_use]
     pub fn build(self) -> RateLimiter<A> {
-        let lanes = Lanes::One(Mutex::new(Lane::default()));
+        let lanes = Lanes::One(Single::default());
         let shared = Arc::new(Shared::new(self.algorithm, self.settings, lanes));
         RateLimiter::from_shared(shared, Fingerprint::OVERFLOW)
     }

@@ -72,15 +72,21 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
     type Ticket = Ticket;
     type Wait = Waiting<A>;
 
-    #[inline]
+    #[inline(always)]
     fn reserve<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Ticket, Waiting<A>> {
         self.0.reserve(self.0.lanes.fingerprint(key), terms)
+    }
+
+    #[inline(always)]
+    fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<(), Waiting<A>> {
+        self.0.take(self.0.lanes.fingerprint(key), terms).map(drop)
     }
 
     fn keeps(&self, ticket: &Ticket) -> bool {
         self.0.keeps(ticket)
     }
 
+    #[inline(always)]
     fn commit(&self, ticket: Ticket) -> Result<(), Perished> {
         self.0.commit(ticket).map(drop)
     }

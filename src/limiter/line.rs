@@ -3,15 +3,31 @@
 use crate::{decision::Grant, nanos::Nanos};
 use std::{
     collections::{BTreeMap, VecDeque, btree_map::OccupiedEntry},
+    num::NonZeroU64,
     task::Waker,
 };
 
 /// A place in line, and later the permit that was granted there. Earlier places are smaller.
-pub(super) type Place = u64;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(NonZeroU64);
+
+impl Place {
+    /// Where those stand who need no permit.
+    pub(super) const FREE: Self = Self(NonZeroU64::MIN);
+    /// Behind everybody.
+    pub(super) const LAST: Self = Self(NonZeroU64::MAX);
+
+    /// The place behind `number` others.
+    #[inline]
+    pub(super) const fn behind(number: u64) -> Self {
+        Self(Self::FREE.0.saturating_add(number))
+    }
+}
 
 /// The line of one key.
 pub(super) struct Line {
-    next: Place,
+    /// How many places there were.
+    places: u64,
     /// In the order in which they are served.
     waiting: BTreeMap<Place, Waiter>,
     /// The costs of all who ever got in line.
@@ -33,9 +49,9 @@ pub(super) struct Waiter {
 }
 
 impl Line {
-    /// A line whose places count from `next`.
-    pub(super) fn new(next: Place) -> Self {
-        Self { next, waiting: BTreeMap::new(), total: 0, unused: VecDeque::new() }
+    /// A line whose places are behind `places` others.
+    pub(super) fn new(places: u64) -> Self {
+        Self { places, waiting: BTreeMap::new(), total: 0, unused: VecDeque::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -45,8 +61,8 @@ impl Line {
     /// The next place, behind all others.
     #[inline]
     pub(super) fn place(&mut self) -> Place {
-        self.next += 1;
-        self.next
+        self.places += 1;
+        Place::behind(self.places)
     }
 
     /// How many wait.

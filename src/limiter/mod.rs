@@ -11,7 +11,9 @@ mod permit;
 mod waiting;
 mod shared;
 mod lanes;
+mod promise;
 mod lane;
+mod desk;
 mod line;
 mod forecast;
 
@@ -33,11 +35,10 @@ use std::{error, fmt, time::Duration};
 ///
 /// # Contract
 ///
-/// A ticket stands for permits that were granted, and ends in [`commit`](Self::commit) when the
-/// call takes place or in [`give_back`](Self::give_back) when it does not. Permits granted for
-/// use [at once](Use::Now) are used already: their ticket can be committed, which changes nothing
-/// and never fails, given back, which is a refund, or dropped. Dropping the [`Wait`](Self::Wait)
-/// future gives up the place in line and whatever was granted to it.
+/// A ticket stands for permits that were granted and not used, and ends in
+/// [`commit`](Self::commit) when the call takes place or in [`give_back`](Self::give_back) when
+/// it does not. Dropping the [`Wait`](Self::Wait) future gives up the place in line and whatever
+/// was granted to it.
 ///
 /// # Example
 ///
@@ -62,6 +63,10 @@ use std::{error, fmt, time::Duration};
 ///         }
 ///     }
 ///
+///     fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<(), Self::Wait> {
+///         self.reserve(key, terms)
+///     }
+///
 ///     fn keeps(&self, _: &()) -> bool {
 ///         true
 ///     }
@@ -82,11 +87,16 @@ pub trait Limiter: Clone + Send + Sync + 'static {
     /// The way to a ticket for a call that has to wait.
     type Wait: Future<Output = Result<Self::Ticket, RateLimited>> + Send + 'static;
 
-    /// Asks for permits for `key`. A limiter of a single limit is asked with the key `()`.
+    /// Asks for permits for `key`, to be used later. A limiter of a single limit is asked with
+    /// the key `()`.
     ///
     /// A limiter that cannot answer at once, because it asks somebody else, says
     /// [`Attempt::Later`] whatever the patience; what it waits for then is the answer.
     fn reserve<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Self::Ticket, Self::Wait>;
+
+    /// The same for a call that takes place at once if it is granted permits at once: they are
+    /// used then. After a wait there is a ticket as ever.
+    fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<(), Self::Wait>;
 
     /// Whether the permits are not too old to be used: not older than one interval.
     fn keeps(&self, ticket: &Self::Ticket) -> bool;
@@ -115,6 +125,17 @@ pub enum Attempt<T, W> {
     Later(W),
 }
 
+impl<T, W> Attempt<T, W> {
+    /// The same with something else in place of the ticket.
+    #[inline(always)]
+    pub fn map<U>(self, map: impl FnOnce(T) -> U) -> Attempt<U, W> {
+        match self {
+            Attempt::Now(result) => Attempt::Now(result.map(map)),
+            Attempt::Later(wait) => Attempt::Later(wait),
+        }
+    }
+}
+
 /// Permits were not used for longer than they keep, and went back.
 ///
 /// An unused permit keeps for one interval ([`Algorithm::shelf_life`] says it to the nanosecond). A
@@ -138,8 +159,6 @@ pub struct Terms {
     pub cost: u32,
     /// How long it waits for them.
     pub patience: Patience,
-    /// When it uses them.
-    pub usage: Use,
 }
 
 /// How long a call waits.
@@ -153,15 +172,6 @@ pub enum Patience {
     Timeout(Duration),
     /// As long as it takes.
     Forever,
-}
-
-/// When a call uses the permits it is granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    /// The moment they are granted.
-    Now,
-    /// When it commits. Until then they can be given back, and after an interval they perish.
-    Later,
 }
 
 /// What a layer can be built from: an [`Algorithm`], with fresh state in memory, or a

@@ -2,7 +2,9 @@
 
 use super::{
     Acquire, Attempt, Builder, Limiter, Patience, Perished, Permit, Reservation, Terms, Ticket,
-    Use, Waiting, acquire::Granted, shared::Shared,
+    Waiting,
+    acquire::Granted,
+    shared::{Shared, Used},
 };
 use crate::{
     algorithm::Algorithm, decision::Decision, error::RateLimited, key::Key,
@@ -56,6 +58,11 @@ impl<A: Algorithm> RateLimiter<A> {
         self.shared.reserve(self.key, terms)
     }
 
+    #[inline(always)]
+    pub(super) fn take_on(&self, terms: Terms) -> Attempt<Used, Waiting<A>> {
+        self.shared.take(self.key, terms)
+    }
+
     pub(super) fn shared(&self) -> &Shared<A> {
         &self.shared
     }
@@ -85,10 +92,8 @@ impl<A: Algorithm> RateLimiter<A> {
     /// that many could never be had.
     #[inline]
     pub fn try_acquire_many(&self, cost: u32) -> Result<Permit<'_, A>, RateLimited> {
-        let terms = Terms { cost, patience: Patience::Now, usage: Use::Now };
-        match self.reserve_on(terms) {
-            Attempt::Now(Ok(ticket)) => Ok(Permit::new(self, ticket)),
-            Attempt::Now(Err(refusal)) => Err(refusal),
+        match Permit::ask(self, Terms { cost, patience: Patience::Now }) {
+            Attempt::Now(result) => result,
             Attempt::Later(_) => unreachable!("a call without patience is answered at once"),
         }
     }
@@ -146,6 +151,11 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
     #[inline(always)]
     fn reserve<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<Ticket, Waiting<A>> {
         self.reserve_on(terms)
+    }
+
+    #[inline(always)]
+    fn take<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<(), Waiting<A>> {
+        self.take_on(terms).map(drop)
     }
 
     fn keeps(&self, ticket: &Ticket) -> bool {

@@ -1,12 +1,16 @@
 //! Permits that were granted.
 
 use super::{
-    Limiter, Perished, RateLimiter, Use,
+    Attempt, Limiter, Perished, RateLimiter, Terms, Waiting,
     acquire::Granted,
-    shared::{Held, Ticket},
+    shared::{Ticket, Used},
 };
-use crate::{algorithm::Algorithm, decision::Decision};
-use std::fmt;
+use crate::{algorithm::Algorithm, decision::Decision, error::RateLimited};
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 /// Permits that were granted and used.
 ///
@@ -24,26 +28,25 @@ use std::fmt;
 /// ```
 pub struct Permit<'a, A: Algorithm> {
     limiter: &'a RateLimiter<A>,
-    ticket: Ticket,
-    decision: Decision,
+    used: Used,
 }
 
 impl<A: Algorithm> Permit<'_, A> {
     /// How the limit stood when the permits were granted.
     pub fn decision(&self) -> Decision {
-        self.decision
+        self.used.decision
     }
 
     /// Gives the permits back, to the next in line if there is one. What the limit has recovered
     /// by itself since does not come back twice.
     pub fn refund(self) {
-        self.limiter.give_back(self.ticket);
+        self.limiter.shared().refund(self.used);
     }
 }
 
 impl<A: Algorithm> fmt::Debug for Permit<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("decision", &self.decision).finish_non_exhaustive()
+        f.debug_struct("Permit").field("decision", &self.used.decision).finish_non_exhaustive()
     }
 }
 
@@ -83,8 +86,7 @@ impl<'a, A: Algorithm> Reservation<'a, A> {
         let ticket = self.ticket.take().ok_or(Perished)?;
         let key = ticket.key;
         let decision = self.limiter.shared().commit(ticket)?;
-        let held = Held::Used(decision);
-        Ok(Permit { limiter: self.limiter, ticket: Ticket { key, held }, decision })
+        Ok(Permit { limiter: self.limiter, used: Used { key, decision } })
     }
 }
 
@@ -103,23 +105,32 @@ impl<A: Algorithm> fmt::Debug for Reservation<'_, A> {
 }
 
 impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
-    const USAGE: Use = Use::Now;
-
     #[inline]
-    fn new(limiter: &'a RateLimiter<A>, ticket: Ticket) -> Self {
-        let decision = match ticket.held {
-            Held::Used(decision) => decision,
-            Held::Unused(_) => unreachable!("permits asked for at once are used at once"),
-        };
-        Self { limiter, ticket, decision }
+    fn ask(limiter: &'a RateLimiter<A>, terms: Terms) -> Attempt<Self, Waiting<A>> {
+        limiter.take_on(terms).map(|used| Self { limiter, used })
+    }
+
+    fn poll(
+        limiter: &'a RateLimiter<A>,
+        waiting: &mut Waiting<A>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Self, RateLimited>> {
+        waiting.poll_used(cx).map_ok(|used| Self { limiter, used })
     }
 }
 
 impl<'a, A: Algorithm> Granted<'a, A> for Reservation<'a, A> {
-    const USAGE: Use = Use::Later;
-
     #[inline]
-    fn new(limiter: &'a RateLimiter<A>, ticket: Ticket) -> Self {
-        Self { limiter, ticket: Some(ticket) }
+    fn ask(limiter: &'a RateLimiter<A>, terms: Terms) -> Attempt<Self, Waiting<A>> {
+        limiter.reserve_on(terms).map(|ticket| Self { limiter, ticket: Some(ticket) })
+    }
+
+    fn poll(
+        limiter: &'a RateLimiter<A>,
+        waiting: &mut Waiting<A>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Self, RateLimited>> {
+        let ticket = Pin::new(waiting).poll(cx);
+        ticket.map_ok(|ticket| Self { limiter, ticket: Some(ticket) })
     }
 }

@@ -1,8 +1,9 @@
 //! What one limit and many keyed ones have in common: how a call is answered.
 
 use super::{
-    Attempt, Patience, Perished, Terms, Use,
-    lane::{Desk, Lane, Taken, Turn, Wakes},
+    Attempt, Patience, Perished, Terms,
+    desk::{Desk, Taken, Turn, Wakes},
+    lane::Lane,
     lanes::Lanes,
     line::Place,
     waiting::Waiting,
@@ -10,7 +11,7 @@ use super::{
 use crate::{
     algorithm::Algorithm,
     clock::Clock,
-    decision::{Decision, Grant, Outcome},
+    decision::{Decision, Outcome},
     error::{RateLimited, Reason},
     events,
     nanos::Nanos,
@@ -28,7 +29,7 @@ use std::{
 
 /// Places of one line are this far below those of the next, so that no two permits are taken
 /// for each other.
-const PLACES: Place = 1 << 32;
+const PLACES: u64 = 1 << 32;
 
 /// A limiter without its handle.
 pub(super) struct Shared<A: Algorithm> {
@@ -53,26 +54,23 @@ impl Default for Settings {
 }
 
 /// Permits granted by a [`RateLimiter`](super::RateLimiter) or a
-/// [`KeyedRateLimiter`](super::KeyedRateLimiter).
+/// [`KeyedRateLimiter`](super::KeyedRateLimiter), and not used yet.
 #[derive(Debug)]
 #[must_use = "permits are committed or given back"]
 pub struct Ticket {
     pub(super) key: Fingerprint,
-    pub(super) held: Held,
+    pub(super) place: Place,
 }
 
-/// What a ticket stands for.
-#[derive(Debug)]
-pub(super) enum Held {
-    /// Permits that were not used yet.
-    Unused(Place),
-    /// Permits that were used.
-    Used(Decision),
+/// Permits that were used.
+pub(super) struct Used {
+    pub(super) key: Fingerprint,
+    pub(super) decision: Decision,
 }
 
 /// The answer to a call that has just come.
-enum Answer {
-    Granted(Held),
+enum Answer<T> {
+    Granted(T),
     Refused(Reason, Decision),
     Waits(Place),
 }
@@ -82,26 +80,39 @@ impl<A: Algorithm> Shared<A> {
         Self { algorithm, settings, lanes, lines: AtomicU64::new(0) }
     }
 
-    /// Answers a call that has just come.
+    /// Answers a call that has just come, and uses its permits later.
     #[inline(always)]
     pub(super) fn reserve(
         self: &Arc<Self>,
         key: Fingerprint,
         terms: Terms,
     ) -> Attempt<Ticket, Waiting<A>> {
-        let now = self.now();
-        if terms.cost == 0 {
-            let held = Held::Used(self.peek(key, 0));
-            return Attempt::Now(Ok(Ticket { key, held }));
+        match terms.cost {
+            0 => return Attempt::Now(Ok(Ticket { key, place: Place::FREE })),
+            1 => {
+                if let Some(place) = self.lanes.promise() {
+                    return Attempt::Now(Ok(Ticket { key, place }));
+                }
+            }
+            _ => {}
         }
-        let quickly = |lane: &mut Lane<A>| lane.take_quickly(&self.algorithm, now, terms);
-        match self.lanes.existing(key, quickly).flatten() {
-            Some(held) => Attempt::Now(Ok(Ticket { key, held })),
+        self.reserve_on_time(key, terms)
+    }
+
+    /// The same with a look at the clock.
+    #[inline]
+    fn reserve_on_time(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        terms: Terms,
+    ) -> Attempt<Ticket, Waiting<A>> {
+        let now = self.now();
+        match self.lanes.take_quickly(&self.algorithm, key, now, terms.cost) {
+            Some(place) => Attempt::Now(Ok(Ticket { key, place })),
             None => self.reserve_in_line(key, now, terms),
         }
     }
 
-    /// Answers a call that has just come, in a line that is made for it if need be.
     #[cold]
     #[inline(never)]
     fn reserve_in_line(
@@ -111,49 +122,69 @@ impl<A: Algorithm> Shared<A> {
         terms: Terms,
     ) -> Attempt<Ticket, Waiting<A>> {
         let answered = self.lanes.with(&self.algorithm, &mut key, now, |lane| {
+            let mut desk = self.desk(lane, now);
+            let answer = match self.answer(&mut desk, terms) {
+                Answer::Granted(decision) => match decision.grant() {
+                    Some(grant) => Answer::Granted(desk.keep(grant)),
+                    None => Answer::Refused(Reason::UsedUp, decision),
+                },
+                Answer::Refused(reason, decision) => Answer::Refused(reason, decision),
+                Answer::Waits(place) => Answer::Waits(place),
+            };
+            (answer, desk.wakes)
+        });
+        self.conclude(answered, key, now, terms).map(|place| Ticket { key, place })
+    }
+
+    /// Answers a call that has just come, and uses its permits at once.
+    #[inline(always)]
+    pub(super) fn take(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        terms: Terms,
+    ) -> Attempt<Used, Waiting<A>> {
+        if terms.cost == 0 {
+            let decision = self.peek(key, 0);
+            return Attempt::Now(Ok(Used { key, decision }));
+        }
+        let now = self.now();
+        match self.lanes.use_quickly(&self.algorithm, key, now, terms.cost) {
+            Some(decision) if decision.is_granted() => Attempt::Now(Ok(Used { key, decision })),
+            Some(decision) if terms.refuses(decision) => {
+                Attempt::Now(Err(self.refusal(Reason::UsedUp, decision, terms)))
+            }
+            _ => self.take_in_line(key, now, terms),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_in_line(
+        self: &Arc<Self>,
+        mut key: Fingerprint,
+        now: Nanos,
+        terms: Terms,
+    ) -> Attempt<Used, Waiting<A>> {
+        let answered = self.lanes.with(&self.algorithm, &mut key, now, |lane| {
             // Where there is no line, none is made for a call that will not wait.
-            if terms.usage == Use::Now
-                && let Some(decision) = lane.take(&self.algorithm, now, terms.cost)
-            {
-                match decision.outcome {
-                    Outcome::Granted(_) => {
-                        return (Answer::Granted(Held::Used(decision)), Wakes::default());
-                    }
-                    Outcome::Later(wait) if !terms.patience.accepts(wait) => {
-                        return (Answer::Refused(Reason::UsedUp, decision), Wakes::default());
-                    }
-                    Outcome::Later(_) | Outcome::Never => {}
+            match lane.use_quickly(&self.algorithm, now, terms.cost) {
+                Some(decision) if decision.is_granted() => {
+                    return (Answer::Granted(decision), Wakes::default());
                 }
+                Some(decision) if terms.refuses(decision) => {
+                    return (Answer::Refused(Reason::UsedUp, decision), Wakes::default());
+                }
+                _ => {}
             }
             let mut desk = self.desk(lane, now);
             (self.answer(&mut desk, terms), desk.wakes)
         });
-        let (answer, wakes) = match answered {
-            Ok(answered) => answered,
-            Err(reason) => return Attempt::Now(Err(self.refusal_without(reason, terms))),
-        };
-        wakes.wake();
-        match answer {
-            Answer::Granted(held) => Attempt::Now(Ok(Ticket { key, held })),
-            Answer::Waits(place) => {
-                Attempt::Later(Waiting::new(Arc::clone(self), key, place, terms, now))
-            }
-            Answer::Refused(reason, decision) => {
-                Attempt::Now(Err(self.refusal(reason, decision, terms)))
-            }
-        }
+        self.conclude(answered, key, now, terms).map(|decision| Used { key, decision })
     }
 
-    fn answer(&self, desk: &mut Desk<'_, A>, terms: Terms) -> Answer {
+    fn answer(&self, desk: &mut Desk<'_, A>, terms: Terms) -> Answer<Decision> {
         let decision = match desk.take(terms.cost) {
-            Taken::Granted(decision) => {
-                return Answer::Granted(match (terms.usage, decision.outcome) {
-                    (Use::Later, Outcome::Granted(grant)) if terms.cost > 0 => {
-                        Held::Unused(desk.keep(grant))
-                    }
-                    _ => Held::Used(decision),
-                });
-            }
+            Taken::Granted(decision) => return Answer::Granted(decision),
             Taken::Refused(decision) => decision,
             // Nobody who waits as long as it takes, and may, has to know how long that is.
             Taken::Behind
@@ -165,13 +196,35 @@ impl<A: Algorithm> Shared<A> {
         };
         match decision.outcome {
             Outcome::Never => Answer::Refused(Reason::TooCostly, decision),
-            Outcome::Later(wait) if !terms.patience.accepts(wait) => {
-                Answer::Refused(Reason::UsedUp, decision)
-            }
+            _ if terms.refuses(decision) => Answer::Refused(Reason::UsedUp, decision),
             _ if desk.waiting() >= self.settings.max_waiting => {
                 Answer::Refused(Reason::QueueFull, decision)
             }
             _ => Answer::Waits(desk.join(terms.cost)),
+        }
+    }
+
+    /// Lets everybody know, once the lock is let go.
+    fn conclude<T>(
+        self: &Arc<Self>,
+        answered: Result<(Answer<T>, Wakes), Reason>,
+        key: Fingerprint,
+        now: Nanos,
+        terms: Terms,
+    ) -> Attempt<T, Waiting<A>> {
+        let (answer, wakes) = match answered {
+            Ok(answered) => answered,
+            Err(reason) => return Attempt::Now(Err(self.refusal_without(reason, terms))),
+        };
+        wakes.wake();
+        match answer {
+            Answer::Granted(granted) => Attempt::Now(Ok(granted)),
+            Answer::Waits(place) => {
+                Attempt::Later(Waiting::new(Arc::clone(self), key, place, terms, now))
+            }
+            Answer::Refused(reason, decision) => {
+                Attempt::Now(Err(self.refusal(reason, decision, terms)))
+            }
         }
     }
 
@@ -181,29 +234,29 @@ impl<A: Algorithm> Shared<A> {
         known.unwrap_or_else(|| self.desk(&mut Lane::default(), self.now()).peek(cost))
     }
 
-    /// Serves who is due, and says how the call at `place` stands. Where there is no room for a
-    /// key that was forgotten meanwhile, `key` becomes the one that such keys share.
+    /// Serves who is due, and says how the call at `place` stands; what it has then is for
+    /// `granted` to say. Where there is no room for a key that was forgotten meanwhile, `key`
+    /// becomes the one that such keys share.
     ///
     /// # Errors
     ///
     /// When there is no room, and such keys are refused.
-    pub(super) fn poll(
+    pub(super) fn poll<T>(
         &self,
         key: &mut Fingerprint,
         place: Place,
         now: Nanos,
-        terms: Terms,
+        cost: u32,
         waker: &Waker,
-    ) -> Result<Turn<Held>, Reason> {
+        granted: impl FnOnce(&mut Desk<'_, A>, Place) -> Option<T>,
+    ) -> Result<Turn<T>, Reason> {
         let (turn, wakes) = self.lanes.with(&self.algorithm, key, now, |lane| {
             let mut desk = self.desk(lane, now);
-            let turn = desk.poll(place, terms.cost, waker);
-            let turn = match (turn, terms.usage) {
-                (Turn::Wait(alarm), _) => Turn::Wait(alarm),
-                (Turn::Never(decision), _) => Turn::Never(decision),
-                (Turn::Granted(()), Use::Later) => Turn::Granted(Held::Unused(place)),
-                (Turn::Granted(()), Use::Now) => match desk.commit(place) {
-                    Some(decision) => Turn::Granted(Held::Used(decision)),
+            let turn = match desk.poll(place, cost, waker) {
+                Turn::Wait(alarm) => Turn::Wait(alarm),
+                Turn::Never(decision) => Turn::Never(decision),
+                Turn::Granted(()) => match granted(&mut desk, place) {
+                    Some(granted) => Turn::Granted(granted),
                     None => Turn::Wait(now),
                 },
             };
@@ -223,52 +276,46 @@ impl<A: Algorithm> Shared<A> {
     }
 
     pub(super) fn keeps(&self, ticket: &Ticket) -> bool {
-        match &ticket.held {
-            Held::Unused(place) => {
-                self.at(ticket.key, |desk| desk.is_fresh(*place)).unwrap_or(false)
-            }
-            Held::Used(decision) => {
-                let now = self.now();
-                let keeps = |grant: Grant| now < grant.at + self.algorithm.shelf_life();
-                decision.grant().is_none_or(keeps)
-            }
+        match ticket.place {
+            Place::FREE => true,
+            place => self.at(ticket.key, |desk| desk.is_fresh(place)).unwrap_or(false),
         }
     }
 
     /// Uses permits now, and says how the limit stands then.
     #[inline(always)]
     pub(super) fn commit(&self, ticket: Ticket) -> Result<Decision, Perished> {
-        match ticket.held {
-            Held::Used(decision) => Ok(decision),
-            Held::Unused(place) => {
-                // Read before the lock is taken: whoever took permits at a later instant has given
-                // back those that had perished by then.
-                let now = self.now();
-                let quickly = |lane: &mut Lane<A>| lane.commit_quickly(&self.algorithm, now, place);
-                match self.lanes.existing(ticket.key, quickly).flatten() {
-                    Some(decision) => Ok(decision),
-                    None => self.commit_in_line(ticket.key, place),
-                }
-            }
+        let Ticket { key, place } = ticket;
+        // Read before the lock is taken: whoever took permits at a later instant has given back
+        // those that had perished by then.
+        let now = self.now();
+        match self.lanes.commit_quickly(&self.algorithm, key, now, place) {
+            Some(decision) => Ok(decision),
+            None => self.commit_in_line(key, place),
         }
     }
 
     #[cold]
     #[inline(never)]
     fn commit_in_line(&self, key: Fingerprint, place: Place) -> Result<Decision, Perished> {
-        let used = self.at(key, |desk| desk.commit(place));
-        used.flatten().ok_or(Perished)
+        match place {
+            Place::FREE => Ok(self.peek(key, 0)),
+            place => self.at(key, |desk| desk.commit(place)).flatten().ok_or(Perished),
+        }
     }
 
     pub(super) fn give_back(&self, ticket: Ticket) {
-        match ticket.held {
-            Held::Unused(place) => self.leave(ticket.key, place),
-            Held::Used(decision) => {
-                if let Some(grant) = decision.grant().filter(|grant| grant.cost > 0) {
-                    self.at(ticket.key, |desk| desk.refund(grant));
-                    self.lanes.forget(&self.algorithm, ticket.key, self.now());
-                }
-            }
+        match ticket.place {
+            Place::FREE => {}
+            place => self.leave(ticket.key, place),
+        }
+    }
+
+    /// Gives back permits that were used.
+    pub(super) fn refund(&self, used: Used) {
+        if let Some(grant) = used.decision.grant().filter(|grant| grant.cost > 0) {
+            self.at(used.key, |desk| desk.refund(grant));
+            self.lanes.forget(&self.algorithm, used.key, self.now());
         }
     }
 
@@ -325,6 +372,14 @@ impl<A: Algorithm> Shared<A> {
     #[inline]
     pub(super) fn now(&self) -> Nanos {
         self.settings.clock.now()
+    }
+}
+
+impl Terms {
+    /// Whether a call would rather be refused than wait as long as it would have to.
+    #[inline(always)]
+    fn refuses(self, decision: Decision) -> bool {
+        matches!(decision.outcome, Outcome::Later(wait) if !self.patience.accepts(wait))
     }
 }
 

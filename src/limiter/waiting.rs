@@ -2,9 +2,9 @@
 
 use super::{
     Patience, Terms,
-    lane::Turn,
+    desk::{Desk, Turn},
     line::Place,
-    shared::{Shared, Ticket},
+    shared::{Shared, Ticket, Used},
 };
 use crate::{
     algorithm::Algorithm,
@@ -64,41 +64,53 @@ impl<A: Algorithm> Future for Waiting<A> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        assert!(!this.done, "polled after it was ready");
-        loop {
-            let now = this.shared.now();
-            // The line first, the timer second: a timer whose task has used up its budget says
-            // that it is pending although the time has come.
-            let turn = this.shared.poll(&mut this.key, this.place, now, this.terms, cx.waker());
-            let turn = match turn {
-                Ok(turn) => turn,
-                Err(reason) => {
-                    this.done = true;
-                    return Poll::Ready(Err(this.shared.refusal_without(reason, this.terms)));
-                }
-            };
-            let alarm = match turn {
-                Turn::Granted(held) => {
-                    this.done = true;
-                    let key = this.key;
-                    return Poll::Ready(Ok(Ticket { key, held }));
-                }
-                Turn::Never(decision) => {
-                    this.give_up();
-                    let refusal = this.shared.refusal(Reason::TooCostly, decision, this.terms);
-                    return Poll::Ready(Err(refusal));
-                }
-                Turn::Wait(_) if now >= this.deadline => {
-                    return Poll::Ready(Err(this.timed_out()));
-                }
-                Turn::Wait(alarm) => alarm.min(this.deadline),
-            };
-            ready!(this.alarm.poll(&this.shared.settings.clock, alarm, cx));
-        }
+        let place = ready!(this.poll_granted(cx, |_, place| Some(place)))?;
+        Poll::Ready(Ok(Ticket { key: this.key, place }))
     }
 }
 
 impl<A: Algorithm> Waiting<A> {
+    /// The same for permits that are used the moment they are granted.
+    pub(super) fn poll_used(&mut self, cx: &mut Context<'_>) -> Poll<Result<Used, RateLimited>> {
+        let decision = ready!(self.poll_granted(cx, |desk, place| desk.commit(place)))?;
+        Poll::Ready(Ok(Used { key: self.key, decision }))
+    }
+
+    fn poll_granted<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        granted: impl Fn(&mut Desk<'_, A>, Place) -> Option<T>,
+    ) -> Poll<Result<T, RateLimited>> {
+        assert!(!self.done, "polled after it was ready");
+        loop {
+            let now = self.shared.now();
+            // The line first, the timer second: a timer whose task has used up its budget says
+            // that it is pending although the time has come.
+            let (place, cost) = (self.place, self.terms.cost);
+            let turn = self.shared.poll(&mut self.key, place, now, cost, cx.waker(), &granted);
+            let alarm = match turn {
+                Err(reason) => {
+                    self.done = true;
+                    return Poll::Ready(Err(self.shared.refusal_without(reason, self.terms)));
+                }
+                Ok(Turn::Granted(granted)) => {
+                    self.done = true;
+                    return Poll::Ready(Ok(granted));
+                }
+                Ok(Turn::Never(decision)) => {
+                    self.give_up();
+                    let refusal = self.shared.refusal(Reason::TooCostly, decision, self.terms);
+                    return Poll::Ready(Err(refusal));
+                }
+                Ok(Turn::Wait(_)) if now >= self.deadline => {
+                    return Poll::Ready(Err(self.timed_out()));
+                }
+                Ok(Turn::Wait(alarm)) => alarm.min(self.deadline),
+            };
+            ready!(self.alarm.poll(&self.shared.settings.clock, alarm, cx));
+        }
+    }
+
     fn timed_out(&mut self) -> RateLimited {
         let decision = self.shared.turn_of(self.key, self.place, self.terms.cost);
         self.give_up();

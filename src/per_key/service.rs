@@ -5,7 +5,7 @@ use crate::{
     error::{RateLimited, Reason},
     events,
     future::ResponseFuture,
-    limiter::{Attempt, Limiter, Patience, Perished, Terms, Use},
+    limiter::{Attempt, Limiter, Patience, Terms},
     refusal::OnRefusal,
     seat::{Seat, unready},
 };
@@ -76,24 +76,16 @@ where
                 return ResponseFuture::refused(RateLimited::new(Reason::NoKey), on_refusal);
             }
         };
-        // A call that would wait keeps its permit until the inner service is ready for it.
-        let usage = match self.patience {
-            Patience::Now => Use::Now,
-            _ => Use::Later,
-        };
-        let terms = Terms { cost: 1, patience: self.patience, usage };
-        let wait = match self.limiter.reserve(&key, terms) {
-            Attempt::Now(Ok(ticket)) => match self.limiter.commit(ticket) {
-                Ok(()) => {
-                    return ResponseFuture::calling(self.inner.call(request), on_refusal);
-                }
-                Err(Perished) => None,
-            },
+        let terms = Terms { cost: 1, patience: self.patience };
+        let wait = match self.limiter.take(&key, terms) {
+            Attempt::Now(Ok(())) => {
+                return ResponseFuture::calling(self.inner.call(request), on_refusal);
+            }
             Attempt::Now(Err(refusal)) => {
                 unready(&mut self.inner);
                 return ResponseFuture::refused(refusal, on_refusal);
             }
-            Attempt::Later(wait) => Some(wait),
+            Attempt::Later(wait) => wait,
         };
         unready(&mut self.inner);
         let seat = Seat::waiting(self.limiter.clone(), wait);

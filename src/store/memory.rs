@@ -64,6 +64,7 @@ impl<V> Table<V> {
         }
     }
 
+    #[inline]
     pub(crate) fn fingerprint(&self, key: &(impl Key + ?Sized)) -> Fingerprint {
         let mut hasher = self.seed.build_hasher();
         key.write(&mut |bytes| hasher.write(bytes));
@@ -86,6 +87,7 @@ impl<V> Table<V> {
     }
 
     /// Works on the entry of this key, if there is one.
+    #[inline]
     pub(crate) fn existing<R>(
         &self,
         key: Fingerprint,
@@ -154,6 +156,7 @@ impl<V> Table<V> {
         Err(Full)
     }
 
+    #[inline]
     fn shard(&self, key: Fingerprint) -> MutexGuard<'_, Shard<V>> {
         // The upper bits; the map inside uses the lower and the uppermost seven.
         lock(&self.shards[(key.0 >> 32) as usize % SHARDS])

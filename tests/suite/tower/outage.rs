@@ -26,6 +26,10 @@ impl Limiter for Outage {
         }
     }
 
+    fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<(), Self::Wait> {
+        self.reserve(key, terms)
+    }
+
     fn keeps(&self, (): &()) -> bool {
         true
     }
