@@ -116,6 +116,12 @@ impl Algorithm for ByTheHour {
                 let at = now.max(self.start_of(used.hour));
                 self.granted(used, now, Grant { at, ..grant })
             }
+            Ask::Charge(cost) => {
+                used.permits = used.permits.saturating_add(cost);
+                *state = used;
+                self.granted(used, now, Grant { cost, at: now })
+            }
+            Ask::End(grant) => self.granted(used, now, grant),
             // What was taken in an earlier hour is forgotten already.
             Ask::GiveBack(grant) => {
                 if self.hour_of(grant.at) == used.hour {
@@ -155,6 +161,9 @@ impl Algorithm for ByTheHour {
         let hours = (granted_in - Nanos::new(1)).get().div_ceil(HOUR.get()) + 1;
         by_day.max(by_night).saturating_mul(hours)
     }
+
+    /// What was used in this hour stays used, whatever the quotas are.
+    fn carry_over(&self, _: &Self, _: &mut Used, _: Nanos) {}
 }
 
 #[tokio::main(flavor = "current_thread")]

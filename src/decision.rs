@@ -15,6 +15,12 @@ pub enum Ask {
     Renew(Grant),
     /// Permits were granted and not used: as much of them as can be had again goes back.
     GiveBack(Grant),
+    /// Permits are taken whether they are there or not. What is missing is a debt, and nothing is
+    /// granted before it is paid off.
+    Charge(u32),
+    /// The call that used these permits has ended. It changes something only where
+    /// [`HOLDS`](crate::Algorithm::HOLDS) says so.
+    End(Grant),
 }
 
 /// How many permits a call takes, and how it comes.
@@ -60,6 +66,11 @@ pub enum Outcome {
     /// Not now: with nobody else asking they are to be had after exactly this long, and not a
     /// nanosecond earlier.
     Later(Nanos),
+    /// Not now: the permits are in use, and when they come back depends on the calls that use
+    /// them. By themselves they come back after this long, if ever.
+    InUse(Option<Nanos>),
+    /// Not any more: they are used up, and nothing brings them back by itself.
+    Exhausted,
     /// Not ever: more permits than the limit has.
     Never,
 }
@@ -94,17 +105,18 @@ impl Decision {
     pub fn grant(&self) -> Option<Grant> {
         match self.outcome {
             Outcome::Granted(grant) => Some(grant),
-            Outcome::Later(_) | Outcome::Never => None,
+            _ => None,
         }
     }
 
-    /// How long until the same ask is granted: zero when it was, `None` when it never is.
+    /// How long until the same ask is granted: zero when it was, `None` when nobody can say or it
+    /// never is.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.outcome {
             Outcome::Granted(_) => Some(Duration::ZERO),
-            Outcome::Later(wait) => Some(wait.into()),
-            Outcome::Never => None,
+            Outcome::Later(wait) | Outcome::InUse(Some(wait)) => Some(wait.into()),
+            Outcome::InUse(None) | Outcome::Exhausted | Outcome::Never => None,
         }
     }
 }

@@ -37,6 +37,8 @@ pub struct RateLimited {
 pub enum Reason {
     /// The limit is used up for now, or the wait would be longer than accepted.
     UsedUp,
+    /// The quota is spent, and nothing brings it back by itself.
+    Exhausted,
     /// The cost is above what could ever be had.
     TooCostly,
     /// As many calls as may wait are waiting already.
@@ -45,6 +47,10 @@ pub enum Reason {
     TooManyKeys,
     /// The request does not say for whom to limit it.
     NoKey,
+    /// All who waited were sent away.
+    Cancelled,
+    /// The limiter was closed.
+    Closed,
 }
 
 impl RateLimited {
@@ -137,10 +143,13 @@ impl fmt::Display for RateLimited {
         }
         match self.reason {
             Reason::UsedUp => f.write_str(" is used up")?,
+            Reason::Exhausted => f.write_str(" is spent for good")?,
             Reason::TooCostly => write!(f, " can never grant a cost of {}", self.cost)?,
             Reason::QueueFull => f.write_str(" has as many calls waiting as it may")?,
             Reason::TooManyKeys => f.write_str(" has as many keys in use as it may")?,
             Reason::NoKey => f.write_str(" found no key in the request")?,
+            Reason::Cancelled => f.write_str(" sent away all who waited")?,
+            Reason::Closed => f.write_str(" was closed")?,
         }
         if let Some(wait) = self.retry_after {
             write!(f, ", retry after {wait:?}")?;

@@ -50,6 +50,8 @@ impl<S> Audit<S> {
 impl<A: Algorithm> Algorithm for Audited<A> {
     type State = Audit<A::State>;
 
+    const HOLDS: bool = A::HOLDS;
+
     fn decide(&self, audit: &mut Self::State, now: Nanos, ask: Ask) -> Decision {
         let decision = self.algorithm.decide(&mut audit.state, now, ask);
         match ask {
@@ -61,7 +63,7 @@ impl<A: Algorithm> Algorithm for Audited<A> {
             Ask::GiveBack(grant) => audit.remove(grant),
             // The way out for the grants: `RateLimiter::peek(0)` asks the state itself.
             Ask::Peek(take) if take.cost == 0 => self.report().clone_from(&audit.grants),
-            Ask::Take(_) | Ask::Peek(_) => {}
+            Ask::Take(_) | Ask::Peek(_) | Ask::Charge(_) | Ask::End(_) => {}
         }
         decision
     }
@@ -88,6 +90,10 @@ impl<A: Algorithm> Algorithm for Audited<A> {
 
     fn most_in(&self, length: Duration) -> u64 {
         self.algorithm.most_in(length)
+    }
+
+    fn carry_over(&self, before: &Self, audit: &mut Self::State, now: Nanos) {
+        self.algorithm.carry_over(&before.algorithm, &mut audit.state, now);
     }
 }
 

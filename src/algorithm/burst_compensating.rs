@@ -1,6 +1,6 @@
 //! Even pacing that makes up for late wake-ups, and for nothing else.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, end_of_time, slots_in};
+use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, end_of_time, rescale, slots_in};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome, Take},
     invalid::Invalid,
@@ -144,7 +144,13 @@ impl Algorithm for BurstCompensating {
         match ask {
             Ask::Take(take) => self.take(state, now, take),
             Ask::Peek(take) => self.take(&mut { *state }, now, take),
-            Ask::Renew(grant) => self.standing(Outcome::Granted(grant), state, now),
+            Ask::Renew(grant) | Ask::End(grant) => {
+                self.standing(Outcome::Granted(grant), state, now)
+            }
+            Ask::Charge(cost) => {
+                state.next = state.next.max(now) + self.interval * cost;
+                self.standing(Outcome::Granted(Grant { cost, at: now }), state, now)
+            }
             Ask::GiveBack(grant) => {
                 // Those let go at the same instant are as good as each other: the last slot of
                 // them is free. Once others were let go, or the grid began anew, it is too late.
@@ -178,6 +184,10 @@ impl Algorithm for BurstCompensating {
             _ => slots_in(length - Duration::from_nanos(1), self.interval)
                 .saturating_add(self.max_burst.into()),
         }
+    }
+
+    fn carry_over(&self, before: &Self, state: &mut PacedState, now: Nanos) {
+        state.next = rescale(state.next, before.interval, self.interval, now);
     }
 }
 

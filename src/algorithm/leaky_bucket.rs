@@ -1,6 +1,6 @@
 //! A bucket that holds a burst and leaks one permit per interval.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, end_of_time, left_of, slots_in};
+use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, end_of_time, left_of, rescale, slots_in};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     invalid::Invalid,
@@ -168,7 +168,13 @@ impl Algorithm for LeakyBucket {
         match ask {
             Ask::Take(take) => self.take(empty_at, now, take.cost),
             Ask::Peek(take) => self.take(&mut { *empty_at }, now, take.cost),
-            Ask::Renew(grant) => self.standing(Outcome::Granted(grant), *empty_at, now),
+            Ask::Renew(grant) | Ask::End(grant) => {
+                self.standing(Outcome::Granted(grant), *empty_at, now)
+            }
+            Ask::Charge(cost) => {
+                *empty_at = (*empty_at).max(now) + self.interval * cost;
+                self.standing(Outcome::Granted(Grant { cost, at: now }), *empty_at, now)
+            }
             Ask::GiveBack(grant) => {
                 *empty_at = *empty_at - left_of(grant, self.interval, now);
                 self.standing(Outcome::Granted(grant), *empty_at, now)
@@ -199,6 +205,10 @@ impl Algorithm for LeakyBucket {
             0 => 0,
             slots => (slots - 1).saturating_add(self.capacity.into()),
         }
+    }
+
+    fn carry_over(&self, before: &Self, empty_at: &mut Nanos, now: Nanos) {
+        *empty_at = rescale(*empty_at, before.interval, self.interval, now);
     }
 }
 

@@ -52,7 +52,8 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 /// - A refused take changes nothing. `Later(wait)` is exact: asked again with the same state,
 ///   the take is refused until `now + wait` and granted from then on.
 /// - [`Ask::Peek`] answers what the take would and changes nothing.
-/// - [`Ask::Renew`] and [`Ask::GiveBack`] are answered as granted. A grant may be given back
+/// - [`Ask::Renew`], [`Ask::GiveBack`], [`Ask::Charge`] and [`Ask::End`] are answered as granted.
+///   A grant may be given back
 ///   when later grants were made; what goes back must never let [`most_in`](Self::most_in) be
 ///   exceeded by the calls that did take place.
 /// - A limiter also asks about clones of a state, to look ahead: all that matters is in the state.
@@ -87,10 +88,14 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 ///                 1 => Outcome::Granted(Grant { cost: 1, at: now }),
 ///                 _ => Outcome::Never,
 ///             },
-///             Ask::Renew(grant) | Ask::GiveBack(grant) => Outcome::Granted(grant),
+///             Ask::Charge(cost) => Outcome::Granted(Grant { cost, at: now }),
+///             Ask::Renew(grant) | Ask::GiveBack(grant) | Ask::End(grant) => {
+///                 Outcome::Granted(grant)
+///             }
 ///         };
 ///         match (ask, outcome) {
 ///             (Ask::Take(take), Outcome::Granted(_)) if take.cost > 0 => *next = now + SECOND,
+///             (Ask::Charge(cost), _) => *next = (*next).max(now) + SECOND * cost,
 ///             (Ask::GiveBack(grant), _) if *next == grant.at + SECOND => *next = now.min(*next),
 ///             _ => {}
 ///         }
@@ -117,6 +122,9 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 ///     fn most_in(&self, length: Duration) -> u64 {
 ///         Nanos::from(length).get().div_ceil(SECOND.get())
 ///     }
+///
+///     /// It has no parameters.
+///     fn carry_over(&self, _: &Self, _: &mut Nanos, _: Nanos) {}
 /// }
 ///
 /// let limiter = RateLimiter::new(OneASecond);
@@ -126,6 +134,10 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 pub trait Algorithm: Send + Sync + 'static {
     /// What is remembered for each key. The default is the state of a key never asked about.
     type State: Clone + Default + Send + 'static;
+
+    /// Whether calls hold their permits until they end, so that the limiter has to ask
+    /// [`Ask::End`] then.
+    const HOLDS: bool = false;
 
     /// Answers one ask, and changes the state as the answer says.
     fn decide(&self, state: &mut Self::State, now: Nanos, ask: Ask) -> Decision;
@@ -149,8 +161,14 @@ pub trait Algorithm: Send + Sync + 'static {
     ///
     /// Permits are used when they are granted or, by callers that keep them, up to a
     /// [shelf life](Self::shelf_life) later; an algorithm that counts from the call moves them
-    /// there with [`Ask::Renew`].
+    /// there with [`Ask::Renew`]. Permits [charged](Ask::Charge) are not counted.
     fn most_in(&self, length: Duration) -> u64;
+
+    /// Takes over at `now` a state of the same algorithm with the parameters of `before`: what is
+    /// outstanding stays outstanding, and a grid keeps its last tick.
+    ///
+    /// A change is not lateness: an instant that was to come at `now` is not in the past after it.
+    fn carry_over(&self, before: &Self, state: &mut Self::State, now: Nanos);
 }
 
 /// An algorithm that refills: whatever happened before, an ask of cost 1 is granted in the end.
@@ -170,6 +188,18 @@ fn end_of_time(now: Nanos) -> Outcome {
 #[inline]
 fn left_of(grant: Grant, interval: Nanos, now: Nanos) -> Nanos {
     interval * grant.cost - (now - grant.at)
+}
+
+/// The end of permits that are taken one after another, an interval each, when the interval
+/// changes at `now`: those still to come take the new one, on from the last tick before `now`.
+fn rescale(end: Nanos, before: Nanos, after: Nanos, now: Nanos) -> Nanos {
+    if end <= now {
+        return end;
+    }
+    let outstanding = (end - now).get().div_ceil(before.get().max(1));
+    let tick = end.get().saturating_sub(before.get().saturating_mul(outstanding));
+    let end = after.get().saturating_mul(outstanding).saturating_add(tick);
+    Nanos::new(end).max(now)
 }
 
 /// The number of points of a grid `interval` wide that a half-open window of this length can hold.

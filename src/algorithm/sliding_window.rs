@@ -153,9 +153,10 @@ impl SlidingWindow {
         if cost > rate.limit {
             return Some(Outcome::Never);
         }
-        match cost.checked_sub(rate.remaining) {
-            None | Some(0) => None,
-            Some(missing) => Some(Outcome::Later(log.freed(window, missing, now))),
+        match (window.used + u64::from(cost)).saturating_sub(u64::from(rate.limit)) {
+            _ if cost == 0 => None,
+            0 => None,
+            missing => Some(Outcome::Later(log.freed(window, missing, now))),
         }
     }
 }
@@ -214,8 +215,8 @@ impl WindowLog {
     }
 
     /// How long until this many permits, one at least and in use now, have left the window.
-    fn freed(&self, window: &Window, permits: u32, now: Nanos) -> Nanos {
-        let enough = window.before + u64::from(permits);
+    fn freed(&self, window: &Window, permits: u64, now: Nanos) -> Nanos {
+        let enough = window.before + permits;
         let index = self.calls.partition_point(|call| call.total < enough);
         match self.calls.get(index.max(window.start)) {
             Some(call) => call.at + window.period - now,
@@ -281,7 +282,15 @@ impl Algorithm for SlidingWindow {
                 log.push(grant);
                 grant
             }
-            Ask::Renew(grant) => grant,
+            Ask::Renew(grant) | Ask::End(grant) => grant,
+            Ask::Charge(cost) => {
+                let grant = Grant { cost, at: log.latest(now) };
+                if cost > 0 {
+                    log.forget(self.longest, now);
+                    log.push(grant);
+                }
+                grant
+            }
             Ask::GiveBack(grant) => {
                 log.remove(grant);
                 grant
@@ -315,6 +324,10 @@ impl Algorithm for SlidingWindow {
             self.rates.iter().map(|rate| u64::from(rate.permits()).saturating_mul(windows(rate)));
         bounds.min().unwrap_or_default()
     }
+
+    /// The log stays: what it has forgotten because it was older than the longest period before is
+    /// not counted by a longer one.
+    fn carry_over(&self, _: &Self, _: &mut WindowLog, _: Nanos) {}
 }
 
 impl Refills for SlidingWindow {}

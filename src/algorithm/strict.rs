@@ -1,6 +1,6 @@
 //! At least one interval between two calls.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, end_of_time, left_of, slots_in};
+use super::{Algorithm, LONGEST_SPAN, Refills, end_of_time, left_of, rescale, slots_in};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     nanos::Nanos,
@@ -98,6 +98,11 @@ impl Algorithm for Strict {
                 *next = (*next).max(grant.at + self.interval * grant.cost);
                 self.standing(Outcome::Granted(grant), *next, now)
             }
+            Ask::Charge(cost) => {
+                *next = (*next).max(now) + self.interval * cost;
+                self.standing(Outcome::Granted(Grant { cost, at: now }), *next, now)
+            }
+            Ask::End(grant) => self.standing(Outcome::Granted(grant), *next, now),
             Ask::GiveBack(grant) => {
                 *next = *next - left_of(grant, self.interval, now);
                 self.standing(Outcome::Granted(grant), *next, now)
@@ -124,6 +129,10 @@ impl Algorithm for Strict {
 
     fn most_in(&self, length: Duration) -> u64 {
         slots_in(length, self.interval)
+    }
+
+    fn carry_over(&self, before: &Self, next: &mut Nanos, now: Nanos) {
+        *next = rescale(*next, before.interval, self.interval, now);
     }
 }
 

@@ -29,8 +29,8 @@ impl<B: Default, E> OnRefusal<Response<B>, E> for TooManyRequests {
 ///
 /// | the reason | status |
 /// |---|---|
-/// | [`UsedUp`](Reason::UsedUp), [`TooCostly`](Reason::TooCostly) | 429 Too Many Requests |
-/// | [`QueueFull`](Reason::QueueFull), [`TooManyKeys`](Reason::TooManyKeys) | 503 Service Unavailable |
+/// | [`UsedUp`](Reason::UsedUp), [`Exhausted`](Reason::Exhausted), [`TooCostly`](Reason::TooCostly) | 429 Too Many Requests |
+/// | [`QueueFull`](Reason::QueueFull), [`TooManyKeys`](Reason::TooManyKeys), [`Cancelled`](Reason::Cancelled), [`Closed`](Reason::Closed) | 503 Service Unavailable |
 /// | [`NoKey`](Reason::NoKey), a server that is set up wrongly | 500 Internal Server Error |
 ///
 /// `Retry-After` says in whole seconds when to come back, rounded up and at least 1, where that
@@ -51,8 +51,10 @@ pub fn too_many_requests<B: Default>(refusal: &RateLimited) -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() = match refusal.reason() {
         Reason::NoKey => StatusCode::INTERNAL_SERVER_ERROR,
-        Reason::QueueFull | Reason::TooManyKeys => StatusCode::SERVICE_UNAVAILABLE,
-        Reason::UsedUp | Reason::TooCostly => StatusCode::TOO_MANY_REQUESTS,
+        Reason::QueueFull | Reason::TooManyKeys | Reason::Cancelled | Reason::Closed => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        Reason::UsedUp | Reason::Exhausted | Reason::TooCostly => StatusCode::TOO_MANY_REQUESTS,
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -25,8 +25,8 @@ pub(super) enum Turn<T> {
     Granted(T),
     /// Look again then, or when woken.
     Wait(Nanos),
-    /// It asks for more than could ever be had.
-    Never(Decision),
+    /// What it asks for will not be had.
+    Refused(Decision),
 }
 
 /// Wakers to call, or to drop, once the lock is let go: either may run anything, and ask the same
@@ -82,14 +82,14 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         if cost > 0 && self.line.waiting() > 0 {
             let decision = self.decide(Ask::Peek(Take::fresh(cost)));
             return match decision.outcome {
-                Outcome::Never => Taken::Refused(decision),
-                Outcome::Granted(_) | Outcome::Later(_) => Taken::Behind,
+                Outcome::Never | Outcome::Exhausted => Taken::Refused(decision),
+                _ => Taken::Behind,
             };
         }
         let decision = self.decide(Ask::Take(Take::fresh(cost)));
         match decision.outcome {
             Outcome::Granted(_) => Taken::Granted(decision),
-            Outcome::Later(_) | Outcome::Never => Taken::Refused(decision),
+            _ => Taken::Refused(decision),
         }
     }
 
@@ -154,8 +154,10 @@ impl<'a, A: Algorithm> Desk<'a, A> {
             self.give_back(place);
             match self.take_anew(place, cost) {
                 Outcome::Granted(_) => return Turn::Granted(()),
-                Outcome::Never => return Turn::Never(self.decide(Ask::Peek(Take::fresh(cost)))),
-                Outcome::Later(_) => self.line.wait(place, cost),
+                Outcome::Never | Outcome::Exhausted => {
+                    return Turn::Refused(self.decide(Ask::Peek(Take::fresh(cost))));
+                }
+                Outcome::Later(_) | Outcome::InUse(_) => self.line.wait(place, cost),
             }
             *self.forecast = None;
         }
@@ -250,11 +252,15 @@ impl<'a, A: Algorithm> Desk<'a, A> {
                     self.wakes.due.extend(waiter.waker);
                 }
                 // It finds out for itself when it is polled.
-                Outcome::Never => {
+                Outcome::Never | Outcome::Exhausted => {
                     self.wakes.due.extend(first.remove().waker);
                     *self.forecast = None;
                 }
-                Outcome::Later(wait) => return self.wake_first_at(self.now + wait),
+                Outcome::Later(wait) | Outcome::InUse(Some(wait)) => {
+                    return self.wake_first_at(self.now + wait);
+                }
+                // Whoever ends a call serves those in line.
+                Outcome::InUse(None) => return self.wake_first_at(Nanos::MAX),
             }
         }
     }

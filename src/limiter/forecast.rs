@@ -45,7 +45,7 @@ impl<A: Algorithm> Forecast<A> {
         let outcome = match decision.outcome {
             Outcome::Granted(_) => Outcome::Later(at - now),
             Outcome::Later(wait) => Outcome::Later(at + wait - now),
-            Outcome::Never => Outcome::Never,
+            refused => refused,
         };
         Decision { outcome, remaining: 0, ..decision }
     }

@@ -196,6 +196,7 @@ impl<A: Algorithm> Shared<A> {
         };
         match decision.outcome {
             Outcome::Never => Answer::Refused(Reason::TooCostly, decision),
+            Outcome::Exhausted => Answer::Refused(Reason::Exhausted, decision),
             _ if terms.refuses(decision) => Answer::Refused(Reason::UsedUp, decision),
             _ if desk.waiting() >= self.settings.max_waiting => {
                 Answer::Refused(Reason::QueueFull, decision)
@@ -254,7 +255,7 @@ impl<A: Algorithm> Shared<A> {
             let mut desk = self.desk(lane, now);
             let turn = match desk.poll(place, cost, waker) {
                 Turn::Wait(alarm) => Turn::Wait(alarm),
-                Turn::Never(decision) => Turn::Never(decision),
+                Turn::Refused(decision) => Turn::Refused(decision),
                 Turn::Granted(()) => match granted(&mut desk, place) {
                     Some(granted) => Turn::Granted(granted),
                     None => Turn::Wait(now),
@@ -325,7 +326,7 @@ impl<A: Algorithm> Shared<A> {
         if let Some(rate) = self.algorithm.rate(decision.rate) {
             refusal = refusal.with_rate(rate);
         }
-        if let Outcome::Later(wait) = decision.outcome {
+        if let Outcome::Later(wait) | Outcome::InUse(Some(wait)) = decision.outcome {
             refusal = refusal.with_retry_after(wait.into());
         }
         events::refused(&refusal);
@@ -379,7 +380,12 @@ impl Terms {
     /// Whether a call would rather be refused than wait as long as it would have to.
     #[inline(always)]
     fn refuses(self, decision: Decision) -> bool {
-        matches!(decision.outcome, Outcome::Later(wait) if !self.patience.accepts(wait))
+        match decision.outcome {
+            Outcome::Later(wait) => !self.patience.accepts(wait),
+            // Nobody knows how long it will be, so a maximum wait is a time-out there.
+            Outcome::InUse(_) => self.patience == Patience::Now,
+            Outcome::Granted(_) | Outcome::Exhausted | Outcome::Never => false,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     algorithm::Algorithm,
     clock::Alarm,
+    decision::Outcome,
     error::{RateLimited, Reason},
     events,
     nanos::Nanos,
@@ -52,6 +53,8 @@ impl<A: Algorithm> Waiting<A> {
     ) -> Self {
         let deadline = match terms.patience {
             Patience::Timeout(timeout) => now + timeout.into(),
+            // How long the wait will be is not known where calls hold their permits.
+            Patience::MaxWait(max_wait) if A::HOLDS => now + max_wait.into(),
             Patience::Now | Patience::MaxWait(_) | Patience::Forever => Nanos::MAX,
         };
         events::waits(shared.settings.name.as_deref(), terms.cost);
@@ -97,9 +100,13 @@ impl<A: Algorithm> Waiting<A> {
                     self.done = true;
                     return Poll::Ready(Ok(granted));
                 }
-                Ok(Turn::Never(decision)) => {
+                Ok(Turn::Refused(decision)) => {
                     self.give_up();
-                    let refusal = self.shared.refusal(Reason::TooCostly, decision, self.terms);
+                    let reason = match decision.outcome {
+                        Outcome::Exhausted => Reason::Exhausted,
+                        _ => Reason::TooCostly,
+                    };
+                    let refusal = self.shared.refusal(reason, decision, self.terms);
                     return Poll::Ready(Err(refusal));
                 }
                 Ok(Turn::Wait(_)) if now >= self.deadline => {

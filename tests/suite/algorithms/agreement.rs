@@ -25,6 +25,7 @@ fn answer(outcome: Outcome) -> Answer {
         Outcome::Granted(_) => Answer::Now,
         Outcome::Later(wait) => Answer::Later(wait.get()),
         Outcome::Never => Answer::Never,
+        other => panic!("not an answer of an oracle: {other:?}"),
     }
 }
 

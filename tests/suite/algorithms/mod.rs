@@ -41,7 +41,7 @@ fn pass_at<A: Algorithm>(algorithm: &A, state: &mut A::State, now: u64, calls: u
 fn wait(decision: Decision) -> Option<u64> {
     match decision.outcome {
         Outcome::Later(wait) => Some(wait.get()),
-        Outcome::Granted(_) | Outcome::Never => None,
+        _ => None,
     }
 }
 
