@@ -116,6 +116,7 @@ async fn lease(quotas: Quotas, key: Vec<u8>, terms: Terms) -> Result<Lease, Rate
 
 impl Limiter for Quotas {
     type Ticket = Lease;
+    type Hold = ();
     type Wait = Pin<Box<dyn Future<Output = Result<Lease, RateLimited>> + Send>>;
 
     /// The answer is never there at once: even a call that will not wait needs the round trip.

@@ -27,7 +27,8 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S: Service<Request>, Request, L: Limiter, K> {
-        Calling { #[pin] response: S::Future },
+        // The hold is gone once there was a response.
+        Calling { #[pin] response: S::Future, hold: Option<L::Hold> },
         Refused { refusal: Option<RateLimited> },
         // In a box, so that the usual future stays small.
         Waiting { call: Box<Call<S, Request, L, K>> },
@@ -46,8 +47,8 @@ struct Call<S, Request, L: Limiter, K> {
 
 impl<S: Service<Request>, Request, L: Limiter, K, R> ResponseFuture<S, Request, L, K, R> {
     #[inline]
-    pub(crate) fn calling(response: S::Future, on_refusal: R) -> Self {
-        let state = State::Calling { response };
+    pub(crate) fn calling(response: S::Future, hold: L::Hold, on_refusal: R) -> Self {
+        let state = State::Calling { response, hold: Some(hold) };
         Self { state, on_refusal }
     }
 
@@ -85,8 +86,10 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let StateProjection::Calling { response } = this.state.as_mut().project() {
-            return response.poll(cx).map_err(|error| this.on_refusal.inner(error));
+        if let StateProjection::Calling { response, hold } = this.state.as_mut().project() {
+            let response = ready!(response.poll(cx));
+            *hold = None;
+            return Poll::Ready(response.map_err(|error| this.on_refusal.inner(error)));
         }
         poll_until_called(this.state, cx, this.on_refusal)
     }
@@ -107,15 +110,17 @@ where
 {
     loop {
         let next = match state.as_mut().project() {
-            StateProjection::Calling { response } => {
-                return response.poll(cx).map_err(|error| on_refusal.inner(error));
+            StateProjection::Calling { response, hold } => {
+                let response = ready!(response.poll(cx));
+                *hold = None;
+                return Poll::Ready(response.map_err(|error| on_refusal.inner(error)));
             }
             StateProjection::Refused { refusal } => {
                 let refusal = refusal.take().expect("a future is not polled after it was ready");
                 return Poll::Ready(on_refusal.refuse(refusal));
             }
             StateProjection::Waiting { call } => match ready!(call.poll(cx)) {
-                Ok(Called::Sent(response)) => State::Calling { response },
+                Ok(Called::Sent(response, hold)) => State::Calling { response, hold: Some(hold) },
                 Ok(Called::Refused(refusal)) => State::Refused { refusal: Some(refusal) },
                 Err(error) => return Poll::Ready(Err(on_refusal.inner(error))),
             },
@@ -125,14 +130,14 @@ where
 }
 
 /// How a call came out that waited.
-enum Called<F> {
-    Sent(F),
+enum Called<F, H> {
+    Sent(F, H),
     Refused(RateLimited),
 }
 
 impl<S: Service<Request> + Clone, Request, L: Limiter, K: Key> Call<S, Request, L, K> {
     /// Gets the permit first and readies the inner service last, as the service would have.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Called<S::Future>, S::Error>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Called<S::Future, L::Hold>, S::Error>> {
         loop {
             if self.seat.renounce() {
                 unready(&mut self.inner);
@@ -143,9 +148,9 @@ impl<S: Service<Request> + Clone, Request, L: Limiter, K: Key> Call<S, Request, 
             match self.seat.take(&self.key, self.terms) {
                 Go::Refused(refusal) => return Poll::Ready(Ok(Called::Refused(refusal))),
                 Go::Wait => {}
-                Go::Call => {
+                Go::Call(hold) => {
                     let request = self.request.take().expect("a request is sent once");
-                    return Poll::Ready(Ok(Called::Sent(self.inner.call(request))));
+                    return Poll::Ready(Ok(Called::Sent(self.inner.call(request), hold)));
                 }
             }
         }

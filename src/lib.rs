@@ -132,9 +132,9 @@ pub use invalid::Invalid;
 pub use key::Key;
 pub use layer::RateLimitLayer;
 pub use limiter::{
-    Acquire, AtCapacity, Attempt, Builder, Existing, Fresh, Granted, IntoKeyedLimiter, IntoLimiter,
-    KeyedLimiter, KeyedRateLimiter, Limiter, ManyLimits, Patience, Perished, Permit, RateLimiter,
-    Reservation, SingleLimit, Terms, Ticket, Waiting,
+    Acquire, AtCapacity, Attempt, Builder, Existing, Fresh, Granted, Hold, IntoKeyedLimiter,
+    IntoLimiter, KeyedLimiter, KeyedRateLimiter, LeaseLost, Limiter, ManyLimits, Patience,
+    Perished, Permit, RateLimiter, Reservation, SingleLimit, Terms, Ticket, Waiting,
 };
 pub use nanos::Nanos;
 pub use per_key::{Answered, KeySource, MissingKey, PerKey, PerKeyLayer};

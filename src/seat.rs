@@ -33,8 +33,9 @@ enum State<L: Limiter> {
 }
 
 /// How a call that a seat was ready for can go on.
-pub(crate) enum Go {
-    Call,
+pub(crate) enum Go<H> {
+    /// And keep this until the call has ended.
+    Call(H),
     Refused(RateLimited),
     /// The permit had perished. The seat waits for another one.
     Wait,
@@ -101,18 +102,18 @@ impl<L: Limiter> Seat<L> {
     ///
     /// When [`poll_seated`](Self::poll_seated) was not ready before.
     #[inline(always)]
-    pub(crate) fn take<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) -> Go {
+    pub(crate) fn take<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) -> Go<L::Hold> {
         match self.ticket.take().map(|ticket| self.limiter.commit(ticket)) {
-            Some(Ok(())) => Go::Call,
+            Some(Ok(hold)) => Go::Call(hold),
             Some(Err(Perished)) => self.take_anew(key, terms),
             None => self.take_refusal(),
         }
     }
 
     #[cold]
-    fn take_anew<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) -> Go {
+    fn take_anew<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) -> Go<L::Hold> {
         match self.limiter.take(key, terms) {
-            Attempt::Now(Ok(())) => Go::Call,
+            Attempt::Now(Ok(hold)) => Go::Call(hold),
             Attempt::Now(Err(refusal)) => Go::Refused(refusal),
             Attempt::Later(wait) => {
                 self.state = State::waiting(wait);
@@ -123,7 +124,7 @@ impl<L: Limiter> Seat<L> {
 
     #[cold]
     #[allow(clippy::panic, reason = "the caller broke the contract of Service")]
-    fn take_refusal(&mut self) -> Go {
+    fn take_refusal(&mut self) -> Go<L::Hold> {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Refused(refusal) => Go::Refused(refusal),
             State::Idle | State::Waiting(_) => panic!("`poll_ready` must be ready before `call`"),

@@ -87,7 +87,10 @@ where
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         match self.seat.take(&(), self.terms) {
-            Go::Call => ResponseFuture::calling(self.inner.call(request), self.on_refusal.clone()),
+            Go::Call(hold) => {
+                let response = self.inner.call(request);
+                ResponseFuture::calling(response, hold, self.on_refusal.clone())
+            }
             Go::Refused(refusal) => {
                 unready(&mut self.inner);
                 ResponseFuture::refused(refusal, self.on_refusal.clone())

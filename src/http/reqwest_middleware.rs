@@ -90,7 +90,7 @@ where
     L: Limiter,
 {
     /// Not `async`, so that a key need not be `Send`.
-    fn ask(&self, request: &Request) -> Attempt<(), L::Wait> {
+    fn ask(&self, request: &Request) -> Attempt<L::Hold, L::Wait> {
         let key = match self.source.key(request) {
             Ok(key) => key,
             Err(missing) => {
@@ -120,13 +120,13 @@ where
                 Attempt::Later(wait) => wait.await,
             };
             match ticket.map(|ticket| self.limiter.commit(ticket)) {
-                Ok(Ok(())) => break Ok(()),
+                Ok(Ok(hold)) => break Ok(hold),
                 // Woken too late: it asks again.
                 Ok(Err(Perished)) => {}
                 Err(refusal) => break Err(refusal),
             }
         };
-        granted.map_err(Error::middleware)?;
+        let _until_the_response = granted.map_err(Error::middleware)?;
         next.run(request, extensions).await
     }
 }

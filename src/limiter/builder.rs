@@ -3,6 +3,7 @@
 use super::{
     AtCapacity, KeyedRateLimiter, RateLimiter,
     lanes::{Lanes, Single},
+    rules::Rules,
     shared::{Settings, Shared},
 };
 use crate::{
@@ -81,8 +82,8 @@ impl<A: Algorithm> Builder<A> {
     /// The limiter.
     #[must_use]
     pub fn build(self) -> RateLimiter<A> {
-        let lanes = Lanes::One(Single::default());
-        let shared = Arc::new(Shared::new(self.algorithm, self.settings, lanes));
+        let lanes = Lanes::One(Single::new(Rules::new(self.algorithm)));
+        let shared = Arc::new(Shared::new(self.settings, lanes));
         RateLimiter::from_shared(shared, Fingerprint::OVERFLOW)
     }
 }
@@ -122,8 +123,8 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
     /// The limiter.
     #[must_use]
     pub fn build(self) -> KeyedRateLimiter<A> {
-        let table = Box::new(Table::new(self.keys.max_keys));
+        let table = Box::new(Table::new(self.keys.max_keys, &Rules::new(self.algorithm)));
         let lanes = Lanes::Many(table, self.keys.at_capacity);
-        KeyedRateLimiter::from_shared(Arc::new(Shared::new(self.algorithm, self.settings, lanes)))
+        KeyedRateLimiter::from_shared(Arc::new(Shared::new(self.settings, lanes)))
     }
 }

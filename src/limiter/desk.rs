@@ -3,10 +3,12 @@
 use super::{
     forecast::Forecast,
     line::{Line, Place},
+    rules::{Gate, Rules},
 };
 use crate::{
     algorithm::Algorithm,
     decision::{Ask, Decision, Grant, Outcome, Take},
+    error::Reason,
     nanos::Nanos,
 };
 use std::task::Waker;
@@ -18,6 +20,8 @@ pub(super) enum Taken {
     Refused(Decision),
     /// Nothing was taken: others stand in line.
     Behind,
+    /// The limiter is closed.
+    Closed,
 }
 
 /// What a call in line finds when it looks.
@@ -27,6 +31,8 @@ pub(super) enum Turn<T> {
     Wait(Nanos),
     /// What it asks for will not be had.
     Refused(Decision),
+    /// All who waited were sent away.
+    SentAway(Reason),
 }
 
 /// Wakers to call, or to drop, once the lock is let go: either may run anything, and ask the same
@@ -38,6 +44,13 @@ pub(super) struct Wakes {
 }
 
 impl Wakes {
+    /// These and others.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.due.extend(others.due);
+        self.done.extend(others.done);
+        self
+    }
+
     pub(super) fn wake(self) {
         for waker in self.due {
             waker.wake();
@@ -49,6 +62,7 @@ impl Wakes {
 /// A lane with a line, at an instant.
 pub(super) struct Desk<'a, A: Algorithm> {
     algorithm: &'a A,
+    gate: Gate,
     now: Nanos,
     state: &'a mut A::State,
     line: &'a mut Line,
@@ -58,13 +72,14 @@ pub(super) struct Desk<'a, A: Algorithm> {
 
 impl<'a, A: Algorithm> Desk<'a, A> {
     pub(super) fn new(
-        algorithm: &'a A,
+        rules: &'a Rules<A>,
         now: Nanos,
         state: &'a mut A::State,
         line: &'a mut Line,
         forecast: &'a mut Option<Forecast<A>>,
     ) -> Self {
-        Self { algorithm, now, state, line, forecast, wakes: Wakes::default() }
+        let Rules { algorithm, gate } = rules;
+        Self { algorithm, gate: *gate, now, state, line, forecast, wakes: Wakes::default() }
     }
 
     /// Takes the permit that was promised to the one at `place`.
@@ -78,7 +93,12 @@ impl<'a, A: Algorithm> Desk<'a, A> {
     /// Takes permits for a call that has just come, unless others are before it.
     #[inline]
     pub(super) fn take(&mut self, cost: u32) -> Taken {
-        self.serve();
+        match self.gate {
+            Gate::Working => self.serve(),
+            // As a call of no cost passes.
+            Gate::Open => return Taken::Granted(self.decide(Ask::Take(Take::fresh(0)))),
+            Gate::Closed => return Taken::Closed,
+        }
         if cost > 0 && self.line.waiting() > 0 {
             let decision = self.decide(Ask::Peek(Take::fresh(cost)));
             return match decision.outcome {
@@ -95,10 +115,15 @@ impl<'a, A: Algorithm> Desk<'a, A> {
 
     /// Keeps permits just taken until they are used.
     #[inline]
-    pub(super) fn keep(&mut self, grant: Grant) -> Place {
-        let place = self.line.place();
-        self.line.keep(place, grant);
-        place
+    pub(super) fn keep(&mut self, taken: Decision) -> Place {
+        match taken.grant() {
+            Some(grant) if grant.cost > 0 => {
+                let place = self.line.place();
+                self.line.keep(place, grant);
+                place
+            }
+            _ => Place::FREE,
+        }
     }
 
     /// Gets in line.
@@ -145,6 +170,9 @@ impl<'a, A: Algorithm> Desk<'a, A> {
 
     /// Serves all who are due, and tells the one at `place` how it stands.
     pub(super) fn poll(&mut self, place: Place, cost: u32, waker: &Waker) -> Turn<()> {
+        if let Some(reason) = self.line.was_sent_away(place) {
+            return Turn::SentAway(reason);
+        }
         let overdue = self
             .line
             .first()
@@ -171,6 +199,7 @@ impl<'a, A: Algorithm> Desk<'a, A> {
     /// Takes permits for one that had them and let them perish. Where nobody else waits, it comes
     /// like anybody else: time in which it did not look is not time in which it was not let go.
     fn take_anew(&mut self, place: Place, cost: u32) -> Outcome {
+        let cost = if self.gate == Gate::Open { 0 } else { cost };
         let take = Take::fresh(cost);
         let ask = if self.line.waiting() > 0 { Ask::Peek(take) } else { Ask::Take(take) };
         match self.decide(ask).outcome {
@@ -202,6 +231,9 @@ impl<'a, A: Algorithm> Desk<'a, A> {
 
     /// Gives up a place: whatever it held goes to the next in line.
     pub(super) fn leave(&mut self, place: Place) {
+        if self.line.was_sent_away(place).is_some() {
+            return;
+        }
         match self.line.leave(place) {
             Some(waiter) => {
                 self.wakes.done.extend(waiter.waker);
@@ -221,12 +253,50 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         }
         let grant = self.line.take(place)?;
         *self.forecast = None;
-        Some(self.decide(Ask::Renew(grant)))
+        let decision = match grant.cost {
+            0 => self.decide(Ask::Take(Take::fresh(0))),
+            _ => self.decide(Ask::Renew(grant)),
+        };
+        decision.is_granted().then_some(decision)
     }
 
-    /// Gives back permits that were used.
-    pub(super) fn refund(&mut self, grant: Grant) {
-        self.untake(grant);
+    /// Tells the algorithm about permits that were used, and serves whom that lets go.
+    pub(super) fn settle(&mut self, ask: Ask) -> Decision {
+        let decision = self.decide(ask);
+        *self.forecast = None;
+        self.serve();
+        decision
+    }
+
+    /// Sends away all who wait.
+    pub(super) fn send_away(&mut self, reason: Reason) {
+        while let Some(waiter) = self.line.send_first_away(reason) {
+            self.wakes.due.extend(waiter.waker);
+        }
+        *self.forecast = None;
+    }
+
+    /// Lets all who wait pass, in order, and takes nothing for it.
+    pub(super) fn let_pass(&mut self) {
+        while let Some(first) = self.line.first() {
+            let (place, waiter) = first.remove_entry();
+            self.line.keep(place, Grant { cost: 0, at: Nanos::MAX });
+            self.wakes.due.extend(waiter.waker);
+        }
+        *self.forecast = None;
+    }
+
+    /// Begins anew: whoever waits is sent away, and permits not used yet are worth nothing.
+    pub(super) fn reset(&mut self) {
+        self.send_away(Reason::Cancelled);
+        self.line.forget_unused();
+        *self.state = A::State::default();
+    }
+
+    /// Goes on by other rules, which hold for those in line, too.
+    pub(super) fn carry_over(&mut self, before: &A) {
+        self.algorithm.carry_over(before, self.state, self.now);
+        *self.forecast = None;
         self.serve();
     }
 
@@ -295,13 +365,9 @@ impl<'a, A: Algorithm> Desk<'a, A> {
     /// Gives back the unused permits of a place, if it has any.
     fn give_back(&mut self, place: Place) {
         if let Some(grant) = self.line.take(place) {
-            self.untake(grant);
+            let _ = self.decide(Ask::GiveBack(grant));
+            *self.forecast = None;
         }
-    }
-
-    fn untake(&mut self, grant: Grant) {
-        let _ = self.decide(Ask::GiveBack(grant));
-        *self.forecast = None;
     }
 
     /// From when on unused permits go to whoever needs them.

@@ -1,8 +1,8 @@
 //! A limit for each key.
 
 use super::{
-    Attempt, Builder, KeyedLimiter, Limiter, ManyLimits, Perished, RateLimiter, Terms, Ticket,
-    Waiting, shared::Shared,
+    Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Perished, RateLimiter, Terms,
+    Ticket, Waiting, shared::Shared,
 };
 use crate::{algorithm::Algorithm, key::Key};
 use std::{fmt, sync::Arc};
@@ -55,10 +55,61 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
         self.0.lanes.len()
     }
 
+    /// Forgets all keys whose state equals that of a new one, and says how many those were.
+    ///
+    /// That also happens in passing, a few at a time, whenever a new key comes: there is no need to
+    /// ask for it but to have the memory back while nobody comes.
+    pub fn evict(&self) -> usize {
+        self.0.lanes.evict(self.0.now())
+    }
+
+    /// Sends away all who wait for any key: they get [`Cancelled`](crate::Reason::Cancelled). Nothing else
+    /// changes.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+
+    /// Lets everybody pass and takes nothing for it, those who wait first and in order, until
+    /// [`reset`](Self::reset).
+    pub fn breach(&self) {
+        self.0.breach();
+    }
+
+    /// Begins anew for all keys: whoever waits gets [`Cancelled`](crate::Reason::Cancelled), permits
+    /// that were reserved are worth nothing any more, and the next call passes at once. It ends a
+    /// [`breach`](Self::breach), but does not reopen what was [closed](Self::close).
+    pub fn reset(&self) {
+        self.0.reset();
+    }
+
+    /// Ends the limiter: whoever waits and whoever asks from now on gets
+    /// [`Closed`](crate::Reason::Closed). Closing it twice changes nothing.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
+    /// Goes on with other parameters, which hold for those who wait, too.
+    ///
+    /// What is outstanding stays outstanding and the last tick of a grid stays: calls in line
+    /// that would have come 1 s apart come 100 ms apart after a change from one to ten a second, on from
+    /// the tick before the change.
+    ///
+    /// ```
+    /// use tower_ratelimit::{KeyedRateLimiter, LeakyBucket, Rate};
+    ///
+    /// let limiter = KeyedRateLimiter::new(LeakyBucket::new(Rate::per_second(10)?));
+    /// limiter.set_algorithm(LeakyBucket::new(Rate::per_second(100)?).capacity(20)?);
+    /// assert_eq!(limiter.key("alice").peek(0).limit, 20);
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    pub fn set_algorithm(&self, algorithm: A) {
+        self.0.set_algorithm(algorithm);
+    }
+
     /// The arithmetic of the limits.
     #[must_use]
-    pub fn algorithm(&self) -> &A {
-        &self.0.algorithm
+    pub fn algorithm(&self) -> Arc<A> {
+        self.0.lanes.rules().algorithm
     }
 }
 
@@ -70,6 +121,7 @@ impl<A: Algorithm> Clone for KeyedRateLimiter<A> {
 
 impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
     type Ticket = Ticket;
+    type Hold = Hold<A>;
     type Wait = Waiting<A>;
 
     #[inline(always)]
@@ -78,8 +130,9 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
     }
 
     #[inline(always)]
-    fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<(), Waiting<A>> {
-        self.0.take(self.0.lanes.fingerprint(key), terms).map(drop)
+    fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Hold<A>, Waiting<A>> {
+        let used = self.0.take(self.0.lanes.fingerprint(key), terms);
+        used.map(|used| Hold::new(&self.0, used))
     }
 
     fn keeps(&self, ticket: &Ticket) -> bool {
@@ -87,8 +140,8 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
     }
 
     #[inline(always)]
-    fn commit(&self, ticket: Ticket) -> Result<(), Perished> {
-        self.0.commit(ticket).map(drop)
+    fn commit(&self, ticket: Ticket) -> Result<Hold<A>, Perished> {
+        Ok(Hold::new(&self.0, self.0.commit(ticket)?))
     }
 
     fn give_back(&self, ticket: Ticket) {

@@ -5,6 +5,7 @@ use super::{
     forecast::Forecast,
     line::{Line, Place},
     promise::PLENTY,
+    rules::{Gate, Rules},
 };
 use crate::{
     algorithm::Algorithm,
@@ -37,6 +38,16 @@ impl<A: Algorithm> Lane<A> {
         }
     }
 
+    /// Whether anybody has, or had, a place in its line.
+    pub(super) fn has_line(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    /// Goes on by other rules, where there is no line.
+    pub(super) fn carry_over(&mut self, before: &A, rules: &Rules<A>, now: Nanos) {
+        rules.algorithm.carry_over(before, &mut self.state, now);
+    }
+
     /// Does away with a line in which nobody has a place.
     #[inline]
     pub(super) fn tidy(&mut self) {
@@ -52,33 +63,44 @@ impl<A: Algorithm> Lane<A> {
         }
     }
 
-    /// Whether there is nothing to do before a call is let go that has just come: nobody waits,
-    /// nothing is promised, and nothing has perished.
+    /// Whether there is nothing to do before a call is let go that has just come: the limit is
+    /// in force, nobody waits, nothing is promised, and nothing has perished.
     #[inline(always)]
-    fn is_quiet(&self, algorithm: &A, now: Nanos) -> bool {
-        let perished = |(_, grant): (_, Grant)| now >= grant.at + algorithm.shelf_life();
-        self.queue.as_ref().is_none_or(|queue| {
+    fn is_quiet(&self, rules: &Rules<A>, now: Nanos) -> bool {
+        let perished = |(_, grant): (_, Grant)| now >= grant.at + rules.algorithm.shelf_life();
+        let is_quiet = |queue: &Box<Queue<A>>| {
             queue.line.waiting() == 0
                 && queue.promised.is_none()
                 && !queue.line.oldest().is_some_and(perished)
-        })
+        };
+        rules.gate == Gate::Working && self.queue.as_ref().is_none_or(is_quiet)
     }
 
     /// Takes permits that are used now, where all is quiet. `None` leaves everything as it was, for
     /// a [`Desk`] to look at.
     #[inline(always)]
-    pub(super) fn use_quickly(&mut self, algorithm: &A, now: Nanos, cost: u32) -> Option<Decision> {
-        self.is_quiet(algorithm, now).then(|| self.take(algorithm, now, cost))
+    pub(super) fn use_quickly(
+        &mut self,
+        rules: &Rules<A>,
+        now: Nanos,
+        cost: u32,
+    ) -> Option<Decision> {
+        self.is_quiet(rules, now).then(|| self.take(&rules.algorithm, now, cost))
     }
 
     /// Takes permits that are used later, where all is quiet, they are there, and a line to keep
     /// them in. `None` leaves everything as it was.
     #[inline(always)]
-    pub(super) fn take_quickly(&mut self, algorithm: &A, now: Nanos, cost: u32) -> Option<Place> {
-        if !self.is_quiet(algorithm, now) || self.queue.is_none() {
+    pub(super) fn take_quickly(
+        &mut self,
+        rules: &Rules<A>,
+        now: Nanos,
+        cost: u32,
+    ) -> Option<Place> {
+        if !self.is_quiet(rules, now) || self.queue.is_none() {
             return None;
         }
-        let grant = self.take(algorithm, now, cost).grant()?;
+        let grant = self.take(&rules.algorithm, now, cost).grant()?;
         let line = &mut self.queue.as_mut()?.line;
         let place = line.place();
         line.keep(place, grant);
@@ -90,23 +112,27 @@ impl<A: Algorithm> Lane<A> {
     #[inline(always)]
     pub(super) fn commit_quickly(
         &mut self,
-        algorithm: &A,
+        rules: &Rules<A>,
         now: Nanos,
         place: Place,
     ) -> Option<Decision> {
         let is_quiet =
             |queue: &&mut Box<Queue<A>>| queue.line.waiting() == 0 && queue.promised.is_none();
         let queue = self.queue.as_mut().filter(is_quiet)?;
-        let perishes = |grant: &Grant| grant.at + algorithm.shelf_life();
-        let grant = queue.line.take_last_if(place, |grant| now < perishes(grant))?;
-        Some(algorithm.decide(&mut self.state, now, Ask::Renew(grant)))
+        let perishes = |grant: &Grant| grant.at + rules.algorithm.shelf_life();
+        let grant =
+            queue.line.take_last_if(place, |grant| grant.cost > 0 && now < perishes(grant))?;
+        let decision = rules.algorithm.decide(&mut self.state, now, Ask::Renew(grant));
+        decision.is_granted().then_some(decision)
     }
 
     /// Whether there are permits to be had for many calls more.
     #[inline(always)]
-    pub(super) fn has_plenty(&mut self, algorithm: &A, now: Nanos, limit: u32) -> bool {
+    pub(super) fn has_plenty(&mut self, rules: &Rules<A>, now: Nanos, limit: u32) -> bool {
         let peek = Ask::Peek(Take::fresh(PLENTY));
-        limit >= PLENTY && algorithm.decide(&mut self.state, now, peek).is_granted()
+        rules.gate == Gate::Working
+            && limit >= PLENTY
+            && rules.algorithm.decide(&mut self.state, now, peek).is_granted()
     }
 
     /// Takes permits, or not, for a call that has just come; no look at the line.
@@ -119,7 +145,7 @@ impl<A: Algorithm> Lane<A> {
     /// `places` others.
     pub(super) fn desk<'a>(
         &'a mut self,
-        algorithm: &'a A,
+        rules: &'a Rules<A>,
         now: Nanos,
         places: impl FnOnce() -> u64,
     ) -> Desk<'a, A> {
@@ -128,7 +154,7 @@ impl<A: Algorithm> Lane<A> {
             Box::new(Queue { line, forecast: None, promised: None })
         });
         let Queue { line, forecast, promised } = &mut **queue;
-        let mut desk = Desk::new(algorithm, now, &mut self.state, line, forecast);
+        let mut desk = Desk::new(rules, now, &mut self.state, line, forecast);
         if let Some(place) = promised.take() {
             desk.take_promised(place);
         }

@@ -1,12 +1,13 @@
 //! Where the lanes are kept: a single one, or one for each key.
 
-use super::{lane::Lane, line::Place, promise::Promise};
+use super::{lane::Lane, line::Place, promise::Promise, rules::Rules};
 use crate::{
     algorithm::Algorithm,
-    decision::Decision,
+    decision::{Decision, Outcome},
     error::Reason,
     key::Key,
     nanos::Nanos,
+    rate::Rate,
     store::memory::{Fingerprint, Full, Table},
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,22 +26,26 @@ pub enum AtCapacity {
 
 pub(super) enum Lanes<A: Algorithm> {
     One(Single<A>),
-    Many(Box<Table<Lane<A>>>, AtCapacity),
+    Many(Box<Table<Lane<A>, Rules<A>>>, AtCapacity),
 }
 
 /// The lane of a limit that has only one.
 pub(super) struct Single<A: Algorithm> {
     promise: Promise,
-    lane: Mutex<Lane<A>>,
+    locked: Mutex<(Rules<A>, Lane<A>)>,
 }
 
 impl<A: Algorithm> Single<A> {
-    /// The lane, once it knows of a promise that was made.
+    pub(super) fn new(rules: Rules<A>) -> Self {
+        Self { promise: Promise::default(), locked: Mutex::new((rules, Lane::default())) }
+    }
+
+    /// Works on the lane, once it knows of a promise that was made.
     #[inline(always)]
-    fn lane(&self) -> MutexGuard<'_, Lane<A>> {
-        let mut lane = lock(&self.lane);
-        self.end_promise(&mut lane);
-        lane
+    fn with<T>(&self, work: impl FnOnce(&mut Rules<A>, &mut Lane<A>) -> T) -> T {
+        let (rules, lane) = &mut *lock(&self.locked);
+        self.end_promise(lane);
+        work(rules, lane)
     }
 
     #[inline(always)]
@@ -52,25 +57,19 @@ impl<A: Algorithm> Single<A> {
 
     /// Uses the permits of this place, if that is all there is to do.
     #[inline(always)]
-    fn commit_quickly(&self, algorithm: &A, now: Nanos, place: Place) -> Option<Decision> {
-        let mut lane = lock(&self.lane);
+    fn commit_quickly(&self, now: Nanos, place: Place) -> Option<Decision> {
+        let (rules, lane) = &mut *lock(&self.locked);
         let decision = match self.promise.is_to(place) {
-            true => lane.take(algorithm, now, 1),
+            true => lane.take(&rules.algorithm, now, 1),
             false => {
-                self.end_promise(&mut lane);
-                lane.commit_quickly(algorithm, now, place)?
+                self.end_promise(lane);
+                lane.commit_quickly(rules, now, place)?
             }
         };
         // Refused only by a clock that was set back, which is for those who take their time.
         decision.grant()?;
-        self.promise.renew(lane.has_plenty(algorithm, now, decision.limit));
+        self.promise.renew(lane.has_plenty(rules, now, decision.limit));
         Some(decision)
-    }
-}
-
-impl<A: Algorithm> Default for Single<A> {
-    fn default() -> Self {
-        Self { promise: Promise::default(), lane: Mutex::default() }
     }
 }
 
@@ -92,6 +91,13 @@ impl<A: Algorithm> Lanes<A> {
         }
     }
 
+    pub(super) fn rules(&self) -> Rules<A> {
+        match self {
+            Lanes::One(single) => lock(&single.locked).0.clone(),
+            Lanes::Many(table, _) => table.rules(),
+        }
+    }
+
     /// Promises one permit of this key, where that can be done without a look at the clock.
     #[inline(always)]
     pub(super) fn promise(&self) -> Option<Place> {
@@ -105,49 +111,47 @@ impl<A: Algorithm> Lanes<A> {
     #[inline(always)]
     pub(super) fn commit_quickly(
         &self,
-        algorithm: &A,
         key: Fingerprint,
         now: Nanos,
         place: Place,
     ) -> Option<Decision> {
         match self {
-            Lanes::One(single) => single.commit_quickly(algorithm, now, place),
+            Lanes::One(single) => single.commit_quickly(now, place),
             Lanes::Many(table, _) => {
-                entry(table, key, |lane| lane.commit_quickly(algorithm, now, place))?
+                entry(table, key, |rules, lane| lane.commit_quickly(rules, now, place))?
             }
         }
     }
 
-    /// Takes permits that are used now, if that is all there is to do.
+    /// Takes permits that are used now, if that is all there is to do. A refusal names the rate.
     #[inline(always)]
     pub(super) fn use_quickly(
         &self,
-        algorithm: &A,
         key: Fingerprint,
         now: Nanos,
         cost: u32,
-    ) -> Option<Decision> {
+    ) -> Option<(Decision, Option<Rate>)> {
+        let take = |rules: &Rules<A>, lane: &mut Lane<A>| {
+            let decision = lane.use_quickly(rules, now, cost)?;
+            let rate = match decision.outcome {
+                Outcome::Granted(_) => None,
+                _ => rules.algorithm.rate(decision.rate),
+            };
+            Some((decision, rate))
+        };
         match self {
-            Lanes::One(single) => single.lane().use_quickly(algorithm, now, cost),
-            Lanes::Many(table, _) => {
-                entry(table, key, |lane| lane.use_quickly(algorithm, now, cost))?
-            }
+            Lanes::One(single) => single.with(|rules, lane| take(rules, lane)),
+            Lanes::Many(table, _) => entry(table, key, take)?,
         }
     }
 
     /// Takes permits that are used later, if that is all there is to do.
     #[inline(always)]
-    pub(super) fn take_quickly(
-        &self,
-        algorithm: &A,
-        key: Fingerprint,
-        now: Nanos,
-        cost: u32,
-    ) -> Option<Place> {
+    pub(super) fn take_quickly(&self, key: Fingerprint, now: Nanos, cost: u32) -> Option<Place> {
         match self {
-            Lanes::One(single) => single.lane().take_quickly(algorithm, now, cost),
+            Lanes::One(single) => single.with(|rules, lane| lane.take_quickly(rules, now, cost)),
             Lanes::Many(table, _) => {
-                entry(table, key, |lane| lane.take_quickly(algorithm, now, cost))?
+                entry(table, key, |rules, lane| lane.take_quickly(rules, now, cost))?
             }
         }
     }
@@ -158,23 +162,21 @@ impl<A: Algorithm> Lanes<A> {
     /// # Errors
     ///
     /// When there is no room, and such keys are refused.
-    #[inline]
-    pub(super) fn with<R>(
+    pub(super) fn with<T>(
         &self,
-        algorithm: &A,
         key: &mut Fingerprint,
         now: Nanos,
-        work: impl FnOnce(&mut Lane<A>) -> R,
-    ) -> Result<R, Reason> {
+        work: impl FnOnce(&Rules<A>, &mut Lane<A>) -> T,
+    ) -> Result<T, Reason> {
         let (table, at_capacity) = match self {
-            Lanes::One(single) => return Ok(work(&mut single.lane())),
+            Lanes::One(single) => return Ok(single.with(|rules, lane| work(rules, lane))),
             Lanes::Many(table, at_capacity) => (table, at_capacity),
         };
-        let new_at = |lane: &Lane<A>| lane.new_at(algorithm);
+        let new_at = |rules: &Rules<A>, lane: &Lane<A>| lane.new_at(&rules.algorithm);
         // Asked for twice at most, and used once.
         let mut work = Some(work);
-        let mut once = |lane: &mut Lane<A>| {
-            let result = work.take().map(|work| work(lane));
+        let mut once = |rules: &Rules<A>, lane: &mut Lane<A>| {
+            let result = work.take().map(|work| work(rules, lane));
             lane.tidy();
             result
         };
@@ -186,43 +188,70 @@ impl<A: Algorithm> Lanes<A> {
         result.ok().flatten().ok_or(Reason::TooManyKeys)
     }
 
-    /// Forgets the lane of this key if it equals a new one.
-    pub(super) fn forget(&self, algorithm: &A, key: Fingerprint, now: Nanos) {
-        if let Lanes::Many(table, _) = self {
-            table.forget(key, |lane| lane.new_at(algorithm).is_some_and(|at| at <= now));
+    /// Works on the lane of this key, if there is one.
+    #[inline(always)]
+    pub(super) fn existing<T>(
+        &self,
+        key: Fingerprint,
+        work: impl FnOnce(&Rules<A>, &mut Lane<A>) -> T,
+    ) -> Option<T> {
+        match self {
+            Lanes::One(single) => Some(single.with(|rules, lane| work(rules, lane))),
+            Lanes::Many(table, _) => entry(table, key, work),
         }
     }
 
-    /// Works on the lane of this key, if there is one.
-    #[inline(always)]
-    pub(super) fn existing<R>(
+    /// Works on all lanes, and on the rules first.
+    pub(super) fn all(
         &self,
-        key: Fingerprint,
-        work: impl FnOnce(&mut Lane<A>) -> R,
-    ) -> Option<R> {
+        mut change: impl FnMut(&mut Rules<A>),
+        mut work: impl FnMut(&Rules<A>, &mut Lane<A>),
+    ) {
         match self {
-            Lanes::One(single) => Some(work(&mut single.lane())),
-            Lanes::Many(table, _) => entry(table, key, work),
+            Lanes::One(single) => single.with(|rules, lane| {
+                change(rules);
+                work(rules, lane);
+            }),
+            Lanes::Many(table, _) => table.all(change, |rules, lane| {
+                work(rules, lane);
+                lane.tidy();
+            }),
+        }
+    }
+
+    /// Forgets all lanes that equal new ones.
+    pub(super) fn evict(&self, now: Nanos) -> usize {
+        match self {
+            Lanes::One(_) => 0,
+            Lanes::Many(table, _) => table.evict(now, |rules, lane| lane.new_at(&rules.algorithm)),
+        }
+    }
+
+    /// Forgets the lane of this key if it equals a new one.
+    pub(super) fn forget(&self, key: Fingerprint, now: Nanos) {
+        if let Lanes::Many(table, _) = self {
+            table.forget(key, |rules, lane| {
+                lane.new_at(&rules.algorithm).is_some_and(|at| at <= now)
+            });
         }
     }
 }
 
 /// Works on the lane of this key, if there is one.
 #[inline(always)]
-fn entry<A: Algorithm, R>(
-    table: &Table<Lane<A>>,
+fn entry<A: Algorithm, T>(
+    table: &Table<Lane<A>, Rules<A>>,
     key: Fingerprint,
-    work: impl FnOnce(&mut Lane<A>) -> R,
-) -> Option<R> {
-    table.existing(key, |lane| {
-        let result = work(lane);
+    work: impl FnOnce(&Rules<A>, &mut Lane<A>) -> T,
+) -> Option<T> {
+    table.existing(key, |rules, lane| {
+        let result = work(rules, lane);
         lane.tidy();
         result
     })
 }
 
 /// A panic in somebody's algorithm is no reason to panic in everybody else's calls.
-#[inline]
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

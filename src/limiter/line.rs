@@ -1,6 +1,6 @@
 //! Who waits for one key, and who was granted permits and has not used them yet.
 
-use crate::{decision::Grant, nanos::Nanos};
+use crate::{decision::Grant, error::Reason, nanos::Nanos};
 use std::{
     collections::{BTreeMap, VecDeque, btree_map::OccupiedEntry},
     num::NonZeroU64,
@@ -35,6 +35,8 @@ pub(super) struct Line {
     /// In the order in which they were granted, which is that of the places but for the few
     /// that got back in line.
     unused: VecDeque<(Place, Grant)>,
+    /// Who waited, was sent away, and does not know it yet.
+    sent_away: BTreeMap<Place, Reason>,
 }
 
 /// A call in line.
@@ -51,11 +53,17 @@ pub(super) struct Waiter {
 impl Line {
     /// A line whose places are behind `places` others.
     pub(super) fn new(places: u64) -> Self {
-        Self { places, waiting: BTreeMap::new(), total: 0, unused: VecDeque::new() }
+        Self {
+            places,
+            waiting: BTreeMap::new(),
+            total: 0,
+            unused: VecDeque::new(),
+            sent_away: BTreeMap::new(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.unused.is_empty()
+        self.waiting.is_empty() && self.unused.is_empty() && self.sent_away.is_empty()
     }
 
     /// The next place, behind all others.
@@ -156,6 +164,23 @@ impl Line {
     ) -> Option<Grant> {
         let last = self.unused.pop_back_if(|(last, grant)| *last == place && good(grant));
         last.map(|(_, grant)| grant)
+    }
+
+    /// Sends away the first in line.
+    pub(super) fn send_first_away(&mut self, reason: Reason) -> Option<Waiter> {
+        let (place, waiter) = self.waiting.pop_first()?;
+        self.sent_away.insert(place, reason);
+        Some(waiter)
+    }
+
+    /// Why the one at `place` was sent away, if it was. It knows then.
+    pub(super) fn was_sent_away(&mut self, place: Place) -> Option<Reason> {
+        self.sent_away.remove(&place)
+    }
+
+    /// Does away with all unused permits.
+    pub(super) fn forget_unused(&mut self) {
+        self.unused.clear();
     }
 
     /// The oldest unused permits.

@@ -6,11 +6,14 @@
 mod one;
 mod keyed;
 mod builder;
+mod terms;
 mod acquire;
 mod permit;
 mod waiting;
 mod shared;
+mod control;
 mod lanes;
+mod rules;
 mod promise;
 mod lane;
 mod desk;
@@ -22,12 +25,13 @@ pub use builder::{Builder, ManyLimits, SingleLimit};
 pub use keyed::KeyedRateLimiter;
 pub use lanes::AtCapacity;
 pub use one::RateLimiter;
-pub use permit::{Permit, Reservation};
+pub use permit::{Hold, LeaseLost, Permit, Reservation};
 pub use shared::Ticket;
+pub use terms::{Patience, Terms};
 pub use waiting::Waiting;
 
 use crate::{algorithm::Algorithm, error::RateLimited, key::Key};
-use std::{error, fmt, time::Duration};
+use std::{error, fmt};
 
 /// What the layers ask, and the seam for a limiter of your own or of a vendor.
 ///
@@ -54,6 +58,7 @@ use std::{error, fmt, time::Duration};
 ///
 /// impl Limiter for Switch {
 ///     type Ticket = ();
+///     type Hold = ();
 ///     type Wait = future::Ready<Result<(), RateLimited>>;
 ///
 ///     fn reserve<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<(), Self::Wait> {
@@ -82,8 +87,11 @@ use std::{error, fmt, time::Duration};
 /// # let _ = layer;
 /// ```
 pub trait Limiter: Clone + Send + Sync + 'static {
-    /// Permits granted, as plain data.
+    /// Permits granted and not used yet, as plain data.
     type Ticket: Send + Sync + 'static;
+    /// What a service keeps while a call runs; dropping it says that the call has ended. `()`
+    /// where that makes no difference.
+    type Hold: Send + Sync + 'static;
     /// The way to a ticket for a call that has to wait.
     type Wait: Future<Output = Result<Self::Ticket, RateLimited>> + Send + 'static;
 
@@ -96,7 +104,7 @@ pub trait Limiter: Clone + Send + Sync + 'static {
 
     /// The same for a call that takes place at once if it is granted permits at once: they are
     /// used then. After a wait there is a ticket as ever.
-    fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<(), Self::Wait>;
+    fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Self::Hold, Self::Wait>;
 
     /// Whether the permits are not too old to be used: not older than one interval.
     fn keeps(&self, ticket: &Self::Ticket) -> bool;
@@ -106,7 +114,7 @@ pub trait Limiter: Clone + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`Perished`] when the permits had grown too old. They went back; ask again.
-    fn commit(&self, ticket: Self::Ticket) -> Result<(), Perished>;
+    fn commit(&self, ticket: Self::Ticket) -> Result<Self::Hold, Perished>;
 
     /// The call does not take place.
     fn give_back(&self, ticket: Self::Ticket);
@@ -151,28 +159,6 @@ impl fmt::Display for Perished {
 }
 
 impl error::Error for Perished {}
-
-/// On what terms a call asks for permits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// How many permits. A call of cost 0 passes and takes nothing.
-    pub cost: u32,
-    /// How long it waits for them.
-    pub patience: Patience,
-}
-
-/// How long a call waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// Not at all: it is refused when it cannot be let through now.
-    Now,
-    /// At most this long, and not in vain: it is refused at once when the wait would be longer.
-    MaxWait(Duration),
-    /// At most this long, in the hope that those before it give up: it is refused then.
-    Timeout(Duration),
-    /// As long as it takes.
-    Forever,
-}
 
 /// What a layer can be built from: an [`Algorithm`], with fresh state in memory, or a
 /// [`Limiter`], whose state is shared with its other users.

@@ -1,8 +1,8 @@
 //! One limit for everybody who asks.
 
 use super::{
-    Acquire, Attempt, Builder, Limiter, Patience, Perished, Permit, Reservation, Terms, Ticket,
-    Waiting,
+    Acquire, Attempt, Builder, Hold, Limiter, Patience, Perished, Permit, Reservation, Terms,
+    Ticket, Waiting,
     acquire::Granted,
     shared::{Shared, Used},
 };
@@ -131,10 +131,76 @@ impl<A: Algorithm> RateLimiter<A> {
         self.shared.peek(self.key, cost)
     }
 
+    /// Takes permits whether they are there or not: for what turns out afterwards to have been
+    /// more than was asked for, or as a penalty. What is missing is a debt, and nobody passes before
+    /// it is paid off.
+    ///
+    /// ```
+    /// use tower_ratelimit::{LeakyBucket, Rate, RateLimiter};
+    ///
+    /// let limiter = RateLimiter::new(LeakyBucket::new(Rate::per_second(100)?).capacity(50)?);
+    /// limiter.try_acquire_many(10).expect("ten of fifty");
+    /// let standing = limiter.charge(140)?; // it was a large response
+    /// assert_eq!(standing.full_after.as_secs_f64().round(), 2.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyKeys`](Reason::TooManyKeys) when it is one of many keys, is not kept, and there is
+    /// no room for it. Nothing is taken then.
+    pub fn charge(&self, cost: u32) -> Result<Decision, RateLimited> {
+        let charged = self.shared.charge(self.key, cost);
+        charged.map_err(|reason| RateLimited::new(reason).with_cost(cost))
+    }
+
+    /// Sends away all who wait for it: they get [`Cancelled`](crate::Reason::Cancelled). Nothing else
+    /// changes.
+    pub fn cancel(&self) {
+        self.shared.cancel_key(self.key);
+    }
+
+    /// Lets everybody pass (of all keys, where there are keys) and takes nothing for it, those who wait first and in order, until
+    /// [`reset`](Self::reset).
+    pub fn breach(&self) {
+        self.shared.breach();
+    }
+
+    /// Begins anew (this key, where there are keys): whoever waits gets [`Cancelled`](crate::Reason::Cancelled), permits
+    /// that were reserved are worth nothing any more, and the next call passes at once. It ends a
+    /// [`breach`](Self::breach), but does not reopen what was [closed](Self::close).
+    pub fn reset(&self) {
+        self.shared.reset_key(self.key);
+    }
+
+    /// Ends the limiter (of all keys, where there are keys): whoever waits and whoever asks from now on gets
+    /// [`Closed`](crate::Reason::Closed). Closing it twice changes nothing.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    /// Goes on with other parameters (of all keys, where there are keys), which hold for those who wait, too.
+    ///
+    /// What is outstanding stays outstanding and the last tick of a grid stays: calls in line
+    /// that would have come 1 s apart come 100 ms apart after a change from one to ten a second, on from
+    /// the tick before the change.
+    ///
+    /// ```
+    /// use tower_ratelimit::{RateLimiter, LeakyBucket, Rate};
+    ///
+    /// let limiter = RateLimiter::new(LeakyBucket::new(Rate::per_second(10)?));
+    /// limiter.set_algorithm(LeakyBucket::new(Rate::per_second(100)?).capacity(20)?);
+    /// assert_eq!(limiter.peek(0).limit, 20);
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    pub fn set_algorithm(&self, algorithm: A) {
+        self.shared.set_algorithm(algorithm);
+    }
+
     /// The arithmetic of the limit.
     #[must_use]
-    pub fn algorithm(&self) -> &A {
-        &self.shared.algorithm
+    pub fn algorithm(&self) -> Arc<A> {
+        self.shared.lanes.rules().algorithm
     }
 }
 
@@ -146,6 +212,7 @@ impl<A: Algorithm> Clone for RateLimiter<A> {
 
 impl<A: Algorithm> Limiter for RateLimiter<A> {
     type Ticket = Ticket;
+    type Hold = Hold<A>;
     type Wait = Waiting<A>;
 
     #[inline(always)]
@@ -154,8 +221,8 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
     }
 
     #[inline(always)]
-    fn take<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<(), Waiting<A>> {
-        self.take_on(terms).map(drop)
+    fn take<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<Hold<A>, Waiting<A>> {
+        self.take_on(terms).map(|used| Hold::new(&self.shared, used))
     }
 
     fn keeps(&self, ticket: &Ticket) -> bool {
@@ -163,8 +230,8 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
     }
 
     #[inline(always)]
-    fn commit(&self, ticket: Ticket) -> Result<(), Perished> {
-        self.shared.commit(ticket).map(drop)
+    fn commit(&self, ticket: Ticket) -> Result<Hold<A>, Perished> {
+        Ok(Hold::new(&self.shared, self.shared.commit(ticket)?))
     }
 
     fn give_back(&self, ticket: Ticket) {

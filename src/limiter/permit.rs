@@ -3,18 +3,24 @@
 use super::{
     Attempt, Limiter, Perished, RateLimiter, Terms, Waiting,
     acquire::Granted,
-    shared::{Ticket, Used},
+    shared::{Shared, Ticket, Used},
 };
 use crate::{algorithm::Algorithm, decision::Decision, error::RateLimited};
 use std::{
-    fmt,
+    borrow::Cow,
+    error, fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// Permits that were granted and used.
 ///
-/// Dropping it changes nothing; [`refund`](Self::refund) gives the permits back.
+/// Where calls hold their permits until they end ([`Concurrency`](crate::Concurrency),
+/// [`Serialized`](crate::Serialized)), dropping it says that the call has ended; elsewhere dropping
+/// it changes nothing. [`refund`](Self::refund) gives the permits back as if the call had
+/// never been.
 ///
 /// ```
 /// use tower_ratelimit::{LeakyBucket, Rate, RateLimiter};
@@ -27,26 +33,139 @@ use std::{
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 pub struct Permit<'a, A: Algorithm> {
-    limiter: &'a RateLimiter<A>,
-    used: Used,
+    limiter: Cow<'a, RateLimiter<A>>,
+    /// Gone once it was refunded.
+    used: Option<Used>,
 }
 
-impl<A: Algorithm> Permit<'_, A> {
+impl<'a, A: Algorithm> Permit<'a, A> {
+    #[inline(always)]
+    fn new(limiter: &'a RateLimiter<A>, used: Used) -> Self {
+        Self { limiter: Cow::Borrowed(limiter), used: Some(used) }
+    }
+
     /// How the limit stood when the permits were granted.
+    ///
+    /// # Panics
+    ///
+    /// Never: there is a decision as long as there is a permit.
     pub fn decision(&self) -> Decision {
-        self.used.decision
+        self.used.as_ref().expect("it is gone only while the permit is dropped").decision
+    }
+
+    /// How long the call stood in line.
+    pub fn waited(&self) -> Duration {
+        self.used.as_ref().map_or(Duration::ZERO, |used| used.waited.into())
     }
 
     /// Gives the permits back, to the next in line if there is one. What the limit has recovered
     /// by itself since does not come back twice.
-    pub fn refund(self) {
-        self.limiter.shared().refund(self.used);
+    pub fn refund(mut self) {
+        if let Some(used) = self.used.take() {
+            self.limiter.shared().refund(&used);
+        }
+    }
+
+    /// Says that the call goes on, so that its [lease](crate::Concurrency::lease) begins anew.
+    /// Where there are no leases this changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseLost`] when the lease had ended and others have the permits by now. The call is not
+    /// counted any more.
+    pub fn renew(&mut self) -> Result<(), LeaseLost> {
+        if !A::HOLDS {
+            return Ok(());
+        }
+        match self.used.as_mut().is_none_or(|used| self.limiter.shared().renew(used)) {
+            true => Ok(()),
+            false => Err(LeaseLost),
+        }
+    }
+
+    /// The same permit, with a handle of its own to the limiter: for a task that outlives it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tower_ratelimit::{Concurrency, RateLimiter};
+    ///
+    /// let limiter = RateLimiter::new(Concurrency::new(1)?);
+    /// let permit = limiter.acquire().await?.into_owned();
+    /// let task = tokio::spawn(async move {
+    ///     let _until_the_end = permit;
+    /// });
+    /// assert!(limiter.try_acquire().is_err());
+    /// task.await?;
+    /// assert!(limiter.try_acquire().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_owned(mut self) -> Permit<'static, A> {
+        Permit { limiter: Cow::Owned(self.limiter.as_ref().clone()), used: self.used.take() }
+    }
+}
+
+impl<A: Algorithm> Drop for Permit<'_, A> {
+    #[inline]
+    fn drop(&mut self) {
+        if A::HOLDS
+            && let Some(used) = self.used.take()
+        {
+            self.limiter.shared().end(&used);
+        }
     }
 }
 
 impl<A: Algorithm> fmt::Debug for Permit<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("decision", &self.used.decision).finish_non_exhaustive()
+        let decision = self.used.as_ref().map(|used| used.decision);
+        f.debug_struct("Permit").field("decision", &decision).finish_non_exhaustive()
+    }
+}
+
+/// A lease has ended before its call, and others have the permits by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseLost;
+
+impl fmt::Display for LeaseLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the lease has ended and others have the permits")
+    }
+}
+
+impl error::Error for LeaseLost {}
+
+/// What a service keeps while one of its calls runs: dropping it says that the call has ended.
+///
+/// It is empty where calls do not hold their permits.
+pub struct Hold<A: Algorithm>(Option<Box<Held<A>>>);
+
+struct Held<A: Algorithm> {
+    shared: Arc<Shared<A>>,
+    used: Used,
+}
+
+impl<A: Algorithm> Hold<A> {
+    #[inline(always)]
+    pub(super) fn new(shared: &Arc<Shared<A>>, used: Used) -> Self {
+        if !A::HOLDS {
+            return Self(None);
+        }
+        let shared = Arc::clone(shared);
+        Self(Some(Box::new(Held { shared, used })))
+    }
+}
+
+impl<A: Algorithm> Drop for Held<A> {
+    fn drop(&mut self) {
+        self.shared.end(&self.used);
+    }
+}
+
+impl<A: Algorithm> fmt::Debug for Hold<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hold").field(&self.0.is_some()).finish()
     }
 }
 
@@ -84,9 +203,7 @@ impl<'a, A: Algorithm> Reservation<'a, A> {
     /// [`Perished`] when the permits were older than one interval. They went back.
     pub fn commit(mut self) -> Result<Permit<'a, A>, Perished> {
         let ticket = self.ticket.take().ok_or(Perished)?;
-        let key = ticket.key;
-        let decision = self.limiter.shared().commit(ticket)?;
-        Ok(Permit { limiter: self.limiter, used: Used { key, decision } })
+        Ok(Permit::new(self.limiter, self.limiter.shared().commit(ticket)?))
     }
 }
 
@@ -107,7 +224,7 @@ impl<A: Algorithm> fmt::Debug for Reservation<'_, A> {
 impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
     #[inline]
     fn ask(limiter: &'a RateLimiter<A>, terms: Terms) -> Attempt<Self, Waiting<A>> {
-        limiter.take_on(terms).map(|used| Self { limiter, used })
+        limiter.take_on(terms).map(|used| Self::new(limiter, used))
     }
 
     fn poll(
@@ -115,7 +232,7 @@ impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
         waiting: &mut Waiting<A>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self, RateLimited>> {
-        waiting.poll_used(cx).map_ok(|used| Self { limiter, used })
+        waiting.poll_used(cx).map_ok(|used| Self::new(limiter, used))
     }
 }
 

@@ -1,20 +1,22 @@
 //! What one limit and many keyed ones have in common: how a call is answered.
 
 use super::{
-    Attempt, Patience, Perished, Terms,
+    Attempt, Perished, Terms,
     desk::{Desk, Taken, Turn, Wakes},
     lane::Lane,
     lanes::Lanes,
     line::Place,
+    rules::Rules,
     waiting::Waiting,
 };
 use crate::{
     algorithm::Algorithm,
     clock::Clock,
-    decision::{Decision, Outcome},
+    decision::{Ask, Decision, Grant, Outcome},
     error::{RateLimited, Reason},
     events,
     nanos::Nanos,
+    rate::Rate,
     store::memory::Fingerprint,
 };
 use std::{
@@ -24,7 +26,6 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::Waker,
-    time::Duration,
 };
 
 /// Places of one line are this far below those of the next, so that no two permits are taken
@@ -33,7 +34,6 @@ const PLACES: u64 = 1 << 32;
 
 /// A limiter without its handle.
 pub(super) struct Shared<A: Algorithm> {
-    pub(super) algorithm: A,
     pub(super) settings: Settings,
     pub(super) lanes: Lanes<A>,
     lines: AtomicU64,
@@ -66,18 +66,28 @@ pub struct Ticket {
 pub(super) struct Used {
     pub(super) key: Fingerprint,
     pub(super) decision: Decision,
+    /// How long the call stood in line.
+    pub(super) waited: Nanos,
+}
+
+impl Used {
+    /// Without a wait.
+    #[inline(always)]
+    pub(super) fn now(key: Fingerprint, decision: Decision) -> Self {
+        Self { key, decision, waited: Nanos::ZERO }
+    }
 }
 
 /// The answer to a call that has just come.
 enum Answer<T> {
     Granted(T),
-    Refused(Reason, Decision),
+    Refused(Reason, Option<Decision>),
     Waits(Place),
 }
 
 impl<A: Algorithm> Shared<A> {
-    pub(super) fn new(algorithm: A, settings: Settings, lanes: Lanes<A>) -> Self {
-        Self { algorithm, settings, lanes, lines: AtomicU64::new(0) }
+    pub(super) fn new(settings: Settings, lanes: Lanes<A>) -> Self {
+        Self { settings, lanes, lines: AtomicU64::new(0) }
     }
 
     /// Answers a call that has just come, and uses its permits later.
@@ -87,14 +97,10 @@ impl<A: Algorithm> Shared<A> {
         key: Fingerprint,
         terms: Terms,
     ) -> Attempt<Ticket, Waiting<A>> {
-        match terms.cost {
-            0 => return Attempt::Now(Ok(Ticket { key, place: Place::FREE })),
-            1 => {
-                if let Some(place) = self.lanes.promise() {
-                    return Attempt::Now(Ok(Ticket { key, place }));
-                }
-            }
-            _ => {}
+        if terms.cost == 1
+            && let Some(place) = self.lanes.promise()
+        {
+            return Attempt::Now(Ok(Ticket { key, place }));
         }
         self.reserve_on_time(key, terms)
     }
@@ -107,7 +113,7 @@ impl<A: Algorithm> Shared<A> {
         terms: Terms,
     ) -> Attempt<Ticket, Waiting<A>> {
         let now = self.now();
-        match self.lanes.take_quickly(&self.algorithm, key, now, terms.cost) {
+        match self.lanes.take_quickly(key, now, terms.cost) {
             Some(place) => Attempt::Now(Ok(Ticket { key, place })),
             None => self.reserve_in_line(key, now, terms),
         }
@@ -121,13 +127,13 @@ impl<A: Algorithm> Shared<A> {
         now: Nanos,
         terms: Terms,
     ) -> Attempt<Ticket, Waiting<A>> {
-        let answered = self.lanes.with(&self.algorithm, &mut key, now, |lane| {
-            let mut desk = self.desk(lane, now);
+        if terms.cost == 0 {
+            return Attempt::Now(self.pass(key, terms)).map(|_| Ticket { key, place: Place::FREE });
+        }
+        let answered = self.lanes.with(&mut key, now, |rules, lane| {
+            let mut desk = self.desk(rules, lane, now);
             let answer = match self.answer(&mut desk, terms) {
-                Answer::Granted(decision) => match decision.grant() {
-                    Some(grant) => Answer::Granted(desk.keep(grant)),
-                    None => Answer::Refused(Reason::UsedUp, decision),
-                },
+                Answer::Granted(decision) => Answer::Granted(desk.keep(decision)),
                 Answer::Refused(reason, decision) => Answer::Refused(reason, decision),
                 Answer::Waits(place) => Answer::Waits(place),
             };
@@ -143,15 +149,13 @@ impl<A: Algorithm> Shared<A> {
         key: Fingerprint,
         terms: Terms,
     ) -> Attempt<Used, Waiting<A>> {
-        if terms.cost == 0 {
-            let decision = self.peek(key, 0);
-            return Attempt::Now(Ok(Used { key, decision }));
-        }
         let now = self.now();
-        match self.lanes.use_quickly(&self.algorithm, key, now, terms.cost) {
-            Some(decision) if decision.is_granted() => Attempt::Now(Ok(Used { key, decision })),
-            Some(decision) if terms.refuses(decision) => {
-                Attempt::Now(Err(self.refusal(Reason::UsedUp, decision, terms)))
+        match self.lanes.use_quickly(key, now, terms.cost) {
+            Some((decision, _)) if decision.is_granted() => {
+                Attempt::Now(Ok(Used::now(key, decision)))
+            }
+            Some((decision, rate)) if terms.refuses(decision) => {
+                Attempt::Now(Err(self.refusal(Reason::UsedUp, decision, rate, terms)))
             }
             _ => self.take_in_line(key, now, terms),
         }
@@ -165,26 +169,43 @@ impl<A: Algorithm> Shared<A> {
         now: Nanos,
         terms: Terms,
     ) -> Attempt<Used, Waiting<A>> {
-        let answered = self.lanes.with(&self.algorithm, &mut key, now, |lane| {
+        if terms.cost == 0 {
+            return Attempt::Now(self.pass(key, terms)).map(|decision| Used::now(key, decision));
+        }
+        let answered = self.lanes.with(&mut key, now, |rules, lane| {
             // Where there is no line, none is made for a call that will not wait.
-            match lane.use_quickly(&self.algorithm, now, terms.cost) {
+            match lane.use_quickly(rules, now, terms.cost) {
                 Some(decision) if decision.is_granted() => {
                     return (Answer::Granted(decision), Wakes::default());
                 }
                 Some(decision) if terms.refuses(decision) => {
-                    return (Answer::Refused(Reason::UsedUp, decision), Wakes::default());
+                    return (Answer::Refused(Reason::UsedUp, Some(decision)), Wakes::default());
                 }
                 _ => {}
             }
-            let mut desk = self.desk(lane, now);
+            let mut desk = self.desk(rules, lane, now);
             (self.answer(&mut desk, terms), desk.wakes)
         });
-        self.conclude(answered, key, now, terms).map(|decision| Used { key, decision })
+        self.conclude(answered, key, now, terms).map(|decision| Used::now(key, decision))
+    }
+
+    /// Answers a call of no cost, for which nothing has to be remembered.
+    fn pass(&self, key: Fingerprint, terms: Terms) -> Result<Decision, RateLimited> {
+        let known = self.at(key, |desk| desk.take(terms.cost));
+        let taken = known.unwrap_or_else(|| {
+            let rules = self.lanes.rules();
+            self.desk(&rules, &mut Lane::default(), self.now()).take(terms.cost)
+        });
+        match taken {
+            Taken::Granted(decision) | Taken::Refused(decision) => Ok(decision),
+            Taken::Behind | Taken::Closed => Err(self.refusal_in_line(Reason::Closed, None, terms)),
+        }
     }
 
     fn answer(&self, desk: &mut Desk<'_, A>, terms: Terms) -> Answer<Decision> {
         let decision = match desk.take(terms.cost) {
             Taken::Granted(decision) => return Answer::Granted(decision),
+            Taken::Closed => return Answer::Refused(Reason::Closed, None),
             Taken::Refused(decision) => decision,
             // Nobody who waits as long as it takes, and may, has to know how long that is.
             Taken::Behind
@@ -195,11 +216,11 @@ impl<A: Algorithm> Shared<A> {
             Taken::Behind => desk.turn(terms.cost),
         };
         match decision.outcome {
-            Outcome::Never => Answer::Refused(Reason::TooCostly, decision),
-            Outcome::Exhausted => Answer::Refused(Reason::Exhausted, decision),
-            _ if terms.refuses(decision) => Answer::Refused(Reason::UsedUp, decision),
+            Outcome::Never => Answer::Refused(Reason::TooCostly, Some(decision)),
+            Outcome::Exhausted => Answer::Refused(Reason::Exhausted, Some(decision)),
+            _ if terms.refuses(decision) => Answer::Refused(Reason::UsedUp, Some(decision)),
             _ if desk.waiting() >= self.settings.max_waiting => {
-                Answer::Refused(Reason::QueueFull, decision)
+                Answer::Refused(Reason::QueueFull, Some(decision))
             }
             _ => Answer::Waits(desk.join(terms.cost)),
         }
@@ -215,7 +236,7 @@ impl<A: Algorithm> Shared<A> {
     ) -> Attempt<T, Waiting<A>> {
         let (answer, wakes) = match answered {
             Ok(answered) => answered,
-            Err(reason) => return Attempt::Now(Err(self.refusal_without(reason, terms))),
+            Err(reason) => return Attempt::Now(Err(self.refusal_in_line(reason, None, terms))),
         };
         wakes.wake();
         match answer {
@@ -224,7 +245,7 @@ impl<A: Algorithm> Shared<A> {
                 Attempt::Later(Waiting::new(Arc::clone(self), key, place, terms, now))
             }
             Answer::Refused(reason, decision) => {
-                Attempt::Now(Err(self.refusal(reason, decision, terms)))
+                Attempt::Now(Err(self.refusal_in_line(reason, decision, terms)))
             }
         }
     }
@@ -232,7 +253,10 @@ impl<A: Algorithm> Shared<A> {
     /// What would happen to a call that asks now.
     pub(super) fn peek(&self, key: Fingerprint, cost: u32) -> Decision {
         let known = self.at(key, |desk| desk.peek(cost));
-        known.unwrap_or_else(|| self.desk(&mut Lane::default(), self.now()).peek(cost))
+        known.unwrap_or_else(|| {
+            let rules = self.lanes.rules();
+            self.desk(&rules, &mut Lane::default(), self.now()).peek(cost)
+        })
     }
 
     /// Serves who is due, and says how the call at `place` stands; what it has then is for
@@ -251,11 +275,12 @@ impl<A: Algorithm> Shared<A> {
         waker: &Waker,
         granted: impl FnOnce(&mut Desk<'_, A>, Place) -> Option<T>,
     ) -> Result<Turn<T>, Reason> {
-        let (turn, wakes) = self.lanes.with(&self.algorithm, key, now, |lane| {
-            let mut desk = self.desk(lane, now);
+        let (turn, wakes) = self.lanes.with(key, now, |rules, lane| {
+            let mut desk = self.desk(rules, lane, now);
             let turn = match desk.poll(place, cost, waker) {
                 Turn::Wait(alarm) => Turn::Wait(alarm),
                 Turn::Refused(decision) => Turn::Refused(decision),
+                Turn::SentAway(reason) => Turn::SentAway(reason),
                 Turn::Granted(()) => match granted(&mut desk, place) {
                     Some(granted) => Turn::Granted(granted),
                     None => Turn::Wait(now),
@@ -285,14 +310,14 @@ impl<A: Algorithm> Shared<A> {
 
     /// Uses permits now, and says how the limit stands then.
     #[inline(always)]
-    pub(super) fn commit(&self, ticket: Ticket) -> Result<Decision, Perished> {
+    pub(super) fn commit(&self, ticket: Ticket) -> Result<Used, Perished> {
         let Ticket { key, place } = ticket;
         // Read before the lock is taken: whoever took permits at a later instant has given back
         // those that had perished by then.
         let now = self.now();
-        match self.lanes.commit_quickly(&self.algorithm, key, now, place) {
-            Some(decision) => Ok(decision),
-            None => self.commit_in_line(key, place),
+        match self.lanes.commit_quickly(key, now, place) {
+            Some(decision) => Ok(Used::now(key, decision)),
+            None => Ok(Used::now(key, self.commit_in_line(key, place)?)),
         }
     }
 
@@ -313,17 +338,44 @@ impl<A: Algorithm> Shared<A> {
     }
 
     /// Gives back permits that were used.
-    pub(super) fn refund(&self, used: Used) {
-        if let Some(grant) = used.decision.grant().filter(|grant| grant.cost > 0) {
-            self.at(used.key, |desk| desk.refund(grant));
-            self.lanes.forget(&self.algorithm, used.key, self.now());
+    pub(super) fn refund(&self, used: &Used) {
+        self.settle(used, Ask::GiveBack);
+    }
+
+    /// The call that used these permits has ended.
+    pub(super) fn end(&self, used: &Used) {
+        self.settle(used, Ask::End);
+    }
+
+    /// The call that uses these permits goes on. Whether it still has them.
+    pub(super) fn renew(&self, used: &mut Used) -> bool {
+        match self.settle(used, Ask::Renew) {
+            Some(decision) if decision.is_granted() => {
+                used.decision = decision;
+                true
+            }
+            Some(_) => false,
+            None => used.decision.grant().is_none_or(|grant| grant.cost == 0),
         }
     }
 
+    fn settle(&self, used: &Used, ask: impl FnOnce(Grant) -> Ask) -> Option<Decision> {
+        let grant = used.decision.grant().filter(|grant| grant.cost > 0)?;
+        let decision = self.at(used.key, |desk| desk.settle(ask(grant)));
+        self.lanes.forget(used.key, self.now());
+        decision
+    }
+
     /// The error for a call that was not let through.
-    pub(super) fn refusal(&self, reason: Reason, decision: Decision, terms: Terms) -> RateLimited {
+    pub(super) fn refusal(
+        &self,
+        reason: Reason,
+        decision: Decision,
+        rate: Option<Rate>,
+        terms: Terms,
+    ) -> RateLimited {
         let mut refusal = self.named(RateLimited::new(reason), terms);
-        if let Some(rate) = self.algorithm.rate(decision.rate) {
+        if let Some(rate) = rate {
             refusal = refusal.with_rate(rate);
         }
         if let Outcome::Later(wait) | Outcome::InUse(Some(wait)) = decision.outcome {
@@ -333,11 +385,24 @@ impl<A: Algorithm> Shared<A> {
         refusal
     }
 
-    /// The same where no algorithm was asked.
-    pub(super) fn refusal_without(&self, reason: Reason, terms: Terms) -> RateLimited {
-        let refusal = self.named(RateLimited::new(reason), terms);
-        events::refused(&refusal);
-        refusal
+    /// The same where the rate is not at hand, or no algorithm was asked.
+    pub(super) fn refusal_in_line(
+        &self,
+        reason: Reason,
+        decision: Option<Decision>,
+        terms: Terms,
+    ) -> RateLimited {
+        match decision {
+            Some(decision) => {
+                let rate = self.lanes.rules().algorithm.rate(decision.rate);
+                self.refusal(reason, decision, rate, terms)
+            }
+            None => {
+                let refusal = self.named(RateLimited::new(reason), terms);
+                events::refused(&refusal);
+                refusal
+            }
+        }
     }
 
     fn named(&self, refusal: RateLimited, terms: Terms) -> RateLimited {
@@ -356,18 +421,26 @@ impl<A: Algorithm> Shared<A> {
     /// The clock is read under the lock: whatever was taken before was taken earlier, which what is
     /// given back, or used, has to know.
     #[inline]
-    fn at<R>(&self, key: Fingerprint, work: impl FnOnce(&mut Desk<'_, A>) -> R) -> Option<R> {
-        let (result, wakes) = self.lanes.existing(key, |lane| {
-            let mut desk = self.desk(lane, self.now());
+    pub(super) fn at<T>(
+        &self,
+        key: Fingerprint,
+        work: impl FnOnce(&mut Desk<'_, A>) -> T,
+    ) -> Option<T> {
+        let (result, wakes) = self.lanes.existing(key, |rules, lane| {
+            let mut desk = self.desk(rules, lane, self.now());
             (work(&mut desk), desk.wakes)
         })?;
         wakes.wake();
         Some(result)
     }
 
-    #[inline]
-    fn desk<'a>(&'a self, lane: &'a mut Lane<A>, now: Nanos) -> Desk<'a, A> {
-        lane.desk(&self.algorithm, now, || self.lines.fetch_add(PLACES, Ordering::Relaxed))
+    pub(super) fn desk<'a>(
+        &'a self,
+        rules: &'a Rules<A>,
+        lane: &'a mut Lane<A>,
+        now: Nanos,
+    ) -> Desk<'a, A> {
+        lane.desk(rules, now, || self.lines.fetch_add(PLACES, Ordering::Relaxed))
     }
 
     #[inline]
@@ -376,47 +449,10 @@ impl<A: Algorithm> Shared<A> {
     }
 }
 
-impl Terms {
-    /// Whether a call would rather be refused than wait as long as it would have to.
-    #[inline(always)]
-    fn refuses(self, decision: Decision) -> bool {
-        match decision.outcome {
-            Outcome::Later(wait) => !self.patience.accepts(wait),
-            // Nobody knows how long it will be, so a maximum wait is a time-out there.
-            Outcome::InUse(_) => self.patience == Patience::Now,
-            Outcome::Granted(_) | Outcome::Exhausted | Outcome::Never => false,
-        }
-    }
-}
-
-impl Patience {
-    /// Whether a call would rather wait this long than be refused.
-    fn accepts(self, wait: Nanos) -> bool {
-        match self {
-            Patience::Now => false,
-            Patience::MaxWait(max_wait) => wait <= max_wait.into(),
-            Patience::Timeout(_) | Patience::Forever => true,
-        }
-    }
-
-    fn is_endless(self) -> bool {
-        matches!(self, Patience::Timeout(_) | Patience::Forever)
-    }
-
-    /// The longest wait, if there is one.
-    fn longest(self) -> Option<Duration> {
-        match self {
-            Patience::Now => Some(Duration::ZERO),
-            Patience::MaxWait(longest) | Patience::Timeout(longest) => Some(longest),
-            Patience::Forever => None,
-        }
-    }
-}
-
 impl<A: Algorithm + fmt::Debug> fmt::Debug for Shared<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimiter")
-            .field("algorithm", &self.algorithm)
+            .field("algorithm", &self.lanes.rules().algorithm)
             .field("name", &self.settings.name)
             .finish_non_exhaustive()
     }

@@ -37,6 +37,7 @@ pub struct Waiting<A: Algorithm> {
     key: Fingerprint,
     place: Place,
     terms: Terms,
+    since: Nanos,
     deadline: Nanos,
     alarm: Alarm,
     /// Whether the place was given up or has become a ticket.
@@ -58,7 +59,8 @@ impl<A: Algorithm> Waiting<A> {
             Patience::Now | Patience::MaxWait(_) | Patience::Forever => Nanos::MAX,
         };
         events::waits(shared.settings.name.as_deref(), terms.cost);
-        Self { shared, key, place, terms, deadline, alarm: Alarm::default(), done: false }
+        let alarm = Alarm::default();
+        Self { shared, key, place, terms, since: now, deadline, alarm, done: false }
     }
 }
 
@@ -76,7 +78,8 @@ impl<A: Algorithm> Waiting<A> {
     /// The same for permits that are used the moment they are granted.
     pub(super) fn poll_used(&mut self, cx: &mut Context<'_>) -> Poll<Result<Used, RateLimited>> {
         let decision = ready!(self.poll_granted(cx, |desk, place| desk.commit(place)))?;
-        Poll::Ready(Ok(Used { key: self.key, decision }))
+        let waited = self.shared.now() - self.since;
+        Poll::Ready(Ok(Used { key: self.key, decision, waited }))
     }
 
     fn poll_granted<T>(
@@ -92,9 +95,10 @@ impl<A: Algorithm> Waiting<A> {
             let (place, cost) = (self.place, self.terms.cost);
             let turn = self.shared.poll(&mut self.key, place, now, cost, cx.waker(), &granted);
             let alarm = match turn {
-                Err(reason) => {
+                Err(reason) | Ok(Turn::SentAway(reason)) => {
                     self.done = true;
-                    return Poll::Ready(Err(self.shared.refusal_without(reason, self.terms)));
+                    let refusal = self.shared.refusal_in_line(reason, None, self.terms);
+                    return Poll::Ready(Err(refusal));
                 }
                 Ok(Turn::Granted(granted)) => {
                     self.done = true;
@@ -106,7 +110,8 @@ impl<A: Algorithm> Waiting<A> {
                         Outcome::Exhausted => Reason::Exhausted,
                         _ => Reason::TooCostly,
                     };
-                    let refusal = self.shared.refusal(reason, decision, self.terms);
+                    let decision = Some(decision);
+                    let refusal = self.shared.refusal_in_line(reason, decision, self.terms);
                     return Poll::Ready(Err(refusal));
                 }
                 Ok(Turn::Wait(_)) if now >= self.deadline => {
@@ -121,10 +126,7 @@ impl<A: Algorithm> Waiting<A> {
     fn timed_out(&mut self) -> RateLimited {
         let decision = self.shared.turn_of(self.key, self.place, self.terms.cost);
         self.give_up();
-        match decision {
-            Some(decision) => self.shared.refusal(Reason::UsedUp, decision, self.terms),
-            None => self.shared.refusal_without(Reason::UsedUp, self.terms),
-        }
+        self.shared.refusal_in_line(Reason::UsedUp, decision, self.terms)
     }
 
     fn give_up(&mut self) {

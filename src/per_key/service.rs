@@ -78,8 +78,8 @@ where
         };
         let terms = Terms { cost: 1, patience: self.patience };
         let wait = match self.limiter.take(&key, terms) {
-            Attempt::Now(Ok(())) => {
-                return ResponseFuture::calling(self.inner.call(request), on_refusal);
+            Attempt::Now(Ok(hold)) => {
+                return ResponseFuture::calling(self.inner.call(request), hold, on_refusal);
             }
             Attempt::Now(Err(refusal)) => {
                 unready(&mut self.inner);

@@ -35,18 +35,20 @@ const IN_USE: Nanos = Nanos::new(1_000_000_000);
 #[derive(Debug)]
 pub(crate) struct Full;
 
-/// A table of at most `capacity` entries, in shards so that keys rarely wait for each other.
+/// A table of at most `capacity` entries, in shards so that keys rarely wait for each other. All
+/// entries go by the same rules, of which each shard has its copy under its own lock.
 #[derive(Debug)]
-pub(crate) struct Table<V> {
+pub(crate) struct Table<V, R> {
     seed: RandomState,
-    shards: [Mutex<Shard<V>>; SHARDS],
+    shards: [Mutex<Shard<V, R>>; SHARDS],
     entries: AtomicUsize,
     capacity: usize,
 }
 
 /// One lock's worth of the table.
 #[derive(Debug)]
-struct Shard<V> {
+struct Shard<V, R> {
+    rules: R,
     entries: HashMap<Fingerprint, V, BuildHasherDefault<Identity>>,
     /// When to look whether an entry can go: one appointment for each, never after the instant
     /// at which it can. Earlier ones are moved when their time comes, so the one on top says
@@ -54,11 +56,11 @@ struct Shard<V> {
     appointments: BinaryHeap<Reverse<(Nanos, Fingerprint)>>,
 }
 
-impl<V> Table<V> {
-    pub(crate) fn new(capacity: usize) -> Self {
+impl<V, R: Clone> Table<V, R> {
+    pub(crate) fn new(capacity: usize, rules: &R) -> Self {
         Self {
             seed: RandomState::new(),
-            shards: std::array::from_fn(|_| Mutex::default()),
+            shards: std::array::from_fn(|_| Mutex::new(Shard::new(rules.clone()))),
             entries: AtomicUsize::new(0),
             capacity,
         }
@@ -77,9 +79,10 @@ impl<V> Table<V> {
     }
 
     /// Forgets the entry of this key if it equals a new one, ahead of its appointment.
-    pub(crate) fn forget(&self, key: Fingerprint, equals_new: impl FnOnce(&V) -> bool) {
+    pub(crate) fn forget(&self, key: Fingerprint, equals_new: impl FnOnce(&R, &V) -> bool) {
         let mut shard = self.shard(key);
-        if shard.entries.get(&key).is_some_and(equals_new) {
+        let Shard { rules, entries, .. } = &mut *shard;
+        if entries.get(&key).is_some_and(|entry| equals_new(rules, entry)) {
             shard.entries.remove(&key);
             self.entries.fetch_sub(1, Ordering::Relaxed);
             shard.compact();
@@ -88,12 +91,35 @@ impl<V> Table<V> {
 
     /// Works on the entry of this key, if there is one.
     #[inline]
-    pub(crate) fn existing<R>(
+    pub(crate) fn existing<T>(
         &self,
         key: Fingerprint,
-        work: impl FnOnce(&mut V) -> R,
-    ) -> Option<R> {
-        self.shard(key).entries.get_mut(&key).map(work)
+        work: impl FnOnce(&R, &mut V) -> T,
+    ) -> Option<T> {
+        let Shard { rules, entries, .. } = &mut *self.shard(key);
+        entries.get_mut(&key).map(|entry| work(rules, entry))
+    }
+
+    /// Works on all entries, shard by shard, and on the rules first.
+    pub(crate) fn all(&self, mut change: impl FnMut(&mut R), mut work: impl FnMut(&R, &mut V)) {
+        for shard in &self.shards {
+            let Shard { rules, entries, .. } = &mut *lock(shard);
+            change(rules);
+            entries.values_mut().for_each(|entry| work(rules, entry));
+        }
+    }
+
+    /// Forgets all entries that equal new ones, and says how many those were.
+    pub(crate) fn evict(&self, now: Nanos, new_at: impl Fn(&R, &V) -> Option<Nanos>) -> usize {
+        let evict = |shard: &Mutex<Shard<V, R>>| lock(shard).evict(now, usize::MAX, &new_at);
+        let evicted = self.shards.iter().map(evict).sum();
+        self.entries.fetch_sub(evicted, Ordering::Relaxed);
+        evicted
+    }
+
+    /// The rules.
+    pub(crate) fn rules(&self) -> R {
+        lock(&self.shards[0]).rules.clone()
     }
 
     /// Works on the entry of this key, and makes one first if there is none.
@@ -103,17 +129,18 @@ impl<V> Table<V> {
     /// # Errors
     ///
     /// [`Full`] when there is none and the table is full of entries in use.
-    pub(crate) fn entry<R>(
+    pub(crate) fn entry<T>(
         &self,
         key: Fingerprint,
         now: Nanos,
-        new_at: impl Fn(&V) -> Option<Nanos>,
+        new_at: impl Fn(&R, &V) -> Option<Nanos>,
         make: impl FnOnce() -> V,
-        work: impl FnOnce(&mut V) -> R,
-    ) -> Result<R, Full> {
+        work: impl FnOnce(&R, &mut V) -> T,
+    ) -> Result<T, Full> {
         let mut shard = self.shard(key);
-        if let Some(entry) = shard.entries.get_mut(&key) {
-            return Ok(work(entry));
+        let Shard { rules, entries, .. } = &mut *shard;
+        if let Some(entry) = entries.get_mut(&key) {
+            return Ok(work(rules, entry));
         }
         let evicted = shard.evict(now, EVICTIONS, &new_at);
         self.entries.fetch_sub(evicted, Ordering::Relaxed);
@@ -124,17 +151,18 @@ impl<V> Table<V> {
             self.make_room(now, &new_at)?;
             shard = self.shard(key);
         }
-        let entry = match shard.entries.entry(key) {
+        let Shard { rules, entries, appointments } = &mut *shard;
+        let entry = match entries.entry(key) {
             // Made by somebody else while the lock was let go to make room.
             hash_map::Entry::Occupied(entry) => {
                 self.entries.fetch_sub(1, Ordering::Relaxed);
-                return Ok(work(entry.into_mut()));
+                return Ok(work(rules, entry.into_mut()));
             }
             hash_map::Entry::Vacant(vacant) => vacant.insert(make()),
         };
-        let result = work(entry);
-        let appointment = new_at(entry).unwrap_or(now);
-        shard.appointments.push(Reverse((appointment, key)));
+        let result = work(rules, entry);
+        let appointment = new_at(rules, entry).unwrap_or(now);
+        appointments.push(Reverse((appointment, key)));
         Ok(result)
     }
 
@@ -145,7 +173,7 @@ impl<V> Table<V> {
     }
 
     /// Evicts an entry from any shard and counts the one that takes its place.
-    fn make_room(&self, now: Nanos, new_at: &impl Fn(&V) -> Option<Nanos>) -> Result<(), Full> {
+    fn make_room(&self, now: Nanos, new_at: &impl Fn(&R, &V) -> Option<Nanos>) -> Result<(), Full> {
         for shard in &self.shards {
             let evicted = lock(shard).evict(now, usize::MAX, new_at);
             self.entries.fetch_sub(evicted, Ordering::Relaxed);
@@ -157,7 +185,7 @@ impl<V> Table<V> {
     }
 
     #[inline]
-    fn shard(&self, key: Fingerprint) -> MutexGuard<'_, Shard<V>> {
+    fn shard(&self, key: Fingerprint) -> MutexGuard<'_, Shard<V, R>> {
         // The upper bits; the map inside uses the lower and the uppermost seven.
         lock(&self.shards[(key.0 >> 32) as usize % SHARDS])
     }
@@ -169,9 +197,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<V> Shard<V> {
+impl<V, R> Shard<V, R> {
+    fn new(rules: R) -> Self {
+        Self { rules, entries: HashMap::default(), appointments: BinaryHeap::new() }
+    }
+
     /// Looks at up to `most` entries whose time has come, and drops those that equal new.
-    fn evict(&mut self, now: Nanos, most: usize, new_at: &impl Fn(&V) -> Option<Nanos>) -> usize {
+    fn evict(
+        &mut self,
+        now: Nanos,
+        most: usize,
+        new_at: &impl Fn(&R, &V) -> Option<Nanos>,
+    ) -> usize {
         let before = self.entries.len();
         for _ in 0..most {
             let Some(&Reverse((due, key))) = self.appointments.peek() else {
@@ -184,7 +221,7 @@ impl<V> Shard<V> {
             let Some(entry) = self.entries.get(&key) else {
                 continue;
             };
-            match new_at(entry) {
+            match new_at(&self.rules, entry) {
                 Some(at) if at <= now => {
                     self.entries.remove(&key);
                 }
@@ -194,9 +231,7 @@ impl<V> Shard<V> {
         }
         before - self.entries.len()
     }
-}
 
-impl<V> Shard<V> {
     /// Drops the appointments of entries that are gone, once they are the most.
     fn compact(&mut self) {
         if self.appointments.len() > 2 * self.entries.len() + EVICTIONS {
@@ -206,12 +241,6 @@ impl<V> Shard<V> {
                 entries.contains_key(key) && seen.insert(*key, ()).is_none()
             });
         }
-    }
-}
-
-impl<V> Default for Shard<V> {
-    fn default() -> Self {
-        Self { entries: HashMap::default(), appointments: BinaryHeap::new() }
     }
 }
 

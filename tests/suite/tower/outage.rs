@@ -12,6 +12,7 @@ pub(super) struct Outage {
 
 impl Limiter for Outage {
     type Ticket = ();
+    type Hold = ();
     // Not `Sync`, like any boxed future.
     type Wait = Pin<Box<dyn Future<Output = Result<(), RateLimited>> + Send>>;
 

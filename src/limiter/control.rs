@@ -1,0 +1,127 @@
+//! Taking hold of a limiter while it is in use.
+
+use super::{
+    desk::{Desk, Wakes},
+    lane::Lane,
+    lanes::Lanes,
+    rules::{Gate, Rules},
+    shared::Shared,
+};
+use crate::{
+    algorithm::Algorithm,
+    decision::{Ask, Decision},
+    error::Reason,
+    store::memory::Fingerprint,
+};
+use std::{cell::RefCell, sync::Arc};
+
+impl<A: Algorithm> Shared<A> {
+    /// Sends away all who wait.
+    pub(super) fn cancel(&self) {
+        self.at_lines(|_| {}, |desk| desk.send_away(Reason::Cancelled));
+    }
+
+    /// The same for one key.
+    pub(super) fn cancel_key(&self, key: Fingerprint) {
+        self.at(key, |desk| desk.send_away(Reason::Cancelled));
+    }
+
+    /// Lets everybody pass from now on, those who wait first.
+    pub(super) fn breach(&self) {
+        self.at_lines(|rules| rules.gate = Gate::Open, |desk| desk.let_pass());
+    }
+
+    /// Lets nobody pass from now on.
+    pub(super) fn close(&self) {
+        self.at_lines(|rules| rules.gate = Gate::Closed, |desk| desk.send_away(Reason::Closed));
+    }
+
+    /// Begins anew, unless it is closed.
+    pub(super) fn reset(&self) {
+        let shut = |rules: &mut Rules<A>| {
+            if rules.gate == Gate::Open {
+                rules.gate = Gate::Working;
+            }
+        };
+        self.everywhere(shut, |rules, lane| match lane.has_line() {
+            true => self.serve(rules, lane, |desk| desk.reset()),
+            false => {
+                *lane = Lane::default();
+                Wakes::default()
+            }
+        });
+    }
+
+    /// The same for one key; the gate is that of all keys.
+    pub(super) fn reset_key(&self, key: Fingerprint) {
+        match self.lanes {
+            Lanes::One(_) => self.reset(),
+            Lanes::Many(..) => {
+                self.at(key, |desk| desk.reset());
+                self.lanes.forget(key, self.now());
+            }
+        }
+    }
+
+    /// Goes on by another arithmetic.
+    pub(super) fn set_algorithm(&self, algorithm: A) {
+        let algorithm = Arc::new(algorithm);
+        // Those of the lanes under the same lock.
+        let before = RefCell::new(self.lanes.rules());
+        let change = |rules: &mut Rules<A>| {
+            before.replace(rules.clone());
+            rules.algorithm = Arc::clone(&algorithm);
+        };
+        self.everywhere(change, |rules, lane| {
+            let before = before.borrow();
+            if !lane.has_line() {
+                lane.carry_over(&before.algorithm, rules, self.now());
+                return Wakes::default();
+            }
+            // What was promised was promised by the rules before.
+            let promised = self.serve(&before, lane, |_| {});
+            promised.and(self.serve(rules, lane, |desk| desk.carry_over(&before.algorithm)))
+        });
+    }
+
+    /// Takes permits of a key whether they are there or not.
+    pub(super) fn charge(&self, mut key: Fingerprint, cost: u32) -> Result<Decision, Reason> {
+        let (decision, wakes) = self.lanes.with(&mut key, self.now(), |rules, lane| {
+            let mut desk = self.desk(rules, lane, self.now());
+            (desk.settle(Ask::Charge(cost)), desk.wakes)
+        })?;
+        wakes.wake();
+        Ok(decision)
+    }
+
+    /// Changes the rules, and works wherever there is a line.
+    fn at_lines(&self, change: impl FnMut(&mut Rules<A>), work: impl Fn(&mut Desk<'_, A>)) {
+        self.everywhere(change, |rules, lane| match lane.has_line() {
+            true => self.serve(rules, lane, &work),
+            false => Wakes::default(),
+        });
+    }
+
+    /// Changes the rules, works on all lanes, and wakes whom that lets go once no lock is held.
+    fn everywhere(
+        &self,
+        change: impl FnMut(&mut Rules<A>),
+        work: impl Fn(&Rules<A>, &mut Lane<A>) -> Wakes,
+    ) {
+        let mut wakes = Wakes::default();
+        self.lanes
+            .all(change, |rules, lane| wakes = std::mem::take(&mut wakes).and(work(rules, lane)));
+        wakes.wake();
+    }
+
+    fn serve(
+        &self,
+        rules: &Rules<A>,
+        lane: &mut Lane<A>,
+        work: impl FnOnce(&mut Desk<'_, A>),
+    ) -> Wakes {
+        let mut desk = self.desk(rules, lane, self.now());
+        work(&mut desk);
+        desk.wakes
+    }
+}

@@ -1,0 +1,66 @@
+//! What a call asks for, and how long it would wait for it.
+
+use crate::{
+    decision::{Decision, Outcome},
+    nanos::Nanos,
+};
+use std::time::Duration;
+
+/// On what terms a call asks for permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How many permits. A call of cost 0 passes and takes nothing.
+    pub cost: u32,
+    /// How long it waits for them.
+    pub patience: Patience,
+}
+
+/// How long a call waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Not at all: it is refused when it cannot be let through now.
+    Now,
+    /// At most this long, and not in vain: it is refused at once when the wait would be longer.
+    MaxWait(Duration),
+    /// At most this long, in the hope that those before it give up: it is refused then.
+    Timeout(Duration),
+    /// As long as it takes.
+    Forever,
+}
+
+impl Terms {
+    /// Whether a call would rather be refused than wait as long as it would have to.
+    #[inline(always)]
+    pub(super) fn refuses(self, decision: Decision) -> bool {
+        match decision.outcome {
+            Outcome::Later(wait) => !self.patience.accepts(wait),
+            // Nobody knows how long it will be, so a maximum wait is a time-out there.
+            Outcome::InUse(_) => self.patience == Patience::Now,
+            Outcome::Granted(_) | Outcome::Exhausted | Outcome::Never => false,
+        }
+    }
+}
+
+impl Patience {
+    /// Whether a call would rather wait this long than be refused.
+    fn accepts(self, wait: Nanos) -> bool {
+        match self {
+            Patience::Now => false,
+            Patience::MaxWait(max_wait) => wait <= max_wait.into(),
+            Patience::Timeout(_) | Patience::Forever => true,
+        }
+    }
+
+    pub(super) fn is_endless(self) -> bool {
+        matches!(self, Patience::Timeout(_) | Patience::Forever)
+    }
+
+    /// The longest wait, if there is one.
+    pub(super) fn longest(self) -> Option<Duration> {
+        match self {
+            Patience::Now => Some(Duration::ZERO),
+            Patience::MaxWait(longest) | Patience::Timeout(longest) => Some(longest),
+            Patience::Forever => None,
+        }
+    }
+}
