@@ -64,7 +64,7 @@ use tower_layer::Layer;
 #[derive(Clone, Debug)]
 pub struct RateLimitLayer<L, R = Fail> {
     limiter: L,
-    patience: Patience,
+    terms: Terms,
     on_refusal: R,
 }
 
@@ -76,7 +76,7 @@ impl RateLimitLayer<()> {
     pub fn new<M, L: IntoLimiter<M>>(limiter: L) -> RateLimitLayer<L::Limiter> {
         RateLimitLayer {
             limiter: limiter.into_limiter(),
-            patience: Patience::Forever,
+            terms: Terms { cost: 1, patience: Patience::Forever },
             on_refusal: Fail,
         }
     }
@@ -103,7 +103,7 @@ impl RateLimitLayer<()> {
     pub fn wait_only<A: Refills>(algorithm: A) -> RateLimitLayer<RateLimiter<A>, WaitOnly> {
         RateLimitLayer {
             limiter: RateLimiter::new(algorithm),
-            patience: Patience::Forever,
+            terms: Terms { cost: 1, patience: Patience::Forever },
             on_refusal: WaitOnly(()),
         }
     }
@@ -143,34 +143,39 @@ impl<L> RateLimitLayer<L> {
     where
         F: Fn(RateLimited) -> O,
     {
-        RateLimitLayer {
-            limiter: self.limiter,
-            patience: self.patience,
-            on_refusal: Respond(answer),
-        }
+        RateLimitLayer { limiter: self.limiter, terms: self.terms, on_refusal: Respond(answer) }
     }
 }
 
 impl<L> RateLimitLayer<L> {
+    /// Takes this many permits for each call instead of one. What a call costs cannot depend on the
+    /// request here, which nobody has seen yet when the permits are taken;
+    /// [`PerKeyLayer::terms`](crate::PerKeyLayer::terms) can.
+    #[must_use]
+    pub fn cost(self, cost: u32) -> Self {
+        let terms = Terms { cost, ..self.terms };
+        Self { terms, ..self }
+    }
+
     /// Refuses a call at once when it would have to wait at all.
     #[must_use]
     pub fn refuse(self) -> Self {
-        let patience = Patience::Now;
-        Self { patience, ..self }
+        let terms = Terms { patience: Patience::Now, ..self.terms };
+        Self { terms, ..self }
     }
 
     /// Refuses a call at once when it would have to wait longer than this.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
-        let patience = Patience::MaxWait(max_wait);
-        Self { patience, ..self }
+        let terms = Terms { patience: Patience::MaxWait(max_wait), ..self.terms };
+        Self { terms, ..self }
     }
 
     /// Lets a call wait as long as it takes, as a new layer does.
     #[must_use]
     pub fn wait(self) -> Self {
-        let patience = Patience::Forever;
-        Self { patience, ..self }
+        let terms = Terms { patience: Patience::Forever, ..self.terms };
+        Self { terms, ..self }
     }
 
     /// Makes the error of the service a boxed one, whatever that of the inner service is: a
@@ -192,7 +197,7 @@ impl<L> RateLimitLayer<L> {
     /// # Ok::<(), tower_ratelimit::Invalid>(())
     /// ```
     pub fn boxed(self) -> RateLimitLayer<L, Boxed> {
-        RateLimitLayer { limiter: self.limiter, patience: self.patience, on_refusal: Boxed }
+        RateLimitLayer { limiter: self.limiter, terms: self.terms, on_refusal: Boxed }
     }
 }
 
@@ -200,7 +205,6 @@ impl<S, L: Limiter, R: Clone> Layer<S> for RateLimitLayer<L, R> {
     type Service = RateLimit<S, L, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let terms = Terms { cost: 1, patience: self.patience };
-        RateLimit::new(inner, self.limiter.clone(), terms, self.on_refusal.clone())
+        RateLimit::new(inner, self.limiter.clone(), self.terms, self.on_refusal.clone())
     }
 }

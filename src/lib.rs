@@ -137,7 +137,7 @@ pub use limiter::{
     Perished, Permit, RateLimiter, Reservation, SingleLimit, Terms, Ticket, Waiting,
 };
 pub use nanos::Nanos;
-pub use per_key::{Answered, KeySource, MissingKey, PerKey, PerKeyLayer};
+pub use per_key::{Answered, KeySource, MissingKey, OnTerms, PerKey, PerKeyLayer};
 pub use rate::Rate;
 pub use refusal::{Boxed, Fail, OnRefusal, Respond, WaitOnly};
 pub use service::RateLimit;

@@ -98,7 +98,8 @@ where
                 return Attempt::Now(Err(RateLimited::new(Reason::NoKey)));
             }
         };
-        self.limiter.take(&key, Terms { cost: 1, patience: self.patience })
+        let terms = Terms { cost: 1, patience: self.patience };
+        self.limiter.take(&key, self.source.terms(request, terms))
     }
 }
 

@@ -7,12 +7,7 @@ use super::{
     rules::{Gate, Rules},
     shared::Shared,
 };
-use crate::{
-    algorithm::Algorithm,
-    decision::{Ask, Decision},
-    error::Reason,
-    store::memory::Fingerprint,
-};
+use crate::{algorithm::Algorithm, decision::Ask, error::Reason, store::memory::Fingerprint};
 use std::{cell::RefCell, sync::Arc};
 
 impl<A: Algorithm> Shared<A> {
@@ -85,13 +80,13 @@ impl<A: Algorithm> Shared<A> {
     }
 
     /// Takes permits of a key whether they are there or not.
-    pub(super) fn charge(&self, mut key: Fingerprint, cost: u32) -> Result<Decision, Reason> {
-        let (decision, wakes) = self.lanes.with(&mut key, self.now(), |rules, lane| {
-            let mut desk = self.desk(rules, lane, self.now());
-            (desk.settle(Ask::Charge(cost)), desk.wakes)
-        })?;
-        wakes.wake();
-        Ok(decision)
+    pub(super) fn charge(&self, mut key: Fingerprint, cost: u32) -> Result<(), Reason> {
+        let settled = self.lanes.with(&mut key, self.now(), |rules, lane| {
+            self.serve(rules, lane, |desk| {
+                let _ = desk.settle(Ask::Charge(cost));
+            })
+        });
+        settled.map(Wakes::wake)
     }
 
     /// Changes the rules, and works wherever there is a line.

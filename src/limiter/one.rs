@@ -140,8 +140,9 @@ impl<A: Algorithm> RateLimiter<A> {
     ///
     /// let limiter = RateLimiter::new(LeakyBucket::new(Rate::per_second(100)?).capacity(50)?);
     /// limiter.try_acquire_many(10).expect("ten of fifty");
-    /// let standing = limiter.charge(140)?; // it was a large response
-    /// assert_eq!(standing.full_after.as_secs_f64().round(), 2.0);
+    /// limiter.charge(140)?; // it was a large response
+    /// let wait = limiter.try_acquire().unwrap_err().retry_after().expect("once it is paid off");
+    /// assert_eq!(wait.as_secs_f64().round(), 1.0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -149,7 +150,7 @@ impl<A: Algorithm> RateLimiter<A> {
     ///
     /// [`TooManyKeys`](Reason::TooManyKeys) when it is one of many keys, is not kept, and there is
     /// no room for it. Nothing is taken then.
-    pub fn charge(&self, cost: u32) -> Result<Decision, RateLimited> {
+    pub fn charge(&self, cost: u32) -> Result<(), RateLimited> {
         let charged = self.shared.charge(self.key, cost);
         charged.map_err(|reason| RateLimited::new(reason).with_cost(cost))
     }

@@ -1,9 +1,9 @@
 //! The layer with a limit for each key.
 
-use super::{Answered, PerKey};
+use super::{Answered, OnTerms, PerKey};
 use crate::{
     error::RateLimited,
-    limiter::{Limiter, Patience},
+    limiter::{Limiter, Patience, Terms},
 };
 use std::time::Duration;
 use tower_layer::Layer;
@@ -64,6 +64,34 @@ impl<K, L> PerKeyLayer<K, L> {
     pub fn wait(self) -> Self {
         let patience = Patience::Forever;
         Self { patience, ..self }
+    }
+
+    /// Lets the request say on what terms it asks: how many permits it takes, and how long it
+    /// waits for them. The function is given one permit and the patience of the layer.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use tower_ratelimit::{Patience, Rate, RateLimitLayer, SlidingWindow, Terms};
+    ///
+    /// // A search costs ten, and does not mind waiting.
+    /// let limit = SlidingWindow::new(Rate::per_minute(100)?);
+    /// let layer = RateLimitLayer::per_key(|request: &Request<String>| request.uri().clone().to_string(), limit)
+    ///     .terms(|request: &Request<String>, terms| match request.uri().path() {
+    ///         "/search" => Terms { cost: 10, patience: Patience::Forever },
+    ///         _ => terms,
+    ///     });
+    /// # let _ = layer;
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    pub fn terms<F, Request>(self, terms: F) -> PerKeyLayer<OnTerms<K, F>, L>
+    where
+        F: Fn(&Request, Terms) -> Terms,
+    {
+        PerKeyLayer {
+            source: OnTerms { source: self.source, terms },
+            limiter: self.limiter,
+            patience: self.patience,
+        }
     }
 
     /// Answers calls that are not let through by a function, which returns a response or an error

@@ -6,4 +6,4 @@ mod source;
 
 pub use layer::PerKeyLayer;
 pub use service::PerKey;
-pub use source::{Answered, KeySource, MissingKey};
+pub use source::{Answered, KeySource, MissingKey, OnTerms};

@@ -77,6 +77,7 @@ where
             }
         };
         let terms = Terms { cost: 1, patience: self.patience };
+        let terms = self.source.terms(&request, terms);
         let wait = match self.limiter.take(&key, terms) {
             Attempt::Now(Ok(hold)) => {
                 return ResponseFuture::calling(self.inner.call(request), hold, on_refusal);

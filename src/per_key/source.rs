@@ -2,6 +2,7 @@
 
 use crate::{
     key::Key,
+    limiter::Terms,
     refusal::{Fail, Respond},
 };
 
@@ -52,6 +53,11 @@ pub trait KeySource<Request>: Clone {
 
     /// Says how refusals are answered.
     fn on_refusal(&self) -> Self::OnRefusal;
+
+    /// On what terms the request asks: given are one permit and the patience of the layer.
+    fn terms(&self, _request: &Request, terms: Terms) -> Terms {
+        terms
+    }
 }
 
 /// A request that does not say for whom to limit it, and what can be done about it.
@@ -114,5 +120,38 @@ where
 
     fn on_refusal(&self) -> Respond<F> {
         Respond(self.answer.clone())
+    }
+
+    fn terms(&self, request: &Request, terms: Terms) -> Terms {
+        self.source.terms(request, terms)
+    }
+}
+
+/// A source whose requests ask on terms of their own; made by
+/// [`PerKeyLayer::terms`](super::PerKeyLayer::terms).
+#[derive(Clone, Debug)]
+pub struct OnTerms<K, F> {
+    pub(super) source: K,
+    pub(super) terms: F,
+}
+
+impl<K, F, Request> KeySource<Request> for OnTerms<K, F>
+where
+    K: KeySource<Request>,
+    F: Fn(&Request, Terms) -> Terms + Clone,
+{
+    type Key = K::Key;
+    type OnRefusal = K::OnRefusal;
+
+    fn key(&self, request: &Request) -> Result<K::Key, MissingKey> {
+        self.source.key(request)
+    }
+
+    fn on_refusal(&self) -> K::OnRefusal {
+        self.source.on_refusal()
+    }
+
+    fn terms(&self, request: &Request, terms: Terms) -> Terms {
+        (self.terms)(request, self.source.terms(request, terms))
     }
 }

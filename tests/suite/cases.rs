@@ -6,7 +6,7 @@ use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Service, ServiceExt};
 use tower_ratelimit::{
     Algorithm, BurstCompensating, KeyedRateLimiter, LeakyBucket, ManualClock, Rate, RateLimitLayer,
-    RateLimiter, Reason, SlidingWindow, Strict,
+    RateLimited, RateLimiter, Reason, SlidingWindow, Strict,
 };
 
 fn milliseconds(n: u64) -> Duration {
@@ -63,6 +63,28 @@ fn r02_numbers_that_no_limit_can_be_built_from_are_typed_errors() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn r03_a_closed_limiter_refuses_at_once_whoever_waits_and_whoever_asks() {
+    let limiter = RateLimiter::new(leaky(10, 1));
+    let start = Instant::now();
+    limiter.try_acquire().unwrap();
+    let reason = |refused: Result<_, RateLimited>| refused.map(drop).unwrap_err().reason();
+    let mut waiting = task::spawn(limiter.acquire());
+    assert_pending!(waiting.poll());
+    limiter.close();
+    limiter.close();
+    assert_eq!(reason(assert_ready!(waiting.poll())), Reason::Closed);
+    assert_eq!(reason(limiter.acquire().await), Reason::Closed);
+    assert_eq!(reason(limiter.try_acquire()), Reason::Closed);
+    assert_eq!(reason(limiter.try_acquire_many(0)), Reason::Closed);
+    assert_eq!(limiter.reserve().await.unwrap_err().reason(), Reason::Closed);
+    assert_eq!(limiter.wrap(async {}).await.unwrap_err().reason(), Reason::Closed);
+    limiter.reset();
+    limiter.cancel();
+    assert_eq!(reason(limiter.try_acquire()), Reason::Closed);
+    assert_eq!(start.elapsed(), milliseconds(0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn r04_a_late_release_catches_up_and_keeps_the_grid() {
     let limiter = RateLimiter::new(BurstCompensating::new(Rate::per_second(100).unwrap()));
     let start = Instant::now();
@@ -94,6 +116,18 @@ async fn r05_idling_earns_nothing() {
     limiter.acquire().await.unwrap();
     sleep(milliseconds(200)).await;
     assert_eq!(together(&limiter, 4).await, [0, 10, 20, 30]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r06_a_faster_rate_holds_for_those_who_wait() {
+    let limiter = RateLimiter::new(leaky(1, 1));
+    limiter.try_acquire().unwrap();
+    let change = async {
+        sleep(milliseconds(100)).await;
+        limiter.set_algorithm(leaky(10, 1));
+    };
+    let (released, ()) = tokio::join!(together(&limiter, 3), change);
+    assert_eq!(released, [100, 200, 300]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 
 mod algorithms;
 mod cases;
+mod control;
 mod events;
 mod floors;
 mod http;

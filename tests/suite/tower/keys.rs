@@ -9,7 +9,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt};
-use tower_ratelimit::{AtCapacity, Error, KeyedRateLimiter, RateLimitLayer, RateLimited, Reason};
+use tower_ratelimit::{
+    AtCapacity, Error, KeyedRateLimiter, LeakyBucket, Patience, Rate, RateLimitLayer, RateLimited,
+    Reason, Terms,
+};
 use tower_test::mock::Spawn;
 
 fn tens(request: &u32) -> u32 {
@@ -197,4 +200,39 @@ async fn a_limit_for_one_key_waits_without_blocking_its_service() {
     assert_pending!(waiting.poll());
     assert_ready_ok!(service.poll_ready());
     assert_eq!(service.call(20).await, Ok(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_says_what_it_costs_and_how_long_it_waits() {
+    let (probe, watch) = Probe::new();
+    let bucket = LeakyBucket::new(Rate::new(1, ms(100)).unwrap()).capacity(10).unwrap();
+    // The units are the cost, and odd requests wait.
+    let layer =
+        RateLimitLayer::per_key(|_: &u32| (), bucket).terms(|request: &u32, terms: Terms| {
+            let patience = if request % 2 == 1 { Patience::Forever } else { terms.patience };
+            Terms { cost: request % 10, patience }
+        });
+    let mut service = layer.layer(probe);
+    assert_eq!(service.ready().await.unwrap().call(8).await, Ok(8));
+    let refused = refusal(service.ready().await.unwrap().call(4).await);
+    assert_eq!((refused.cost(), refused.retry_after()), (4, Some(ms(200))));
+    assert_eq!(service.ready().await.unwrap().call(5).await, Ok(5));
+    assert_eq!(service.ready().await.unwrap().call(10).await, Ok(10));
+    assert_eq!(watch.called_at(), [0, 300, 300]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_calls_of_a_layer_can_cost_more_than_one() {
+    let (probe, watch) = Probe::new();
+    let bucket = LeakyBucket::new(Rate::new(1, ms(100)).unwrap()).capacity(6).unwrap();
+    let mut service = Spawn::new(RateLimitLayer::new(bucket).cost(3).layer(probe));
+    for _ in 0..2 {
+        assert_ready_ok!(service.poll_ready());
+        service.call(1).await.unwrap();
+    }
+    assert_pending!(service.poll_ready());
+    until(Instant::now(), 300).await;
+    assert_ready_ok!(service.poll_ready());
+    service.call(1).await.unwrap();
+    assert_eq!(watch.called_at(), [0, 0, 300]);
 }
