@@ -88,11 +88,24 @@ where
         let mut this = self.project();
         if let StateProjection::Calling { response, hold } = this.state.as_mut().project() {
             let response = ready!(response.poll(cx));
-            *hold = None;
-            return Poll::Ready(response.map_err(|error| this.on_refusal.inner(error)));
+            return Poll::Ready(finish(response, hold.take(), this.on_refusal));
         }
         poll_until_called(this.state, cx, this.on_refusal)
     }
+}
+
+/// Hands over what was kept until there was a response.
+#[inline(always)]
+fn finish<Res, E, H: Send + Sync + 'static, R: OnRefusal<Res, E>>(
+    response: Result<Res, E>,
+    hold: Option<H>,
+    on_refusal: &R,
+) -> Result<Res, R::Error> {
+    let mut response = response.map_err(|error| on_refusal.inner(error))?;
+    if let Some(hold) = hold {
+        on_refusal.responded(&mut response, hold);
+    }
+    Ok(response)
 }
 
 /// Goes on with a call that did not go straight to the inner service.
@@ -112,8 +125,7 @@ where
         let next = match state.as_mut().project() {
             StateProjection::Calling { response, hold } => {
                 let response = ready!(response.poll(cx));
-                *hold = None;
-                return Poll::Ready(response.map_err(|error| on_refusal.inner(error)));
+                return Poll::Ready(finish(response, hold.take(), on_refusal));
             }
             StateProjection::Refused { refusal } => {
                 let refusal = refusal.take().expect("a future is not polled after it was ready");

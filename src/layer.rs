@@ -143,7 +143,7 @@ impl<L> RateLimitLayer<L> {
     where
         F: Fn(RateLimited) -> O,
     {
-        RateLimitLayer { limiter: self.limiter, terms: self.terms, on_refusal: Respond(answer) }
+        self.map_on_refusal(|_| Respond(answer))
     }
 }
 
@@ -197,7 +197,14 @@ impl<L> RateLimitLayer<L> {
     /// # Ok::<(), tower_ratelimit::Invalid>(())
     /// ```
     pub fn boxed(self) -> RateLimitLayer<L, Boxed> {
-        RateLimitLayer { limiter: self.limiter, terms: self.terms, on_refusal: Boxed }
+        self.map_on_refusal(|_| Boxed)
+    }
+}
+
+impl<L, R> RateLimitLayer<L, R> {
+    pub(crate) fn map_on_refusal<T>(self, map: impl FnOnce(R) -> T) -> RateLimitLayer<L, T> {
+        let on_refusal = map(self.on_refusal);
+        RateLimitLayer { limiter: self.limiter, terms: self.terms, on_refusal }
     }
 }
 

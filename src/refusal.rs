@@ -20,6 +20,12 @@ pub trait OnRefusal<Res, E>: Clone {
 
     /// Passes on an error of the inner service.
     fn inner(&self, error: E) -> Self::Error;
+
+    /// Receives what was kept while the call ran, when there is a response. The call has ended once
+    /// it is dropped, which happens at once unless a type says otherwise.
+    fn responded<H: Send + Sync + 'static>(&self, _response: &mut Res, hold: H) {
+        drop(hold);
+    }
 }
 
 /// Refusals are errors: the service fails with [`Error<E>`](Error).

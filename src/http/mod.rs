@@ -5,12 +5,14 @@
 //! | axum routes, per address | `PeerIp` (feature `axum`) |
 //! | any server, per API key | [`Header`] |
 //! | any server, refusals as 429 | [`TooManyRequests`], [`too_many_requests`] |
+//! | calls that end with their response body | [`UntilBodyEnd`] |
 //! | clients, per host | [`Host`] |
 //! | reqwest, keeping `client.get(url).send()` | `reqwest::Client` (feature `reqwest`) |
 //! | reqwest-middleware | `reqwest_middleware::RateLimitMiddleware` (feature `reqwest-middleware`) |
 
 mod refusal;
 mod source;
+mod body_end;
 #[cfg(feature = "axum")]
 mod axum;
 #[cfg(feature = "reqwest")]
@@ -20,5 +22,6 @@ pub mod reqwest_middleware;
 
 #[cfg(feature = "axum")]
 pub use axum::{PeerIp, PeerKey};
+pub use body_end::{HandOn, HeldBody, HoldBody, HoldBodyFuture, UntilBodyEnd};
 pub use refusal::{TooManyRequests, too_many_requests};
 pub use source::{Header, Host};

@@ -63,6 +63,11 @@ impl<A: Algorithm> Lane<A> {
         }
     }
 
+    /// Whether somebody was promised a permit that has to be taken yet.
+    pub(super) fn owes(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.promised.is_some())
+    }
+
     /// Whether there is nothing to do before a call is let go that has just come: the limit is
     /// in force, nobody waits, nothing is promised, and nothing has perished.
     #[inline(always)]

@@ -440,6 +440,9 @@ impl<A: Algorithm> Shared<A> {
         lane: &'a mut Lane<A>,
         now: Nanos,
     ) -> Desk<'a, A> {
+        // Whoever read the clock and was held up on the way to the lock knows nothing of the time at
+        // which the permit was promised.
+        let now = if lane.owes() { now.max(self.now()) } else { now };
         lane.desk(rules, now, || self.lines.fetch_add(PLACES, Ordering::Relaxed))
     }
 

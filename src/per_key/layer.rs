@@ -87,11 +87,7 @@ impl<K, L> PerKeyLayer<K, L> {
     where
         F: Fn(&Request, Terms) -> Terms,
     {
-        PerKeyLayer {
-            source: OnTerms { source: self.source, terms },
-            limiter: self.limiter,
-            patience: self.patience,
-        }
+        self.map_source(|source| OnTerms { source, terms })
     }
 
     /// Answers calls that are not let through by a function, which returns a response or an error
@@ -100,11 +96,14 @@ impl<K, L> PerKeyLayer<K, L> {
     where
         F: Fn(RateLimited) -> O,
     {
-        PerKeyLayer {
-            source: Answered { source: self.source, answer },
-            limiter: self.limiter,
-            patience: self.patience,
-        }
+        self.map_source(|source| Answered { source, answer })
+    }
+}
+
+impl<K, L> PerKeyLayer<K, L> {
+    pub(crate) fn map_source<T>(self, map: impl FnOnce(K) -> T) -> PerKeyLayer<T, L> {
+        let source = map(self.source);
+        PerKeyLayer { source, limiter: self.limiter, patience: self.patience }
     }
 }
 
