@@ -1,0 +1,105 @@
+//! Waking a task when its time has come.
+
+use super::{
+    Clock, Source, Wakes,
+    precise::{Call, EARLY},
+    since,
+};
+use crate::nanos::Nanos;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant as RealInstant},
+};
+use tokio::time::{Instant, Sleep};
+
+/// How long before an instant tokio's timer hands over: a tick by which it may be late, and
+/// another one to get there.
+const HANDED_OVER: Duration = Duration::from_millis(2);
+
+/// A timer that is made at the first wait and set again for each later one.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// For a precise clock, what was arranged for which instant.
+    last: Option<(Nanos, Last)>,
+}
+
+/// The last stretch before an instant.
+#[derive(Debug)]
+enum Last {
+    /// The thread calls.
+    Called(Call),
+    /// The task is polled over and over until it is this late in real time.
+    Spinning(RealInstant),
+}
+
+impl Alarm {
+    /// Ready when the clock shows `at`, or a little earlier or later: the caller looks at the
+    /// clock again.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with a timer, unless the clock is a manual one.
+    pub(crate) fn poll(&mut self, clock: &Clock, at: Nanos, cx: &mut Context<'_>) -> Poll<()> {
+        match &clock.0 {
+            Source::Manual(clock) => clock.poll_until(at, cx),
+            Source::Monotonic { origin, wakes: Wakes::Ticking } => {
+                self.poll_sleep(far_enough(*origin, at), cx)
+            }
+            Source::Monotonic { origin, wakes: Wakes::Precise } => {
+                self.poll_precise(*origin, at, cx)
+            }
+        }
+    }
+
+    fn poll_sleep(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if sleep.deadline() != deadline || sleep.is_elapsed() {
+            sleep.as_mut().reset(deadline);
+        }
+        sleep.as_mut().poll(cx)
+    }
+
+    fn poll_precise(&mut self, origin: Instant, at: Nanos, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = far_enough(origin, at);
+        let left = Duration::from(at - since(origin));
+        if left.is_zero() {
+            return Poll::Ready(());
+        }
+        if left > HANDED_OVER {
+            self.last = None;
+            return self.poll_sleep(deadline.checked_sub(HANDED_OVER).unwrap_or(deadline), cx);
+        }
+        // Whatever becomes of the rest, tokio's timer wakes the task in the end, and moves on a
+        // clock that is paused.
+        if self.poll_sleep(deadline, cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let now = RealInstant::now();
+        self.last.take_if(|(of, _)| *of != at);
+        match &self.last {
+            // The instant would have come by now: tokio's clock is paused.
+            Some((_, Last::Spinning(end))) if now >= *end => {}
+            Some((_, Last::Spinning(_))) => cx.waker().wake_by_ref(),
+            Some((_, Last::Called(call))) if call.goes_to(cx.waker()) => {}
+            None if left > EARLY => {
+                let call = Call::at(now + (left - EARLY), cx.waker());
+                self.last = Some((at, Last::Called(call)));
+            }
+            // The call has come, or would come too late.
+            _ => {
+                self.last = Some((at, Last::Spinning(now + left)));
+                cx.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
+    }
+}
+
+/// `origin + at`, or thirty years from the origin where the platform's clock does not reach so far.
+fn far_enough(origin: Instant, at: Nanos) -> Instant {
+    const THIRTY_YEARS: Duration = Duration::from_secs(30 * 365 * 86_400);
+    let at = Duration::from(at);
+    origin.checked_add(at.min(THIRTY_YEARS)).unwrap_or(origin)
+}
