@@ -3,10 +3,12 @@
 mod manual;
 mod alarm;
 mod precise;
+mod sleeper;
 
 pub use manual::ManualClock;
 
 pub(crate) use alarm::Alarm;
+pub(crate) use sleeper::Sleeper;
 
 use crate::nanos::Nanos;
 use tokio::time::Instant;

@@ -1,4 +1,4 @@
-//! Waiting for permits, as a future that says on what terms.
+//! Waiting for permits, on what terms: a task awaits them, a thread blocks.
 
 use super::{Attempt, Patience, Permit, RateLimiter, Terms, Waiting};
 use crate::{algorithm::Algorithm, error::RateLimited};
@@ -13,7 +13,7 @@ use std::{
 /// Waits in line for permits; the future of [`RateLimiter::acquire`] and [`RateLimiter::reserve`].
 ///
 /// It gets in line when it is polled for the first time. Without further words it asks for one
-/// permit and waits as long as it takes.
+/// permit and waits as long as it takes. Threads wait with [`blocking_wait`](Self::blocking_wait).
 ///
 /// # Errors
 ///
@@ -51,6 +51,9 @@ pub trait Granted<'a, A: Algorithm>: Sized {
         waiting: &mut Waiting<A>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self, RateLimited>>;
+
+    #[doc(hidden)]
+    fn block(limiter: &'a RateLimiter<A>, waiting: Waiting<A>) -> Result<Self, RateLimited>;
 }
 
 impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
@@ -76,6 +79,56 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.terms.patience = Patience::Timeout(timeout);
         self
+    }
+
+    pub(super) fn terms(self, terms: Terms) -> Self {
+        Self { terms, ..self }
+    }
+
+    /// Waits in this thread, and needs no runtime.
+    ///
+    /// Threads and tasks stand in the same line and are served in the order in which they asked,
+    /// on the same terms.
+    ///
+    /// A task that calls it holds up all other tasks of its worker; within a runtime it belongs
+    /// into `spawn_blocking`. On a clock that does not move by itself a thread waits until
+    /// somebody moves it. A [`ManualClock`](crate::ManualClock) wakes the thread when it moves;
+    /// tokio's paused clock does not, nor does it move on while `spawn_blocking` runs: the thread
+    /// looks at it again each time as much real time has passed as seemed to be left.
+    ///
+    /// ```
+    /// use std::{thread, time::Duration};
+    /// use tower_ratelimit::{BurstCompensating, Rate, RateLimiter};
+    ///
+    /// let limiter = RateLimiter::new(BurstCompensating::new(Rate::per_second(1000)?));
+    /// thread::scope(|scope| {
+    ///     for _ in 0..4 {
+    ///         scope.spawn(|| limiter.acquire().blocking_wait().map(|_| "one call"));
+    ///     }
+    /// });
+    /// let short = Duration::from_micros(1);
+    /// while limiter.acquire().max_wait(short).blocking_wait().is_ok() {}
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As the future: see [`Acquire`].
+    ///
+    /// # Panics
+    ///
+    /// When the future was ready already.
+    pub fn blocking_wait(mut self) -> Result<G, RateLimited> {
+        assert!(!self.done, "waited for after it was ready");
+        // A future that was polled before has its place in line.
+        let waiting = match self.waiting.take() {
+            Some(waiting) => waiting,
+            None => match G::ask(self.limiter, self.terms) {
+                Attempt::Now(result) => return result,
+                Attempt::Later(waiting) => waiting,
+            },
+        };
+        G::block(self.limiter, waiting)
     }
 }
 

@@ -234,6 +234,10 @@ impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
     ) -> Poll<Result<Self, RateLimited>> {
         waiting.poll_used(cx).map_ok(|used| Self::new(limiter, used))
     }
+
+    fn block(limiter: &'a RateLimiter<A>, waiting: Waiting<A>) -> Result<Self, RateLimited> {
+        waiting.block_used().map(|used| Self::new(limiter, used))
+    }
 }
 
 impl<'a, A: Algorithm> Granted<'a, A> for Reservation<'a, A> {
@@ -249,5 +253,9 @@ impl<'a, A: Algorithm> Granted<'a, A> for Reservation<'a, A> {
     ) -> Poll<Result<Self, RateLimited>> {
         let ticket = Pin::new(waiting).poll(cx);
         ticket.map_ok(|ticket| Self { limiter, ticket: Some(ticket) })
+    }
+
+    fn block(limiter: &'a RateLimiter<A>, waiting: Waiting<A>) -> Result<Self, RateLimited> {
+        waiting.block().map(|ticket| Self { limiter, ticket: Some(ticket) })
     }
 }

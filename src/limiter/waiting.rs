@@ -1,4 +1,4 @@
-//! A place in line, as a future.
+//! A place in line, as a future, and for a thread.
 
 use super::{
     Patience, Terms,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm,
-    clock::Alarm,
+    clock::{Alarm, Sleeper},
     decision::Outcome,
     error::{RateLimited, Reason},
     events,
@@ -19,7 +19,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 /// Waits in line for a [`Ticket`]. Dropped, it gives up its place, or the permits if they were
@@ -42,6 +42,13 @@ pub struct Waiting<A: Algorithm> {
     alarm: Alarm,
     /// Whether the place was given up or has become a ticket.
     done: bool,
+}
+
+/// What a look at the line came to.
+enum Look<T> {
+    Done(Result<T, RateLimited>),
+    /// Look again then, or when woken.
+    Again(Nanos),
 }
 
 impl<A: Algorithm> Waiting<A> {
@@ -89,38 +96,71 @@ impl<A: Algorithm> Waiting<A> {
     ) -> Poll<Result<T, RateLimited>> {
         assert!(!self.done, "polled after it was ready");
         loop {
-            let now = self.shared.now();
             // The line first, the timer second: a timer whose task has used up its budget says
             // that it is pending although the time has come.
-            let (place, cost) = (self.place, self.terms.cost);
-            let turn = self.shared.poll(&mut self.key, place, now, cost, cx.waker(), &granted);
-            let alarm = match turn {
-                Err(reason) | Ok(Turn::SentAway(reason)) => {
-                    self.done = true;
-                    let refusal = self.shared.refusal_in_line(reason, None, self.terms);
-                    return Poll::Ready(Err(refusal));
-                }
-                Ok(Turn::Granted(granted)) => {
-                    self.done = true;
-                    return Poll::Ready(Ok(granted));
-                }
-                Ok(Turn::Refused(decision)) => {
-                    self.give_up();
-                    let reason = match decision.outcome {
-                        Outcome::Exhausted => Reason::Exhausted,
-                        _ => Reason::TooCostly,
-                    };
-                    let decision = Some(decision);
-                    let refusal = self.shared.refusal_in_line(reason, decision, self.terms);
-                    return Poll::Ready(Err(refusal));
-                }
-                Ok(Turn::Wait(_)) if now >= self.deadline => {
-                    return Poll::Ready(Err(self.timed_out()));
-                }
-                Ok(Turn::Wait(alarm)) => alarm.min(self.deadline),
-            };
-            ready!(self.alarm.poll(&self.shared.settings.clock, alarm, cx));
+            match self.look(cx.waker(), &granted) {
+                Look::Done(result) => return Poll::Ready(result),
+                Look::Again(at) => ready!(self.alarm.poll(&self.shared.settings.clock, at, cx)),
+            }
         }
+    }
+
+    /// Waits for a ticket in this thread.
+    pub(super) fn block(self) -> Result<Ticket, RateLimited> {
+        let (key, place) = self.block_granted(|_, place| Some(place))?;
+        Ok(Ticket { key, place })
+    }
+
+    /// The same for permits that are used the moment they are granted.
+    pub(super) fn block_used(self) -> Result<Used, RateLimited> {
+        let (shared, since) = (Arc::clone(&self.shared), self.since);
+        let (key, decision) = self.block_granted(|desk, place| desk.commit(place))?;
+        Ok(Used { key, decision, waited: shared.now() - since })
+    }
+
+    fn block_granted<T>(
+        mut self,
+        granted: impl Fn(&mut Desk<'_, A>, Place) -> Option<T>,
+    ) -> Result<(Fingerprint, T), RateLimited> {
+        let sleeper = Sleeper::new();
+        loop {
+            match self.look(sleeper.waker(), &granted) {
+                // The key last: it changes where there was no room for it.
+                Look::Done(result) => return result.map(|granted| (self.key, granted)),
+                Look::Again(at) => sleeper.sleep_until(&self.shared.settings.clock, at),
+            }
+        }
+    }
+
+    /// Looks once how the place in line stands; `waker` is called when it has to look again.
+    fn look<T>(
+        &mut self,
+        waker: &Waker,
+        granted: impl Fn(&mut Desk<'_, A>, Place) -> Option<T>,
+    ) -> Look<T> {
+        let now = self.shared.now();
+        let (place, cost) = (self.place, self.terms.cost);
+        let refusal = match self.shared.poll(&mut self.key, place, now, cost, waker, granted) {
+            Ok(Turn::Granted(granted)) => {
+                self.done = true;
+                return Look::Done(Ok(granted));
+            }
+            Ok(Turn::Wait(_)) if now >= self.deadline => self.timed_out(),
+            Ok(Turn::Wait(alarm)) => return Look::Again(alarm.min(self.deadline)),
+            Ok(Turn::Refused(decision)) => {
+                self.give_up();
+                let reason = match decision.outcome {
+                    Outcome::Exhausted => Reason::Exhausted,
+                    _ => Reason::TooCostly,
+                };
+                self.shared.refusal_in_line(reason, Some(decision), self.terms)
+            }
+            Err(reason) | Ok(Turn::SentAway(reason)) => {
+                self.done = true;
+                self.shared.refusal_in_line(reason, None, self.terms)
+            }
+        };
+        Look::Done(Err(refusal))
     }
 
     fn timed_out(&mut self) -> RateLimited {
