@@ -134,7 +134,7 @@ pub use layer::RateLimitLayer;
 pub use limiter::{
     Acquire, AtCapacity, Attempt, Builder, Existing, Fresh, Granted, Hold, IntoKeyedLimiter,
     IntoLimiter, KeyedLimiter, KeyedRateLimiter, LeaseLost, Limiter, ManyLimits, Patience,
-    Perished, Permit, RateLimiter, Reservation, SingleLimit, Terms, Ticket, Waiting,
+    Perished, Permit, RateLimiter, Reservation, SingleLimit, Terms, Ticket, Waiting, WrappedFn,
 };
 pub use nanos::Nanos;
 pub use per_key::{Answered, KeySource, MissingKey, OnTerms, PerKey, PerKeyLayer};

@@ -9,6 +9,7 @@ mod builder;
 mod terms;
 mod acquire;
 mod permit;
+mod wrapped;
 mod waiting;
 mod shared;
 mod control;
@@ -29,6 +30,7 @@ pub use permit::{Hold, LeaseLost, Permit, Reservation};
 pub use shared::Ticket;
 pub use terms::{Patience, Terms};
 pub use waiting::Waiting;
+pub use wrapped::WrappedFn;
 
 use crate::{algorithm::Algorithm, error::RateLimited, key::Key};
 use std::{error, fmt};

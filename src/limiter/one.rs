@@ -2,7 +2,7 @@
 
 use super::{
     Acquire, Attempt, Builder, Hold, Limiter, Patience, Perished, Permit, Reservation, Terms,
-    Ticket, Waiting,
+    Ticket, Waiting, WrappedFn,
     acquire::Granted,
     shared::{Shared, Used},
 };
@@ -124,6 +124,11 @@ impl<A: Algorithm> RateLimiter<A> {
     pub async fn wrap<F: Future>(&self, future: F) -> Result<F::Output, RateLimited> {
         let _used = self.acquire().await?;
         Ok(future.await)
+    }
+
+    /// Makes a function run with a permit only, each time it is called: see [`WrappedFn`].
+    pub fn wrap_fn<F>(&self, function: F) -> WrappedFn<A, F> {
+        WrappedFn::new(self.clone(), function)
     }
 
     /// What would happen to a call of this cost that asks now. Takes nothing.
