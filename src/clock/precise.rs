@@ -119,3 +119,70 @@ fn run() {
 fn calls() -> MutexGuard<'static, Calls> {
     CALLS.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Call;
+    use std::{
+        sync::{
+            Arc,
+            mpsc::{Receiver, Sender, channel},
+        },
+        task::{Wake, Waker},
+        time::{Duration, Instant},
+    };
+
+    struct Named(&'static str, Sender<&'static str>);
+
+    impl Wake for Named {
+        fn wake(self: Arc<Self>) {
+            // Nobody listens any more once a test has failed.
+            let _ = self.1.send(self.0);
+        }
+    }
+
+    fn wakers<const N: usize>(names: [&'static str; N]) -> ([Waker; N], Receiver<&'static str>) {
+        let (called, calls) = channel();
+        (names.map(|name| Waker::from(Arc::new(Named(name, called.clone())))), calls)
+    }
+
+    fn in_milliseconds(n: u64) -> Instant {
+        Instant::now() + Duration::from_millis(n)
+    }
+
+    /// Who is called next, however long that takes within reason.
+    fn next(calls: &Receiver<&'static str>) -> Option<&'static str> {
+        calls.recv_timeout(Duration::from_secs(10)).ok()
+    }
+
+    #[test]
+    fn calls_are_made_in_the_order_of_their_instants_and_not_before() {
+        let ([late, soon, never], calls) = wakers(["late", "soon", "never"]);
+        let _never = Call::at(in_milliseconds(3_600_000), &never);
+        let at = in_milliseconds(201);
+        let _late = Call::at(at, &late);
+        let _soon = Call::at(in_milliseconds(150), &soon);
+        assert_eq!(next(&calls), Some("soon"));
+        assert_eq!(next(&calls), Some("late"));
+        assert!(Instant::now() >= at);
+        assert!(calls.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_call_that_is_dropped_is_not_made() {
+        let ([dropped, stays], calls) = wakers(["dropped", "stays"]);
+        let call = Call::at(in_milliseconds(150), &dropped);
+        let _stays = Call::at(in_milliseconds(151), &stays);
+        drop(call);
+        assert_eq!(next(&calls), Some("stays"));
+    }
+
+    #[test]
+    fn a_call_goes_to_the_last_task_that_asked_and_says_when_it_was_made() {
+        let ([first, last], calls) = wakers(["first", "last"]);
+        let call = Call::at(in_milliseconds(150), &first);
+        assert!(call.goes_to(&last));
+        assert_eq!(next(&calls), Some("last"));
+        assert!(!call.goes_to(&last));
+    }
+}

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod algorithms;
+mod blocking;
 mod cases;
 mod control;
 mod events;
 mod floors;
 mod http;
+mod precise;
 mod rate;
 mod store;
 mod tower;
