@@ -4,22 +4,30 @@ use crate::harness::{Bound, Length, Stat, Table, interleave};
 use std::{
     convert::Infallible,
     future::{Ready, ready},
+    ops::RangeInclusive,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 use tokio::{runtime::Runtime, task::JoinSet};
 use tower::{Service, ServiceExt, buffer::Buffer, limit};
-use tower_ratelimit::{Algorithm, BurstCompensating, LeakyBucket, Rate, RateLimiter, Strict};
+use tower_ratelimit::{
+    Algorithm, BurstCompensating, Clock, LeakyBucket, Rate, RateLimiter, Strict,
+};
 
 const A_SECOND: u32 = 1000;
+/// Closer than tokio's timer ticks, for the precise clock.
+const MANY_A_SECOND: u32 = 5000;
 const INTERVAL: Duration = Duration::from_millis(1);
 
 /// How many tasks ask for permits, each in a loop.
 const TASKS: [usize; 2] = [1, 16];
 
 /// The achieved rate over the rate set, where we promise it.
-const ALLOWED: std::ops::RangeInclusive<f64> = 0.995..=1.005;
+const ALLOWED: RangeInclusive<f64> = 0.995..=1.005;
+
+/// The same for `Strict` with the precise clock, which never makes up for what it lost.
+const ALLOWED_STRICT: RangeInclusive<f64> = 0.95..=1.0;
 
 /// What passes at once through our bucket, and is not counted.
 const CAPACITY: u32 = 10;
@@ -31,8 +39,10 @@ trait Pace: Send + 'static {
 
 struct Row {
     name: &'static str,
-    /// Whether it promises the rate.
-    bounded: bool,
+    /// The rate set, in calls a second.
+    set: u32,
+    /// What the achieved rate over the rate set may be, where it is promised.
+    promised: Option<RangeInclusive<f64>>,
     tasks: usize,
     run: Run,
 }
@@ -47,8 +57,8 @@ pub fn run(length: Length) -> Vec<Bound> {
     let seconds = (span * (rounds * rows.len()) as u32).as_secs();
     println!("## pacing\n");
     println!(
-        "Calls a second of tasks that only ask for permits, at {A_SECOND} a second, on two threads: \
-         {} rows, {rounds} rounds of {span:?} each, {} min {} s in all.\n",
+        "Calls a second of tasks that only ask for permits, at {A_SECOND} a second unless said \
+         otherwise, on two threads: {} rows, {rounds} rounds of {span:?} each, {} min {} s in all.\n",
         rows.len(),
         seconds / 60,
         seconds % 60,
@@ -63,27 +73,26 @@ pub fn run(length: Length) -> Vec<Bound> {
         let of_these = rows.iter().zip(&samples).filter(|(row, _)| row.tasks == tasks);
         print(tasks, of_these);
     }
-    let bounded = rows.iter().zip(&samples).filter(|(row, _)| row.bounded);
-    bounded.map(|(row, rates)| bound(row, rates)).collect()
+    rows.iter().zip(&samples).filter_map(|(row, rates)| bound(row, rates)).collect()
 }
 
 fn print<'a>(tasks: usize, rows: impl Iterator<Item = (&'a Row, &'a Vec<f64>)>) {
     let mut table = Table::new(["limiter", "calls a second [p25-p75]", "over the rate set"]);
     for (row, rates) in rows {
-        let over = Stat::of(&over_the_rate_set(rates)).median;
+        let over = Stat::of(&over_the_rate_set(row, rates)).median;
         let over = format!("{:+.2} %", (over - 1.0) * 100.0);
         table.row([row.name.into(), Stat::of(rates).show(1), over]);
     }
     println!("{}:\n\n{table}", plural(tasks));
 }
 
-fn bound(row: &Row, rates: &[f64]) -> Bound {
+fn bound(row: &Row, rates: &[f64]) -> Option<Bound> {
     let name = format!("pacing: {}, {}, over the rate set", row.name, plural(row.tasks));
-    Bound::new(name, &over_the_rate_set(rates), ALLOWED)
+    Some(Bound::new(name, &over_the_rate_set(row, rates), row.promised.clone()?))
 }
 
-fn over_the_rate_set(rates: &[f64]) -> Vec<f64> {
-    rates.iter().map(|rate| rate / f64::from(A_SECOND)).collect()
+fn over_the_rate_set(row: &Row, rates: &[f64]) -> Vec<f64> {
+    rates.iter().map(|rate| rate / f64::from(row.set)).collect()
 }
 
 fn plural(tasks: usize) -> String {
@@ -98,13 +107,23 @@ fn rows(tasks: usize) -> Vec<Row> {
     let bucket = move || LeakyBucket::new(rate()).capacity(CAPACITY);
     let bucket = move || bucket().expect("a capacity that can be set");
     let capacity = CAPACITY as usize;
-    let promised = |row| Row { bounded: true, ..row };
+    let promised = |row| Row { promised: Some(ALLOWED), ..row };
+    let many = |row| Row { set: MANY_A_SECOND, ..row };
     vec![
         promised(row("ours, BurstCompensating", tasks, 0, move || {
             ours(BurstCompensating::new(rate()), tasks)
         })),
         promised(row("ours, LeakyBucket", tasks, capacity, move || ours(bucket(), tasks))),
         row("ours, Strict", tasks, 0, move || ours(Strict::new(rate()), tasks)),
+        many(row("ours, Strict, 5000 a second", tasks, 0, move || {
+            strict(Clock::monotonic(), tasks)
+        })),
+        Row {
+            promised: Some(ALLOWED_STRICT),
+            ..many(row("ours, Strict, 5000 a second, precise clock", tasks, 0, move || {
+                strict(Clock::precise(), tasks)
+            }))
+        },
         row("governor", tasks, 0, move || {
             let quota = governor::Quota::with_period(INTERVAL).expect("the interval is not zero");
             handles(Arc::new(governor::RateLimiter::direct(quota)), tasks)
@@ -141,7 +160,7 @@ fn row<P: Pace>(
         let calls = runtime.block_on(async { calls(make(), span).await });
         rate(calls.get(skipped..).unwrap_or_default())
     };
-    Row { name, bounded: false, tasks, run: Box::new(run) }
+    Row { name, set: A_SECOND, promised: None, tasks, run: Box::new(run) }
 }
 
 /// Lets each handle call in a task of its own, and returns when the calls were let go, in order.
@@ -180,6 +199,11 @@ fn handles<P: Clone>(handle: P, tasks: usize) -> Vec<P> {
 
 fn ours<A: Algorithm>(algorithm: A, tasks: usize) -> Vec<RateLimiter<A>> {
     handles(RateLimiter::new(algorithm), tasks)
+}
+
+fn strict(clock: Clock, tasks: usize) -> Vec<RateLimiter<Strict>> {
+    let rate = Rate::per_second(MANY_A_SECOND).expect("a rate that can be set");
+    handles(RateLimiter::builder(Strict::new(rate)).clock(clock).build(), tasks)
 }
 
 impl<A: Algorithm> Pace for RateLimiter<A> {
