@@ -40,7 +40,8 @@
 //! # No tower at all
 //!
 //! [`RateLimiter`] and [`KeyedRateLimiter`] are used as they are: `limiter.acquire().await?`,
-//! `limiter.try_acquire()?`, `limiter.wrap(future).await?`.
+//! `limiter.try_acquire()?`, `limiter.wrap(future).await?`. Threads need no runtime:
+//! `limiter.acquire().blocking_wait()?`.
 //!
 //! # Which algorithm
 //!
