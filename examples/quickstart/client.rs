@@ -109,6 +109,6 @@ fn promise<A: Algorithm>(limiter: &RateLimiter<Audited<A>>, calls: &[Nanos]) -> 
         seen: audit::most_in(&instants, second),
         promised: limiter.algorithm().most_in(second),
         lag: lag.clone().unwrap_or_default(),
-        broken: audit::broken_promise(limiter.algorithm(), &instants).or(lag.err()),
+        broken: audit::broken_promise(&*limiter.algorithm(), &instants).or(lag.err()),
     }
 }
