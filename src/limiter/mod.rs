@@ -9,6 +9,7 @@ mod builder;
 mod terms;
 mod acquire;
 mod permit;
+mod run;
 mod wrapped;
 mod waiting;
 mod shared;

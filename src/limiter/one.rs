@@ -2,7 +2,7 @@
 
 use super::{
     Acquire, Attempt, Builder, Hold, Limiter, Patience, Perished, Permit, Reservation, Terms,
-    Ticket, Waiting, WrappedFn,
+    Ticket, Waiting,
     acquire::Granted,
     shared::{Shared, Used},
 };
@@ -110,25 +110,6 @@ impl<A: Algorithm> RateLimiter<A> {
     #[inline]
     pub fn reserve(&self) -> Acquire<'_, A, Reservation<'_, A>> {
         Acquire::new(self)
-    }
-
-    /// Runs a future once there is a permit for it.
-    ///
-    /// # Errors
-    ///
-    /// As [`acquire`](Self::acquire); the future is not polled then.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped while it waits, it takes nothing; once the future runs, the permit is used.
-    pub async fn wrap<F: Future>(&self, future: F) -> Result<F::Output, RateLimited> {
-        let _used = self.acquire().await?;
-        Ok(future.await)
-    }
-
-    /// Makes a function run with a permit only, each time it is called: see [`WrappedFn`].
-    pub fn wrap_fn<F>(&self, function: F) -> WrappedFn<A, F> {
-        WrappedFn::new(self.clone(), function)
     }
 
     /// What would happen to a call of this cost that asks now. Takes nothing.

@@ -40,7 +40,7 @@ pub struct Permit<'a, A: Algorithm> {
 
 impl<'a, A: Algorithm> Permit<'a, A> {
     #[inline(always)]
-    fn new(limiter: &'a RateLimiter<A>, used: Used) -> Self {
+    pub(super) fn new(limiter: &'a RateLimiter<A>, used: Used) -> Self {
         Self { limiter: Cow::Borrowed(limiter), used: Some(used) }
     }
 

@@ -10,6 +10,7 @@ mod floors;
 mod http;
 mod precise;
 mod rate;
+mod running;
 mod store;
 mod tower;
 mod waiting;

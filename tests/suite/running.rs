@@ -1,0 +1,37 @@
+//! Tasks that run when their turn has come.
+
+use std::time::Duration;
+use tokio::time::Instant;
+use tower_ratelimit::{LeakyBucket, Rate, RateLimiter, Reason};
+
+fn one_per_100_ms() -> LeakyBucket {
+    LeakyBucket::new(Rate::per_second(10).unwrap()).capacity(1).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn spawned_calls_get_in_line_at_once_and_run_in_order() {
+    let limiter = RateLimiter::new(one_per_100_ms());
+    let start = Instant::now();
+    let handles: Vec<_> = (0..4)
+        .map(|_| limiter.spawn(async move { start.elapsed().as_millis() }).unwrap())
+        .collect();
+    // It stands behind those that no task has looked at yet.
+    assert_eq!(limiter.try_acquire().unwrap_err().retry_after(), Some(Duration::from_millis(400)));
+    handles[1].abort();
+    let mut results = Vec::new();
+    for handle in handles {
+        results.push(handle.await.ok().map(Result::unwrap));
+    }
+    assert_eq!(results, [Some(0), None, Some(100), Some(200)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spawned_call_that_is_sent_away_says_so_in_its_handle() {
+    let limiter = RateLimiter::new(one_per_100_ms());
+    limiter.try_acquire().unwrap();
+    let handle = limiter.spawn(async {}).unwrap();
+    limiter.cancel();
+    assert_eq!(handle.await.unwrap().unwrap_err().reason(), Reason::Cancelled);
+    limiter.close();
+    assert_eq!(limiter.spawn(async {}).unwrap_err().reason(), Reason::Closed);
+}
