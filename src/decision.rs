@@ -109,6 +109,15 @@ impl Decision {
         }
     }
 
+    /// The same with a wait that is this much longer.
+    #[must_use]
+    pub(crate) fn later_by(self, slack: Nanos) -> Self {
+        match self.outcome {
+            Outcome::Later(wait) => Self { outcome: Outcome::Later(wait + slack), ..self },
+            _ => self,
+        }
+    }
+
     /// How long until the same ask is granted: zero when it was, `None` when nobody can say or it
     /// never is.
     #[must_use]

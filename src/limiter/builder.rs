@@ -12,7 +12,7 @@ use crate::{
     invalid::Invalid,
     store::memory::{Fingerprint, Table},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// How many keys are kept unless said otherwise.
 const MAX_KEYS: usize = 100_000;
@@ -53,6 +53,13 @@ pub struct ManyLimits {
 }
 
 impl<A: Algorithm, K> Builder<A, K> {
+    /// Lets calls that wait go this much later than need be, for a limit that somebody else counts,
+    /// too, by another clock. Calls that need not wait are not held up. Zero unless set.
+    pub fn slack(mut self, slack: Duration) -> Self {
+        self.settings.slack = slack;
+        self
+    }
+
     /// Names the limit, for errors and events.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.settings.name = Some(name.into());
@@ -82,7 +89,7 @@ impl<A: Algorithm> Builder<A> {
     /// The limiter.
     #[must_use]
     pub fn build(self) -> RateLimiter<A> {
-        let lanes = Lanes::One(Single::new(Rules::new(self.algorithm)));
+        let lanes = Lanes::One(Single::new(Rules::new(self.algorithm, self.settings.slack.into())));
         let shared = Arc::new(Shared::new(self.settings, lanes));
         RateLimiter::from_shared(shared, Fingerprint::OVERFLOW)
     }
@@ -123,7 +130,10 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
     /// The limiter.
     #[must_use]
     pub fn build(self) -> KeyedRateLimiter<A> {
-        let table = Box::new(Table::new(self.keys.max_keys, &Rules::new(self.algorithm)));
+        let table = Box::new(Table::new(
+            self.keys.max_keys,
+            &Rules::new(self.algorithm, self.settings.slack.into()),
+        ));
         let lanes = Lanes::Many(table, self.keys.at_capacity);
         KeyedRateLimiter::from_shared(Arc::new(Shared::new(self.settings, lanes)))
     }

@@ -63,6 +63,7 @@ impl Wakes {
 pub(super) struct Desk<'a, A: Algorithm> {
     algorithm: &'a A,
     gate: Gate,
+    slack: Nanos,
     now: Nanos,
     state: &'a mut A::State,
     line: &'a mut Line,
@@ -78,8 +79,9 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         line: &'a mut Line,
         forecast: &'a mut Option<Forecast<A>>,
     ) -> Self {
-        let Rules { algorithm, gate } = rules;
-        Self { algorithm, gate: *gate, now, state, line, forecast, wakes: Wakes::default() }
+        let Rules { algorithm, gate, slack } = rules;
+        let (gate, slack, wakes) = (*gate, *slack, Wakes::default());
+        Self { algorithm, gate, slack, now, state, line, forecast, wakes }
     }
 
     /// Takes the permit that was promised to the one at `place`.
@@ -155,17 +157,20 @@ impl<'a, A: Algorithm> Desk<'a, A> {
             let everybody = self.line.costs_before(Place::LAST);
             Forecast::new(self.algorithm, self.state, self.now, everybody)
         });
-        forecast.turn(self.algorithm, self.now, cost)
+        forecast.turn(self.algorithm, self.now, cost).later_by(self.slack)
     }
 
     /// When the one at `place` will be served, as a decision.
     pub(super) fn turn_of(&self, place: Place, cost: u32) -> Decision {
         let before = self.line.costs_before(place);
-        Forecast::new(self.algorithm, self.state, self.now, before).turn(
-            self.algorithm,
-            self.now,
-            cost,
-        )
+        Forecast::new(self.algorithm, self.state, self.now, before)
+            .turn(self.algorithm, self.now, cost)
+            .later_by(self.slack)
+    }
+
+    /// What a refusal means for a call that would wait.
+    pub(super) fn if_it_waits(&self, decision: Decision) -> Decision {
+        decision.later_by(self.slack)
     }
 
     /// Serves all who are due, and tells the one at `place` how it stands.
@@ -311,9 +316,11 @@ impl<'a, A: Algorithm> Desk<'a, A> {
     #[inline]
     fn serve(&mut self) {
         self.reclaim();
+        // Those in line are let go as if it were that much earlier, and so that much later.
+        let at = self.now - self.slack;
         while let Some(first) = self.line.first() {
             let take = Ask::Take(Take::queued(first.get().cost));
-            let decision = self.algorithm.decide(self.state, self.now, take);
+            let decision = self.algorithm.decide(self.state, at, take);
             match decision.outcome {
                 Outcome::Granted(grant) => {
                     let (place, waiter) = first.remove_entry();
@@ -373,7 +380,7 @@ impl<'a, A: Algorithm> Desk<'a, A> {
     /// From when on unused permits go to whoever needs them.
     #[inline]
     fn perishes(&self, grant: Grant) -> Nanos {
-        grant.at + self.algorithm.shelf_life()
+        grant.at + self.algorithm.shelf_life() + self.slack
     }
 
     #[inline]

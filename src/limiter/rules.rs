@@ -1,11 +1,14 @@
 //! What holds for all lanes under one lock.
 
+use crate::nanos::Nanos;
 use std::{fmt, sync::Arc};
 
 /// By which arithmetic calls are let go, and whether it is asked at all.
 pub(super) struct Rules<A> {
     pub(super) algorithm: Arc<A>,
     pub(super) gate: Gate,
+    /// How much later than need be those who wait are let go.
+    pub(super) slack: Nanos,
 }
 
 /// Whether calls are limited.
@@ -20,14 +23,14 @@ pub(super) enum Gate {
 }
 
 impl<A> Rules<A> {
-    pub(super) fn new(algorithm: A) -> Self {
-        Self { algorithm: Arc::new(algorithm), gate: Gate::Working }
+    pub(super) fn new(algorithm: A, slack: Nanos) -> Self {
+        Self { algorithm: Arc::new(algorithm), gate: Gate::Working, slack }
     }
 }
 
 impl<A> Clone for Rules<A> {
     fn clone(&self) -> Self {
-        Self { algorithm: Arc::clone(&self.algorithm), gate: self.gate }
+        Self { algorithm: Arc::clone(&self.algorithm), gate: self.gate, slack: self.slack }
     }
 }
 
@@ -36,6 +39,6 @@ impl<A: fmt::Debug> fmt::Debug for Rules<A> {
         f.debug_struct("Rules")
             .field("algorithm", &self.algorithm)
             .field("gate", &self.gate)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

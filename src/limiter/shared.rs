@@ -1,7 +1,7 @@
 //! What one limit and many keyed ones have in common: how a call is answered.
 
 use super::{
-    Attempt, Perished, Terms,
+    Attempt, Patience, Perished, Terms,
     desk::{Desk, Taken, Turn, Wakes},
     lane::Lane,
     lanes::Lanes,
@@ -26,6 +26,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::Waker,
+    time::Duration,
 };
 
 /// Places of one line are this far below those of the next, so that no two permits are taken
@@ -45,11 +46,12 @@ pub(super) struct Settings {
     pub(super) clock: Clock,
     pub(super) name: Option<Arc<str>>,
     pub(super) max_waiting: usize,
+    pub(super) slack: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { clock: Clock::default(), name: None, max_waiting: usize::MAX }
+        Self { clock: Clock::default(), name: None, max_waiting: usize::MAX, slack: Duration::ZERO }
     }
 }
 
@@ -206,7 +208,8 @@ impl<A: Algorithm> Shared<A> {
         let decision = match desk.take(terms.cost) {
             Taken::Granted(decision) => return Answer::Granted(decision),
             Taken::Closed => return Answer::Refused(Reason::Closed, None),
-            Taken::Refused(decision) => decision,
+            Taken::Refused(decision) if terms.patience == Patience::Now => decision,
+            Taken::Refused(decision) => desk.if_it_waits(decision),
             // Nobody who waits as long as it takes, and may, has to know how long that is.
             Taken::Behind
                 if terms.patience.is_endless() && desk.waiting() < self.settings.max_waiting =>

@@ -310,3 +310,17 @@ async fn a_layer_is_sent_away_and_closed_with_its_limiter() {
     let refused = assert_ready_err!(task::spawn(service.call(3)).poll());
     assert_eq!(refused.limited().unwrap().reason(), Reason::Closed);
 }
+
+#[tokio::test(start_paused = true)]
+async fn slack_is_added_to_waits_and_to_nothing_else() {
+    let limiter = RateLimiter::builder(one_per(100)).slack(ms(30)).build();
+    let start = Instant::now();
+    limiter.acquire().await.unwrap();
+    assert_eq!(limiter.try_acquire().unwrap_err().retry_after(), Some(ms(100)));
+    let refused = limiter.acquire().max_wait(ms(129)).await.unwrap_err();
+    assert_eq!(refused.retry_after(), Some(ms(130)));
+    assert_eq!(all(in_line(&limiter, start, 3).await).await, [Ok(130), Ok(230), Ok(330)]);
+    sleep_until(start + ms(400)).await;
+    limiter.acquire().await.unwrap();
+    assert_eq!(start.elapsed(), ms(400));
+}
