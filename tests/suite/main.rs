@@ -7,6 +7,7 @@ mod cases;
 mod control;
 mod events;
 mod floors;
+mod limiter_promise;
 mod http;
 mod precise;
 mod rate;
