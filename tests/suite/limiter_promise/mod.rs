@@ -6,6 +6,7 @@
 mod alike;
 mod model;
 mod threads;
+mod behind;
 mod panics;
 mod forgetting;
 

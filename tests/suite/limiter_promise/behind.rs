@@ -1,0 +1,89 @@
+//! Those in line behind a promised permit are let go as behind any other.
+
+use super::{ms, ticket, window};
+use tokio::time::Instant;
+use tokio_test::{assert_pending, assert_ready_ok, task};
+use tower_ratelimit::{Limiter, RateLimiter, SlidingWindow, Ticket};
+
+/// 20 in 2 s, so that a permit keeps for 100 ms; nothing is used, and one is promised.
+async fn promised() -> (RateLimiter<SlidingWindow>, Ticket) {
+    let limiter = RateLimiter::new(window(20, 2000));
+    limiter.commit(ticket(&limiter).unwrap()).unwrap();
+    tokio::time::advance(ms(2000)).await;
+    let promised = ticket(&limiter).unwrap();
+    (limiter, promised)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_needs_them_all_gets_a_promised_permit_an_interval_after_it_asked() {
+    let (limiter, _forgotten) = promised().await;
+    tokio::time::advance(ms(5000)).await;
+    let start = Instant::now();
+    let heavy = limiter.acquire().cost(20);
+    let (heavy, light) = tokio::join!(heavy, async {
+        limiter.acquire().await.unwrap();
+        start.elapsed()
+    });
+    heavy.unwrap();
+    assert_eq!(light, ms(2100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_needs_them_all_gets_a_promised_permit_when_it_goes_back() {
+    let (limiter, promised) = promised().await;
+    let mut heavy = task::spawn(limiter.acquire().cost(20));
+    assert_pending!(heavy.poll());
+    tokio::time::advance(ms(99)).await;
+    assert_pending!(heavy.poll());
+    limiter.give_back(promised);
+    assert!(heavy.is_woken());
+    assert_ready_ok!(heavy.poll());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_needs_them_all_waits_for_a_promised_permit_that_is_used() {
+    let (limiter, promised) = promised().await;
+    let start = Instant::now();
+    let (heavy, ()) = tokio::join!(limiter.acquire().cost(20), async {
+        tokio::time::sleep(ms(60)).await;
+        limiter.commit(promised).unwrap();
+        // While somebody waits, nobody overtakes.
+        assert!(ticket(&limiter).is_none());
+    });
+    heavy.unwrap();
+    assert_eq!(start.elapsed(), ms(2060));
+}
+
+/// Those who use their permits in the reverse order, with a line behind them.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_promised_while_somebody_waits() {
+    let (limiter, promised) = promised().await;
+    let kept = [(); 3].map(|()| ticket(&limiter).unwrap());
+    let mut heavy = task::spawn(limiter.acquire().cost(20));
+    assert_pending!(heavy.poll());
+    for ticket in kept.into_iter().rev() {
+        limiter.commit(ticket).unwrap();
+        assert!(super::ticket(&limiter).is_none());
+    }
+    assert!(limiter.keeps(&promised));
+    limiter.commit(promised).unwrap();
+    assert!(ticket(&limiter).is_none());
+    tokio::time::advance(ms(2000)).await;
+    assert_ready_ok!(heavy.poll());
+}
+
+/// Its permit perishes with the others taken at the same instant, and not after those taken later.
+#[tokio::test(start_paused = true)]
+async fn a_promised_permit_perishes_before_those_taken_after_it() {
+    let (limiter, promised) = promised().await;
+    limiter.try_acquire_many(18).unwrap();
+    tokio::time::advance(ms(50)).await;
+    let later = ticket(&limiter).unwrap();
+    assert!(ticket(&limiter).is_none());
+    tokio::time::advance(ms(50)).await;
+    assert!(!limiter.keeps(&promised) && limiter.keeps(&later));
+    limiter.try_acquire().unwrap();
+    assert!(limiter.try_acquire().is_err());
+    assert!(limiter.commit(promised).is_err());
+    limiter.commit(later).unwrap();
+}
