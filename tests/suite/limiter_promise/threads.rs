@@ -166,7 +166,8 @@ const ROUNDS: u64 = 200;
 /// The shortest race for the word: a ticket is made and used while others look.
 #[test]
 fn a_promise_is_kept_once_while_others_look() {
-    const PERMITS: u32 = 200_000;
+    const PERMITS: u32 = 1_000_000;
+    const EACH: u32 = 80_000;
     let quota = Quota { permits: PERMITS, shelf_life: Nanos::MAX };
     let limiter = RateLimiter::builder(quota).clock(ManualClock::new()).build();
     let used = AtomicU32::new(0);
@@ -174,7 +175,7 @@ fn a_promise_is_kept_once_while_others_look() {
         for thread in 0..4 {
             let (limiter, used) = (&limiter, &used);
             scope.spawn(move || {
-                for n in 0..5000 {
+                for n in 0..EACH {
                     if thread == 3 {
                         let _ = limiter.peek(1);
                         continue;
@@ -192,8 +193,48 @@ fn a_promise_is_kept_once_while_others_look() {
             });
         }
     });
-    // A ninth of the others, about, was forgotten, and never perishes.
-    let kept = 3 * 5000 / 8;
-    assert_eq!(used.into_inner(), 3 * 5000 * 6 / 8);
-    assert_eq!(limiter.peek(0).remaining, PERMITS - 3 * 5000 * 6 / 8 - kept);
+    // An eighth was forgotten, and never perishes.
+    let kept = 3 * EACH / 8;
+    assert_eq!(used.into_inner(), 3 * EACH * 6 / 8);
+    assert_eq!(limiter.peek(0).remaining, PERMITS - 3 * EACH * 6 / 8 - kept);
+}
+
+/// The shortest race for making it: nobody but those who ready and call.
+#[test]
+fn a_promise_is_made_to_one_of_those_who_ask_at_the_same_time() {
+    const EACH: u32 = 300_000;
+    let quota = Quota { permits: 3 * EACH, shelf_life: Nanos::MAX };
+    let limiter = RateLimiter::builder(quota).clock(ManualClock::new()).build();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            let limiter = &limiter;
+            scope.spawn(move || {
+                for _ in 0..EACH {
+                    limiter.commit(ticket(limiter).unwrap()).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(limiter.peek(0).remaining, EACH);
+}
+
+/// The shortest race for ending it: one who readies and calls, and one who looks.
+#[test]
+fn a_promise_made_while_somebody_looks_is_kept() {
+    const EACH: u32 = 300_000;
+    let quota = Quota { permits: 2 * EACH, shelf_life: Nanos::MAX };
+    let limiter = RateLimiter::builder(quota).clock(ManualClock::new()).build();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..EACH {
+                limiter.commit(ticket(&limiter).unwrap()).unwrap();
+            }
+        });
+        scope.spawn(|| {
+            for _ in 0..EACH {
+                let _ = limiter.peek(0);
+            }
+        });
+    });
+    assert_eq!(limiter.peek(0).remaining, EACH);
 }
