@@ -87,3 +87,20 @@ async fn a_promised_permit_perishes_before_those_taken_after_it() {
     assert!(limiter.commit(promised).is_err());
     limiter.commit(later).unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_let_its_permits_perish_takes_no_promised_one_for_them() {
+    let limiter = RateLimiter::new(window(20, 2000));
+    limiter.try_acquire_many(2).unwrap();
+    let mut asleep = task::spawn(limiter.acquire().cost(19));
+    assert_pending!(asleep.poll());
+    tokio::time::advance(ms(2000)).await;
+    let _ = limiter.peek(0);
+    assert!(asleep.is_woken());
+    tokio::time::advance(ms(100)).await;
+    limiter.commit(ticket(&limiter).unwrap()).unwrap();
+    let promised = ticket(&limiter).unwrap();
+    assert_pending!(asleep.poll());
+    assert!(limiter.commit(promised).is_ok());
+    assert_pending!(asleep.poll());
+}

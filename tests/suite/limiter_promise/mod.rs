@@ -7,6 +7,7 @@ mod alike;
 mod model;
 mod threads;
 mod behind;
+mod refused;
 mod panics;
 mod forgetting;
 
