@@ -9,6 +9,7 @@ mod threads;
 mod behind;
 mod refused;
 mod panics;
+mod late_looks;
 mod forgetting;
 
 use std::time::Duration;
