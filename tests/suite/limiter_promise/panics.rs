@@ -73,7 +73,7 @@ fn a_promise_outlives_no_panic() {
         let outcome = catch_unwind(AssertUnwindSafe(|| limiter.commit(promised)));
         is_armed.store(false, Ordering::SeqCst);
         let used = 1 + match outcome {
-            Ok(Ok(())) => 1,
+            Ok(Ok(_)) => 1,
             Ok(Err(_)) => 0,
             Err(_) => used,
         };

@@ -90,7 +90,7 @@ fn busy(
                 }
             }
             16 => match Limiter::take(limiter, &(), NOW) {
-                Attempt::Now(Ok(())) => drop(use_them(1)),
+                Attempt::Now(Ok(_)) => drop(use_them(1)),
                 Attempt::Now(Err(_)) => {}
                 Attempt::Later(_) => panic!("a call without patience is answered at once"),
             },
