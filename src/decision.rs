@@ -12,13 +12,16 @@ pub enum Ask {
     Peek(Take),
     /// A call takes place now with permits granted before: algorithms that count from the call,
     /// not from the grant, move the grant here. The answer carries the grant as it then stands.
+    ///
+    /// Where permits are [held](crate::Algorithm::HOLDS), also: the call goes on, and its lease
+    /// starts anew. A refusal says that the permits were lost to others.
     Renew(Grant),
     /// Permits were granted and not used: as much of them as can be had again goes back.
     GiveBack(Grant),
     /// Permits are taken whether they are there or not. What is missing is a debt, and nothing is
     /// granted before it is paid off.
     Charge(u32),
-    /// The call that used these permits has ended. It changes something only where
+    /// The call that used these permits has ended, well or badly. It changes something only where
     /// [`HOLDS`](crate::Algorithm::HOLDS) says so.
     End(Grant),
 }
@@ -49,7 +52,7 @@ impl Take {
     }
 }
 
-/// Permits taken: what [`Ask::Renew`] and [`Ask::GiveBack`] need to find them again.
+/// Permits taken: what [`Ask::Renew`], [`Ask::GiveBack`] and [`Ask::End`] need to find them again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The number of permits.

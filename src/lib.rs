@@ -52,11 +52,12 @@
 //! | never exceed n in any window, in one word of state | [`LeakyBucket::any_window`] |
 //! | pace evenly and reach the full rate | [`BurstCompensating`] |
 //! | keep a minimum gap whatever happens | [`Strict`] |
+//! | bound how many calls run at the same time | [`Concurrency`] |
+//! | run one call at a time, with a pause that counts from its end | [`Serialized`] |
 //!
 //! # What it is not
 //!
-//! It limits the rate of calls, not how many run at the same time (see
-//! [`tower::limit::ConcurrencyLimit`]), and keeps its state in this process.
+//! It keeps its state in this process, and does not adapt its limits to how the calls fare.
 //!
 //! # How it differs
 //!
@@ -88,7 +89,6 @@
 //! as text), `full` (all of them).
 //!
 //! [`tower::limit::RateLimit`]: https://docs.rs/tower/latest/tower/limit/struct.RateLimit.html
-//! [`tower::limit::ConcurrencyLimit`]: https://docs.rs/tower/latest/tower/limit/struct.ConcurrencyLimit.html
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -122,8 +122,8 @@ mod invalid;
 mod config;
 
 pub use algorithm::{
-    Algorithm, BurstCompensating, LeakyBucket, PacedState, Refills, SlidingWindow, Strict, WAKE_UP,
-    WindowLog,
+    Algorithm, BurstCompensating, Concurrency, Holders, LeakyBucket, PacedState, Refills,
+    SerialLog, Serialized, SlidingWindow, Strict, WAKE_UP, WindowLog,
 };
 pub use clock::{Clock, ManualClock};
 pub use decision::{Ask, Decision, Grant, Outcome, Take};

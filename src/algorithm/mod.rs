@@ -6,6 +6,8 @@
 //! | [`Strict`] | at least one interval between two calls, always |
 //! | [`BurstCompensating`] | even pacing on a grid that makes up for late wake-ups |
 //! | [`SlidingWindow`] | never more than n permits in any window, for one or more rates |
+//! | [`Concurrency`] | never more than n permits in use at the same time |
+//! | [`Serialized`] | one call at a time, and never more than n completions in any window |
 //!
 //! Each publishes its bound as [`Algorithm::most_in`], which a property test holds it to.
 
@@ -13,11 +15,19 @@ mod leaky_bucket;
 mod strict;
 mod burst_compensating;
 mod sliding_window;
+mod window_log;
+mod concurrency;
+mod holders;
+mod serialized;
 
 pub use burst_compensating::{BurstCompensating, PacedState};
+pub use concurrency::Concurrency;
+pub use holders::Holders;
 pub use leaky_bucket::LeakyBucket;
-pub use sliding_window::{SlidingWindow, WindowLog};
+pub use serialized::{SerialLog, Serialized};
+pub use sliding_window::SlidingWindow;
 pub use strict::Strict;
+pub use window_log::WindowLog;
 
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
@@ -50,12 +60,16 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 ///
 /// - [`Ask::Take`] of cost 0 is granted and changes nothing.
 /// - A refused take changes nothing. `Later(wait)` is exact: asked again with the same state,
-///   the take is refused until `now + wait` and granted from then on.
+///   the take is refused until `now + wait` and granted from then on. So is `InUse(Some(wait))`
+///   as long as no call ends and none is renewed.
 /// - [`Ask::Peek`] answers what the take would and changes nothing.
-/// - [`Ask::Renew`], [`Ask::GiveBack`], [`Ask::Charge`] and [`Ask::End`] are answered as granted.
-///   A grant may be given back
-///   when later grants were made; what goes back must never let [`most_in`](Self::most_in) be
-///   exceeded by the calls that did take place.
+/// - [`Ask::GiveBack`], [`Ask::Charge`] and [`Ask::End`] are answered as granted. A grant may be
+///   given back when later grants were made; what goes back must never let
+///   [`most_in`](Self::most_in) be exceeded by the calls that did take place.
+/// - [`Ask::Renew`] is answered as granted, but for permits that were lost: a lease ended and
+///   others took them over. Then it is answered as a take would be, refused in general, and a
+///   refusal changes nothing. Where nothing [is held](Self::HOLDS) it is never refused. Ending or
+///   giving back what was lost takes nothing from anybody else.
 /// - A limiter also asks about clones of a state, to look ahead: all that matters is in the state.
 /// - `now` does not have to be after the `now` of the ask before: clocks can be set. An earlier
 ///   one must not grant what a later one would refuse, nor panic.
@@ -136,7 +150,7 @@ pub trait Algorithm: Send + Sync + 'static {
     type State: Clone + Default + Send + 'static;
 
     /// Whether calls hold their permits until they end, so that the limiter has to ask
-    /// [`Ask::End`] then.
+    /// [`Ask::End`] then. Only such an algorithm answers [`Outcome::InUse`].
     const HOLDS: bool = false;
 
     /// Answers one ask, and changes the state as the answer says.
@@ -145,7 +159,9 @@ pub trait Algorithm: Send + Sync + 'static {
     /// The instant from which on the state equals new.
     fn new_at(&self, state: &Self::State) -> Nanos;
 
-    /// The time one permit takes, at least 1 ns.
+    /// The time one permit takes, at least 1 ns; [`WAKE_UP`] where nobody can say.
+    ///
+    /// Callers in line look after each other in steps of it.
     fn interval(&self) -> Nanos;
 
     /// How long a permit keeps that was granted and not used; after that it goes to whoever needs
@@ -161,7 +177,8 @@ pub trait Algorithm: Send + Sync + 'static {
     ///
     /// Permits are used when they are granted or, by callers that keep them, up to a
     /// [shelf life](Self::shelf_life) later; an algorithm that counts from the call moves them
-    /// there with [`Ask::Renew`]. Permits [charged](Ask::Charge) are not counted.
+    /// there with [`Ask::Renew`]. Permits [charged](Ask::Charge) are not counted. An algorithm that
+    /// bounds the calls in flight and not their rate says [`u64::MAX`] for all lengths but zero.
     fn most_in(&self, length: Duration) -> u64;
 
     /// Takes over at `now` a state of the same algorithm with the parameters of `before`: what is
@@ -172,6 +189,9 @@ pub trait Algorithm: Send + Sync + 'static {
 }
 
 /// An algorithm that refills: whatever happened before, an ask of cost 1 is granted in the end.
+///
+/// Where calls [hold](Algorithm::HOLDS) their permits, that is once those in flight have ended. In
+/// between it is never refused for good, so that whoever waits can go on waiting.
 ///
 /// It is what [`RateLimitLayer::wait_only`](crate::RateLimitLayer::wait_only) asks for.
 pub trait Refills: Algorithm {}

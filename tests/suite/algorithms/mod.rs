@@ -16,7 +16,10 @@ mod contract;
 mod extremes;
 mod forgetting;
 mod giving_back;
+mod in_flight;
+mod leases;
 mod renewal;
+mod serialized;
 
 fn ask<A: Algorithm>(algorithm: &A, state: &mut A::State, now: u64, ask: Ask) -> Decision {
     algorithm.decide(state, Nanos::new(now), ask)

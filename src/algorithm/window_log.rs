@@ -1,0 +1,111 @@
+//! A log of calls, and how many permits of it are in a window.
+
+use crate::{decision::Grant, nanos::Nanos};
+use std::collections::VecDeque;
+
+/// The state of [`SlidingWindow`](crate::SlidingWindow): the calls of the longest period.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WindowLog {
+    /// The calls, oldest first.
+    calls: VecDeque<Call>,
+    /// How many permits were taken before the oldest call.
+    before: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Call {
+    at: Nanos,
+    /// How many permits were taken up to and with this call. A running sum, so that the permits
+    /// between any two calls are one subtraction.
+    total: u64,
+}
+
+/// The part of a log that one rate looks at.
+pub(super) struct Window {
+    period: Nanos,
+    /// The index of the oldest call in the window.
+    start: usize,
+    /// The running sum before that call.
+    before: u64,
+    pub(super) used: u64,
+}
+
+impl WindowLog {
+    pub(super) fn window(&self, period: Nanos, now: Nanos) -> Window {
+        let start = self.calls.partition_point(|call| now - call.at >= period);
+        let before = self.total_before(start);
+        Window { period, start, before, used: self.total() - before }
+    }
+
+    fn total(&self) -> u64 {
+        self.total_before(self.calls.len())
+    }
+
+    fn total_before(&self, index: usize) -> u64 {
+        match index.checked_sub(1).and_then(|last| self.calls.get(last)) {
+            Some(call) => call.total,
+            None => self.before,
+        }
+    }
+
+    /// How long until this many permits, one at least and in use now, have left the window.
+    pub(super) fn freed(&self, window: &Window, permits: u64, now: Nanos) -> Nanos {
+        let enough = window.before + permits;
+        let index = self.calls.partition_point(|call| call.total < enough);
+        match self.calls.get(index.max(window.start)) {
+            Some(call) => call.at + window.period - now,
+            None => Nanos::ZERO,
+        }
+    }
+
+    /// The instant at which a call is written down: now, but never before those already in the
+    /// log, as a clock that was set back must not put it out of order.
+    pub(super) fn latest(&self, now: Nanos) -> Nanos {
+        self.calls.back().map_or(now, |call| call.at.max(now))
+    }
+
+    pub(super) fn push(&mut self, grant: Grant) {
+        let total = self.total() + u64::from(grant.cost);
+        self.calls.push_back(Call { at: grant.at, total });
+    }
+
+    /// Takes a call out, as if it had never been. It may have left the log already.
+    pub(super) fn remove(&mut self, grant: Grant) -> bool {
+        let cost = u64::from(grant.cost);
+        let first = self.calls.partition_point(|call| call.at < grant.at);
+        let same_instant = self.calls.iter().enumerate().skip(first);
+        let found = same_instant
+            .take_while(|(_, call)| call.at == grant.at)
+            .find(|(index, call)| call.total - self.total_before(*index) == cost)
+            .map(|(index, _)| index);
+        let Some(index) = found else { return false };
+        self.calls.remove(index);
+        for call in self.calls.iter_mut().skip(index) {
+            call.total -= cost;
+        }
+        true
+    }
+
+    pub(super) fn forget(&mut self, longest: Nanos, now: Nanos) {
+        while let Some(call) = self.calls.front().filter(|call| now - call.at >= longest) {
+            self.before = call.total;
+            self.calls.pop_front();
+        }
+    }
+
+    /// Forgets the oldest calls as long as the younger ones are this many permits: who asks for so
+    /// few at most finds the window full for as long with them or without.
+    pub(super) fn forget_beyond(&mut self, permits: u32) {
+        let total = self.total();
+        let is_beyond = |call: &&Call| total - call.total >= u64::from(permits);
+        while let Some(call) = self.calls.front().filter(is_beyond) {
+            self.before = call.total;
+            self.calls.pop_front();
+        }
+    }
+
+    /// When no call is left in a window of this length.
+    pub(super) fn empty_at(&self, period: Nanos) -> Nanos {
+        self.calls.back().map_or(Nanos::ZERO, |call| call.at + period)
+    }
+}
