@@ -148,7 +148,11 @@ impl Algorithm for BurstCompensating {
                 self.standing(Outcome::Granted(grant), state, now)
             }
             Ask::Charge(cost) => {
-                state.next = state.next.max(now) + self.interval * cost;
+                if cost > 0 {
+                    // Like a call that has just come, but for asking whether there is a slot.
+                    state.next = self.slot(state, now, false) + self.interval * cost;
+                    state.taken_at = now;
+                }
                 self.standing(Outcome::Granted(Grant { cost, at: now }), state, now)
             }
             Ask::GiveBack(grant) => {
@@ -187,7 +191,15 @@ impl Algorithm for BurstCompensating {
     }
 
     fn carry_over(&self, before: &Self, state: &mut PacedState, now: Nanos) {
-        state.next = rescale(state.next, before.interval, self.interval, now);
+        let slots_passed = |interval: Nanos| (now - state.next) / interval;
+        let passed = slots_passed(before.interval);
+        state.next = match slots_passed(self.interval) > passed {
+            // No more slots have passed than before: a change is not lateness.
+            true => Nanos::new(now.get() - passed * self.interval.get()),
+            false => rescale(state.next, before.interval, self.interval, now),
+        };
+        let caught_up = state.catch_up_until;
+        state.catch_up_until = rescale(caught_up, before.interval, self.interval, now);
     }
 }
 

@@ -172,7 +172,9 @@ impl Algorithm for LeakyBucket {
                 self.standing(Outcome::Granted(grant), *empty_at, now)
             }
             Ask::Charge(cost) => {
-                *empty_at = (*empty_at).max(now) + self.interval * cost;
+                if cost > 0 {
+                    *empty_at = (*empty_at).max(now) + self.interval * cost;
+                }
                 self.standing(Outcome::Granted(Grant { cost, at: now }), *empty_at, now)
             }
             Ask::GiveBack(grant) => {

@@ -216,10 +216,11 @@ fn rescale(end: Nanos, before: Nanos, after: Nanos, now: Nanos) -> Nanos {
     if end <= now {
         return end;
     }
-    let outstanding = (end - now).get().div_ceil(before.get().max(1));
-    let tick = end.get().saturating_sub(before.get().saturating_mul(outstanding));
-    let end = after.get().saturating_mul(outstanding).saturating_add(tick);
-    Nanos::new(end).max(now)
+    // The last tick may be before the beginning of the time line, when the clock was set back.
+    let [end, before, after] = [end, before, after].map(|nanos| u128::from(nanos.get()));
+    let outstanding = (end - u128::from(now.get())).div_ceil(before.max(1));
+    let end = (end + after * outstanding).saturating_sub(before * outstanding);
+    u64::try_from(end).map_or(Nanos::MAX, Nanos::new).max(now)
 }
 
 /// The number of points of a grid `interval` wide that a half-open window of this length can hold.

@@ -93,13 +93,18 @@ impl Algorithm for Strict {
             Ask::Take(take) => self.take(next, now, take.cost),
             Ask::Peek(take) => self.take(&mut { *next }, now, take.cost),
             Ask::Renew(grant) => {
-                // The gap counts from the call itself.
-                let grant = Grant { at: grant.at.max(now), ..grant };
-                *next = (*next).max(grant.at + self.interval * grant.cost);
-                self.standing(Outcome::Granted(grant), *next, now)
+                // The gap counts from the call itself, and a debt made meanwhile from the gap.
+                let renewed = Grant { at: grant.at.max(now), ..grant };
+                if grant.cost > 0 {
+                    let moved = *next + (renewed.at - grant.at);
+                    *next = moved.max(renewed.at + self.interval * grant.cost);
+                }
+                self.standing(Outcome::Granted(renewed), *next, now)
             }
             Ask::Charge(cost) => {
-                *next = (*next).max(now) + self.interval * cost;
+                if cost > 0 {
+                    *next = (*next).max(now) + self.interval * cost;
+                }
                 self.standing(Outcome::Granted(Grant { cost, at: now }), *next, now)
             }
             Ask::End(grant) => self.standing(Outcome::Granted(grant), *next, now),

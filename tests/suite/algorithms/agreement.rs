@@ -20,7 +20,7 @@ fn list(limit: &SlidingWindow) -> List {
     List::new(limit.rates().iter().map(|rate| (rate.permits(), period(*rate))))
 }
 
-fn answer(outcome: Outcome) -> Answer {
+pub(super) fn answer(outcome: Outcome) -> Answer {
     match outcome {
         Outcome::Granted(_) => Answer::Now,
         Outcome::Later(wait) => Answer::Later(wait.get()),

@@ -11,6 +11,8 @@ mod naive;
 mod agreement;
 mod backwards;
 mod bounds;
+mod carry_over;
+mod charging;
 mod construction;
 mod contract;
 mod extremes;

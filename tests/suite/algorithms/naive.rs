@@ -74,6 +74,15 @@ impl Bucket {
         self.level += cost;
         true
     }
+
+    /// Above the capacity, too.
+    pub(super) fn overfill(&mut self, now: u64, cost: u64) {
+        self.drain(now);
+        if self.level == 0 {
+            self.next_drain = now + self.interval;
+        }
+        self.level += cost;
+    }
 }
 
 impl Naive for Bucket {
@@ -115,6 +124,15 @@ pub(super) struct Gap {
 impl Gap {
     pub(super) fn new(permits: u32, period: u64) -> Self {
         Self { interval: interval(u64::from(permits), period), last: None }
+    }
+
+    /// The next call keeps so many intervals further away.
+    pub(super) fn widen(&mut self, now: u64, cost: u64) {
+        let more = self.interval * cost;
+        self.last = match self.last {
+            Some((release, gap)) if now - release < gap => Some((release, gap + more)),
+            _ => Some((now, more)),
+        };
     }
 }
 
@@ -170,6 +188,21 @@ impl Grid {
             slot += self.interval;
         }
         slots
+    }
+
+    /// So many slots are taken from the first on that a call could have which comes now, or from
+    /// the next one.
+    pub(super) fn skip(&mut self, now: u64, cost: u64) {
+        let free = match self.clone().call(now, 1, false) {
+            // Whatever slot a call would take, the one behind it is one interval later.
+            Answer::Now => {
+                let mut then = self.clone();
+                then.call(now, 1, false);
+                then.free.unwrap() - self.interval
+            }
+            _ => self.free.unwrap(),
+        };
+        self.free = Some(free + cost * self.interval);
     }
 }
 
