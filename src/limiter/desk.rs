@@ -267,6 +267,8 @@ impl<'a, A: Algorithm> Desk<'a, A> {
 
     /// Tells the algorithm about permits that were used, and serves whom that lets go.
     pub(super) fn settle(&mut self, ask: Ask) -> Decision {
+        // Whoever is overdue is let go by how the limit stood until now.
+        self.serve();
         let decision = self.decide(ask);
         *self.forecast = None;
         self.serve();

@@ -102,7 +102,7 @@ impl<A: Algorithm> Lane<A> {
         now: Nanos,
         cost: u32,
     ) -> Option<Place> {
-        if !self.is_quiet(rules, now) || self.queue.is_none() {
+        if cost == 0 || !self.is_quiet(rules, now) || self.queue.is_none() {
             return None;
         }
         let grant = self.take(&rules.algorithm, now, cost).grant()?;
