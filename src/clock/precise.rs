@@ -152,12 +152,12 @@ mod tests {
 
     /// Who is called next, however long that takes within reason.
     fn next(calls: &Receiver<&'static str>) -> Option<&'static str> {
-        calls.recv_timeout(Duration::from_secs(10)).ok()
+        calls.recv_timeout(Duration::from_secs(5)).ok()
     }
 
     #[test]
     fn calls_are_made_in_the_order_of_their_instants_and_not_before() {
-        let ([late, soon, never], calls) = wakers(["late", "soon", "never"]);
+        let ([late, soon, next_one, never], calls) = wakers(["late", "soon", "next", "never"]);
         let _never = Call::at(in_milliseconds(3_600_000), &never);
         let at = in_milliseconds(201);
         let _late = Call::at(at, &late);
@@ -165,6 +165,9 @@ mod tests {
         assert_eq!(next(&calls), Some("soon"));
         assert_eq!(next(&calls), Some("late"));
         assert!(Instant::now() >= at);
+        // The thread sleeps by now, for an hour.
+        let _next = Call::at(in_milliseconds(1), &next_one);
+        assert_eq!(next(&calls), Some("next"));
         assert!(calls.try_recv().is_err());
     }
 
