@@ -41,16 +41,19 @@ async fn a_paused_clock_is_exact_to_the_nanosecond_where_it_is_moved_by_hand() {
 
 #[tokio::test(start_paused = true)]
 async fn a_paused_clock_moves_by_itself_although_slots_are_closer_than_it_ticks() {
-    let limiter = strict(5000);
-    let start = Instant::now();
-    let calls = async move {
-        for call in 0..5 {
-            limiter.acquire().await.unwrap();
-            assert_eq!(start.elapsed(), milliseconds(call));
-        }
-    };
-    // A task that wakes itself keeps the clock from moving.
-    tokio::spawn(calls).await.unwrap();
+    for rate in [5000, 20_000] {
+        let limiter = strict(rate);
+        let start = Instant::now();
+        let calls = async move {
+            for call in 0..5 {
+                limiter.acquire().await.unwrap();
+                assert_eq!(start.elapsed(), milliseconds(call));
+            }
+        };
+        // A task that wakes itself over and over keeps the clock from moving.
+        tokio::spawn(calls).await.unwrap();
+        sleep(milliseconds(1)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
