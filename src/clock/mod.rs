@@ -54,8 +54,13 @@ impl Clock {
     /// A caller sleeps with tokio's timer until shortly before its instant. For the last two
     /// milliseconds one thread of its own, shared by all precise clocks and started when there is
     /// something to do, wakes it a little early, and it lets other tasks run until its instant has
-    /// come. A wait so keeps a worker of the runtime busy for about 0.1 ms, and a whole worker
+    /// come. A wait so keeps a worker of the runtime busy for up to 0.1 ms, and a whole worker
     /// where slots are closer than that.
+    ///
+    /// `Strict` at 5,000 a second, on two processors that were busy with other work for up to half
+    /// of the time, reached 91 to 98 % of its rate with one task and 95 to 99 % with 16, for 0.4 of
+    /// a processor; without the precise clock 16 and 18 %. Where the processors were always busy
+    /// it was 64 to 94 %: a task that is not let run is late.
     ///
     /// Where tokio's clock is paused, it is like [`monotonic`](Self::monotonic).
     ///
