@@ -50,6 +50,10 @@
 //! | allow bursts and bound the rate (the usual choice) | [`LeakyBucket`] |
 //! | never exceed n in any window, with bursts of n | [`SlidingWindow`] |
 //! | never exceed n in any window, in one word of state | [`LeakyBucket::any_window`] |
+//! | allow about n in any window, in constant memory whatever n is | [`SlidingWindowCounter`] |
+//! | count n in each window, as many vendors do | [`FixedWindow`] |
+//! | save up permits that arrive several at a time | [`TokenBucket`] |
+//! | spend a number of permits once | [`Quota`] |
 //! | pace evenly and reach the full rate | [`BurstCompensating`] |
 //! | keep a minimum gap whatever happens | [`Strict`] |
 //! | bound how many calls run at the same time | [`Concurrency`] |
@@ -122,8 +126,9 @@ mod invalid;
 mod config;
 
 pub use algorithm::{
-    Algorithm, BurstCompensating, Concurrency, Holders, LeakyBucket, PacedState, Refills,
-    SerialLog, Serialized, SlidingWindow, Strict, WAKE_UP, WindowLog,
+    Algorithm, BurstCompensating, Concurrency, FixedWindow, Holders, LeakyBucket, PacedState,
+    Quota, Refills, SerialLog, Serialized, SlidingWindow, SlidingWindowCounter, Strict,
+    TokenBucket, Tokens, WAKE_UP, WindowCounts, WindowLog,
 };
 pub use clock::{Clock, ManualClock};
 pub use decision::{Ask, Decision, Grant, Outcome, Take};

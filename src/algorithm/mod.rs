@@ -5,7 +5,11 @@
 //! | [`LeakyBucket`] | a burst passes at once, then one call per interval |
 //! | [`Strict`] | at least one interval between two calls, always |
 //! | [`BurstCompensating`] | even pacing on a grid that makes up for late wake-ups |
+//! | [`TokenBucket`] | permits are saved up, and arrive several at a time on a grid |
+//! | [`Quota`] | a number of permits that are never refilled |
 //! | [`SlidingWindow`] | never more than n permits in any window, for one or more rates |
+//! | [`FixedWindow`] | n permits in each window, and 2n across the edge of two |
+//! | [`SlidingWindowCounter`] | about n permits in any window, in constant memory |
 //! | [`Concurrency`] | never more than n permits in use at the same time |
 //! | [`Serialized`] | one call at a time, and never more than n completions in any window |
 //!
@@ -14,19 +18,30 @@
 mod leaky_bucket;
 mod strict;
 mod burst_compensating;
+mod grid;
+mod tokens;
+mod token_bucket;
+mod quota;
 mod sliding_window;
 mod window_log;
+mod fixed_window;
+mod sliding_window_counter;
 mod concurrency;
 mod holders;
 mod serialized;
 
 pub use burst_compensating::{BurstCompensating, PacedState};
 pub use concurrency::Concurrency;
+pub use fixed_window::FixedWindow;
 pub use holders::Holders;
 pub use leaky_bucket::LeakyBucket;
+pub use quota::Quota;
 pub use serialized::{SerialLog, Serialized};
 pub use sliding_window::SlidingWindow;
+pub use sliding_window_counter::{SlidingWindowCounter, WindowCounts};
 pub use strict::Strict;
+pub use token_bucket::TokenBucket;
+pub use tokens::Tokens;
 pub use window_log::WindowLog;
 
 use crate::{
@@ -59,9 +74,10 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 /// For [`decide`](Self::decide), with a given state and `now`:
 ///
 /// - [`Ask::Take`] of cost 0 is granted and changes nothing.
-/// - A refused take changes nothing. `Later(wait)` is exact: asked again with the same state,
-///   the take is refused until `now + wait` and granted from then on. So is `InUse(Some(wait))`
-///   as long as no call ends and none is renewed.
+/// - A refused take changes nothing. One thing only may be remembered: that the first call came, by
+///   a limit whose time begins with it ([`TokenBucket::initial`]). `Later(wait)` is exact: asked
+///   again with the state as it is then, the take is refused until `now + wait` and granted from
+///   then on. So is `InUse(Some(wait))` as long as no call ends and none is renewed.
 /// - [`Ask::Peek`] answers what the take would and changes nothing.
 /// - [`Ask::GiveBack`], [`Ask::Charge`] and [`Ask::End`] are answered as granted. A grant may be
 ///   given back when later grants were made; what goes back must never let
@@ -156,7 +172,7 @@ pub trait Algorithm: Send + Sync + 'static {
     /// Answers one ask, and changes the state as the answer says.
     fn decide(&self, state: &mut Self::State, now: Nanos, ask: Ask) -> Decision;
 
-    /// The instant from which on the state equals new.
+    /// The instant from which on the state equals new; [`Nanos::MAX`] when it never does.
     fn new_at(&self, state: &Self::State) -> Nanos;
 
     /// The time one permit takes, at least 1 ns; [`WAKE_UP`] where nobody can say.

@@ -4,12 +4,12 @@ use super::{
     ask, granted,
     histories::{History, Pause, check_with, history, pause, walk},
     limits,
-    naive::{Answer, Bucket, Gap, Grid, List, Naive},
+    naive::{Answer, Bucket, Counted, Gap, Grid, Heap, List, Naive, Purse, Window},
 };
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
 use tower_ratelimit::{
-    Algorithm, Ask, BurstCompensating, LeakyBucket, Nanos, Outcome, Rate, SlidingWindow, Strict,
-    Take,
+    Algorithm, Ask, BurstCompensating, FixedWindow, LeakyBucket, Nanos, Outcome, Rate,
+    SlidingWindow, SlidingWindowCounter, Strict, Take, TokenBucket,
 };
 
 fn period(rate: Rate) -> u64 {
@@ -24,6 +24,7 @@ pub(super) fn answer(outcome: Outcome) -> Answer {
     match outcome {
         Outcome::Granted(_) => Answer::Now,
         Outcome::Later(wait) => Answer::Later(wait.get()),
+        Outcome::Exhausted => Answer::Exhausted,
         Outcome::Never => Answer::Never,
         other => panic!("not an answer of an oracle: {other:?}"),
     }
@@ -41,8 +42,10 @@ fn agrees(algorithm: &impl Algorithm, mut naive: impl Naive, history: &History) 
             let remaining = naive.remaining(now, decision.limit);
             prop_assert_eq!(decision.remaining, remaining);
         }
-        let full_after = naive.new_at().saturating_sub(now);
+        let full_after = naive.full_at(now).saturating_sub(now);
         prop_assert_eq!(decision.full_after.get(), full_after);
+        let new_at = algorithm.new_at(moment.after).get();
+        prop_assert!(new_at == naive.new_at() || new_at.max(naive.new_at()) <= now);
         Ok(())
     })
 }
@@ -101,6 +104,93 @@ proptest! {
     ) {
         let limit = SlidingWindow::all(rates).unwrap();
         agrees(&limit, list(&limit), &history)?;
+    }
+
+    #[test]
+    fn a_token_bucket_is_a_heap_that_grows_on_a_grid(
+        rate in limits::one_rate(),
+        more in 0..=6u32,
+        initial in any::<Index>(),
+        full in any::<bool>(),
+        aligned in limits::alignment(),
+        history in history(),
+    ) {
+        let capacity = rate.permits() + more;
+        let mut limit = TokenBucket::new(rate).capacity(capacity).unwrap();
+        let mut naive = Heap {
+            capacity: capacity.into(),
+            amount: rate.permits().into(),
+            every: period(rate),
+            initial: capacity.into(),
+            aligned: aligned.map(|instant| instant.as_nanos() as u64),
+            heap: None,
+        };
+        if !full {
+            let initial = initial.index(capacity as usize + 1) as u32;
+            limit = limit.initial(initial).unwrap();
+            naive.initial = initial.into();
+        }
+        if let Some(instant) = aligned {
+            limit = limit.aligned_to(instant);
+        }
+        agrees(&limit, naive, &history)?;
+    }
+
+    #[test]
+    fn a_fixed_window_counts_the_permits_of_the_window_of_now(
+        rate in limits::one_rate(),
+        aligned in limits::alignment(),
+        history in history(),
+    ) {
+        let mut limit = FixedWindow::new(rate);
+        if let Some(instant) = aligned {
+            limit = limit.aligned_to(instant);
+        }
+        let aligned = aligned.map(|instant| instant.as_nanos() as u64);
+        let (permits, period) = (rate.permits().into(), period(rate));
+        agrees(&limit, Window { permits, period, aligned, used: 0, end: 0 }, &history)?;
+    }
+
+    #[test]
+    fn a_sliding_window_counter_weighs_a_list_of_calls(
+        rate in limits::one_rate(),
+        history in history(),
+    ) {
+        let naive = Counted {
+            permits: rate.permits().into(),
+            period: period(rate),
+            calls: Vec::new(),
+        };
+        agrees(&SlidingWindowCounter::new(rate), naive, &history)?;
+    }
+
+    #[test]
+    fn the_estimate_of_a_sliding_window_counter_errs_as_much_as_it_says(
+        rate in limits::one_rate(),
+        history in history(),
+    ) {
+        let limit = SlidingWindowCounter::new(rate);
+        let (permits, period) = (u64::from(rate.permits()), period(rate));
+        let mut naive = Counted { permits, period, calls: Vec::new() };
+        walk(&limit, &history, |moment| {
+            naive.call(moment.now, moment.take.cost, false);
+            let estimate = permits - u64::from(moment.decision.remaining);
+            let exact = naive.exact(moment.now);
+            let (before, over) = naive.before(moment.now);
+            let [before, over, period] = [before, over, period].map(u128::from);
+            let below = u128::from(exact.saturating_sub(estimate));
+            prop_assert!(below * period <= before * over, "{} below", below);
+            let above = u128::from(estimate.saturating_sub(exact));
+            prop_assert!(above <= (before * (period - over)).div_ceil(period), "{} above", above);
+            prop_assert!(exact < 2 * permits);
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn a_quota_is_a_purse(permits in 1..=6u32, history in history()) {
+        let limit = TokenBucket::quota(permits).unwrap();
+        agrees(&limit, Purse { all: permits, left: permits }, &history)?;
     }
 
     #[test]

@@ -78,7 +78,7 @@ mod by_the_readings_themselves {
     use super::*;
     use crate::algorithms::histories::check;
 
-    /// What has no log to keep in order holds by the clock's own readings, too.
+    /// What keeps an instant and counts nothing holds by the clock's own readings, too.
     fn hold<A: Algorithm>(algorithm: A, history: History) -> TestCaseResult {
         let mut state = A::State::default();
         let mut instants = Vec::new();

@@ -9,8 +9,8 @@ use super::{
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::time::Duration;
 use tower_ratelimit::{
-    Algorithm, Ask, BurstCompensating, LeakyBucket, Nanos, Outcome, Rate, SlidingWindow, Strict,
-    Take,
+    Algorithm, Ask, BurstCompensating, FixedWindow, LeakyBucket, Nanos, Outcome, Rate,
+    SlidingWindow, SlidingWindowCounter, Strict, Take, TokenBucket,
 };
 
 for_each_algorithm![no_window_holds_more_than_the_published_bound];
@@ -37,7 +37,7 @@ pub(super) fn keeps_its_bound(
     let most_in = |length: u64| algorithm.most_in(Duration::from_nanos(length));
     prop_assert_eq!(most_in(0), 0);
     let interval = algorithm.interval().get();
-    let period = Nanos::from(algorithm.rate(0).unwrap().period()).get();
+    let period = algorithm.rate(0).map_or(interval, |rate| Nanos::from(rate.period()).get());
     let mut lengths = vec![1, 2, period.max(2) - 1, period, period + 1];
     lengths.extend((1..12).flat_map(|slots| [slots * interval, slots * interval + 1]));
     for length in lengths {
@@ -99,6 +99,11 @@ fn calls_of_any_cost_take_no_more_permits_than_the_bound() {
     check(limits::leaky_bucket(), holds_no_more_permits_either);
     check(limits::any_window(), holds_no_more_permits_either);
     check(limits::sliding_window(), holds_no_more_permits_either);
+    check(limits::token_bucket(), holds_no_more_permits_either);
+    check(limits::warming_bucket(), holds_no_more_permits_either);
+    check(limits::quota(), holds_no_more_permits_either);
+    check(limits::fixed_window(), holds_no_more_permits_either);
+    check(limits::sliding_window_counter(), holds_no_more_permits_either);
 }
 
 #[test]
@@ -240,6 +245,92 @@ fn several_rates_together_reach_the_bound_of_whichever_is_binding() {
     let three = SlidingWindow::all([rate(2, 10), rate(5, 30), rate(7, 90)]).unwrap();
     let instants = as_early_as_possible(&three, 30);
     reaches(&three, &instants, [1, 10, 11, 20, 21, 30, 61, 89, 90]);
+}
+
+/// As many calls as pass at each of these instants.
+fn at_these(algorithm: &impl Algorithm, instants: impl IntoIterator<Item = u64>) -> Vec<u64> {
+    let mut state = Default::default();
+    let mut passed = |now| vec![now; pass_at(algorithm, &mut state, now, 999)];
+    instants.into_iter().flat_map(&mut passed).collect()
+}
+
+#[test]
+fn a_token_bucket_that_lacks_one_right_before_it_is_refilled_reaches_the_bound() {
+    for (amount, capacity) in [(1, 1), (1, 4), (3, 3), (3, 7)] {
+        let limit = TokenBucket::new(rate(amount, 100)).capacity(capacity).unwrap();
+        let full = at_these(&limit, (0..9).map(|tick| tick * 100));
+        reaches(&limit, &full, [1, 101, 201, 301]);
+        for before in [1, 2, 50, 99] {
+            let mut state = Default::default();
+            granted(&limit, &mut state, 0, Take::fresh(1)).unwrap();
+            let mut instants = Vec::new();
+            for now in [100 - before].into_iter().chain((1..9).map(|tick| tick * 100)) {
+                instants.extend(vec![now; pass_at(&limit, &mut state, now, 99)]);
+            }
+            let lengths = [before + 1, before + 101, before + 201];
+            if capacity > 1 {
+                reaches(&limit, &instants, lengths);
+            }
+        }
+        let most_in = |length| limit.most_in(Duration::from_nanos(length));
+        let [amount, capacity] = [amount, capacity].map(u64::from);
+        assert_eq!(most_in(2), capacity + amount - 1);
+        assert_eq!(most_in(100), capacity + amount - 1);
+        assert_eq!(most_in(101), capacity + amount);
+    }
+}
+
+#[test]
+fn a_full_bucket_right_before_a_fixed_tick_reaches_the_bound() {
+    for (amount, capacity) in [(1, 1), (1, 4), (3, 3), (3, 7)] {
+        let limit = TokenBucket::new(rate(amount, 100)).capacity(capacity).unwrap();
+        let limit = limit.aligned_to(Duration::from_nanos(7));
+        let instants = at_these(&limit, [106].into_iter().chain((1..9).map(|at| at * 100 + 7)));
+        reaches(&limit, &instants, [1, 2, 3, 99, 100, 101, 102, 103, 201, 202]);
+        let most_in = |length| limit.most_in(Duration::from_nanos(length));
+        assert_eq!(most_in(2), u64::from(capacity + amount));
+    }
+}
+
+/// The caveat of fixed windows, and that it is no worse.
+#[test]
+fn two_fixed_windows_hold_twice_the_permits_at_their_edge() {
+    let aligned = FixedWindow::new(rate(3, 100)).aligned_to(Duration::ZERO);
+    let instants = at_these(&aligned, [99, 100, 200, 300]);
+    reaches(&aligned, &instants, [1, 2, 100, 101, 102, 201, 202]);
+    assert_eq!(aligned.most_in(Duration::from_nanos(2)), 6);
+    assert_eq!(aligned.most_in(Duration::from_nanos(101)), 6);
+    assert_eq!(aligned.most_in(Duration::from_nanos(102)), 9);
+    let first_use = FixedWindow::new(rate(3, 100));
+    let mut state = Default::default();
+    granted(&first_use, &mut state, 0, Take::fresh(1)).unwrap();
+    let passed = [99, 100, 200].map(|now| pass_at(&first_use, &mut state, now, 9));
+    assert_eq!(passed, [2, 3, 3]);
+    assert_eq!(first_use.most_in(Duration::from_nanos(2)), 5);
+    assert_eq!(first_use.most_in(Duration::from_nanos(101)), 6);
+    assert_eq!(first_use.most_in(Duration::from_nanos(102)), 8);
+}
+
+#[test]
+fn a_counted_window_full_at_its_last_instant_reaches_the_bound() {
+    for permits in [1, 2, 3, 7, 40, 100] {
+        let limit = SlidingWindowCounter::new(rate(permits, 100));
+        // As many as pass at the last instant of the window and at every one from then on; a
+        // sliding window has to end where it is measured, so each length has its own calls.
+        for length in [1, 2, 3, 50, 51, 99, 100, 101, 102, 150, 200, 201, 202, 301, 302, 399] {
+            let last = 99 + length - 1;
+            let edges = [99, 199, 299, 399, 499].into_iter().filter(|edge| *edge < last);
+            let instants = at_these(&limit, edges.chain([last]));
+            reaches(&limit, &instants, [length]);
+        }
+    }
+}
+
+#[test]
+fn a_quota_is_reached_in_any_window() {
+    let limit = TokenBucket::quota(3).unwrap();
+    let instants = at_these(&limit, [0, 100, 200]);
+    reaches(&limit, &instants, [1, 2, 100, 1000]);
 }
 
 /// R34 of the specification.

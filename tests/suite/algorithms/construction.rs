@@ -2,7 +2,7 @@
 
 use super::rate;
 use std::time::Duration;
-use tower_ratelimit::{BurstCompensating, Invalid, LeakyBucket, Rate, SlidingWindow};
+use tower_ratelimit::{BurstCompensating, Invalid, LeakyBucket, Rate, SlidingWindow, TokenBucket};
 
 const MILLISECOND: u64 = 1_000_000;
 
@@ -116,6 +116,45 @@ fn a_burst_is_at_least_one_and_at_most_250_years() {
     }
     assert!(limit.max_burst(1).is_ok());
     assert!(limit.max_burst(250).is_ok());
+}
+
+/// R21 of the specification.
+#[test]
+fn a_token_bucket_holds_what_arrives_at_a_time() {
+    let bucket = TokenBucket::new(Rate::per_second(5).unwrap());
+    for capacity in [0, 4] {
+        let invalid = bucket.capacity(capacity).unwrap_err();
+        let value = capacity.to_string();
+        let allowed = "5 or more, as many as arrive at a time";
+        assert_eq!(parts(&invalid), ("capacity", value.as_str(), allowed));
+    }
+    assert!(bucket.capacity(5).is_ok());
+    assert!(bucket.capacity(u32::MAX).is_ok());
+}
+
+#[test]
+fn a_token_bucket_is_full_in_250_years() {
+    let bucket = TokenBucket::new(Rate::new(3, Duration::from_secs(25 * 365 * 86_400)).unwrap());
+    assert!(bucket.capacity(30).is_ok());
+    let invalid = bucket.capacity(31).unwrap_err();
+    assert_eq!(parts(&invalid), ("capacity", "31", "3 to 30"));
+}
+
+#[test]
+fn a_token_bucket_has_no_more_than_its_capacity_at_first() {
+    let bucket = TokenBucket::new(Rate::per_second(5).unwrap());
+    let invalid = bucket.initial(6).unwrap_err();
+    assert_eq!(parts(&invalid), ("initial", "6", "0 to 5, the capacity"));
+    assert!(bucket.initial(0).is_ok());
+    let nine = bucket.capacity(9).unwrap().initial(8).unwrap();
+    let invalid = nine.capacity(7).unwrap_err();
+    assert_eq!(parts(&invalid), ("capacity", "7", "8 or more, the initial permits"));
+}
+
+#[test]
+fn a_quota_is_at_least_one() {
+    let invalid = TokenBucket::quota(0).unwrap_err();
+    assert_eq!(parts(&invalid), ("permits", "0", "at least 1"));
 }
 
 #[test]

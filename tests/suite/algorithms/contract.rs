@@ -7,7 +7,7 @@ use super::{
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::{fmt::Debug, time::Duration};
-use tower_ratelimit::{Algorithm, Ask, Outcome, Rate, Strict, Take};
+use tower_ratelimit::{Algorithm, Ask, Nanos, Outcome, Rate, Strict, Take};
 
 for_each_algorithm![
     a_refusal_changes_nothing,
@@ -22,7 +22,15 @@ where
 {
     walk(&algorithm, &history, |moment| {
         if !moment.decision.is_granted() {
-            prop_assert_eq!(moment.before, moment.after);
+            // Where the time begins with the first call, it is only begun.
+            let mut before = moment.before.clone();
+            if before == A::State::default() && super::wait(moment.decision).is_some() {
+                let _ = ask(&algorithm, &mut before, moment.now, Ask::Take(moment.take));
+                prop_assert_eq!(algorithm.new_at(&before), Nanos::MAX);
+                let again = Ask::Peek(moment.take);
+                prop_assert_eq!(ask(&algorithm, &mut before, moment.now, again), moment.decision);
+            }
+            prop_assert_eq!(&before, moment.after);
         }
         Ok(())
     })

@@ -3,8 +3,8 @@
 use super::{ask, pass_at};
 use std::time::Duration;
 use tower_ratelimit::{
-    Algorithm, Ask, BurstCompensating, Grant, LeakyBucket, Nanos, Outcome, Rate, SlidingWindow,
-    Strict, Take,
+    Algorithm, Ask, BurstCompensating, FixedWindow, Grant, LeakyBucket, Nanos, Outcome, Rate,
+    SlidingWindow, SlidingWindowCounter, Strict, Take, TokenBucket,
 };
 
 const YEAR: u64 = 365 * 86_400;
@@ -78,6 +78,9 @@ fn survives<A: Algorithm>(algorithm: A) {
                     let _ = algorithm.new_at(&other);
                 }
             }
+            assert!(ask(&algorithm, &mut other, now, Ask::Charge(cost)).is_granted());
+            let _ = algorithm.new_at(&other);
+            algorithm.carry_over(&algorithm, &mut other, Nanos::new(now));
         }
     }
 }
@@ -122,6 +125,34 @@ fn a_sliding_window_survives_all_extremes() {
 }
 
 #[test]
+fn a_token_bucket_survives_all_extremes() {
+    for rate in [slow(), slowest(), fastest(), densest()] {
+        for bucket in [TokenBucket::new(rate), TokenBucket::new(rate).initial(0).unwrap()] {
+            survives(bucket);
+            survives(bucket.aligned_to(Duration::from_nanos(7)));
+            survives(bucket.aligned_to(Duration::MAX));
+        }
+    }
+    survives(TokenBucket::new(fastest()).capacity(u32::MAX).unwrap());
+    survives(TokenBucket::quota(u32::MAX).unwrap());
+}
+
+#[test]
+fn a_fixed_window_survives_all_extremes() {
+    for rate in [slow(), slowest(), fastest(), densest()] {
+        survives(FixedWindow::new(rate));
+        survives(FixedWindow::new(rate).aligned_to(Duration::MAX));
+    }
+}
+
+#[test]
+fn a_sliding_window_counter_survives_all_extremes() {
+    for rate in [slow(), slowest(), fastest(), densest()] {
+        survives(SlidingWindowCounter::new(rate));
+    }
+}
+
+#[test]
 fn one_in_ten_years_is_one_in_ten_years() {
     let ten_years = 10 * YEAR * 1_000_000_000;
     fn check<A: Algorithm>(limit: A, ten_years: u64) {
@@ -136,6 +167,9 @@ fn one_in_ten_years_is_one_in_ten_years() {
     check(Strict::new(slow()), ten_years);
     check(BurstCompensating::new(slow()), ten_years);
     check(SlidingWindow::new(slow()), ten_years);
+    check(TokenBucket::new(slow()), ten_years);
+    check(TokenBucket::new(slow()).aligned_to(Duration::ZERO), ten_years);
+    check(FixedWindow::new(slow()), ten_years);
 }
 
 #[test]
@@ -149,7 +183,10 @@ fn a_billion_a_second_is_one_each_nanosecond() {
     check(LeakyBucket::new(fastest()).capacity(1).unwrap());
     check(Strict::new(fastest()));
     check(BurstCompensating::new(fastest()).max_burst(1).unwrap());
-    check(SlidingWindow::new(Rate::new(1, Duration::from_nanos(1)).unwrap()));
+    let single = Rate::new(1, Duration::from_nanos(1)).unwrap();
+    check(SlidingWindow::new(single));
+    check(TokenBucket::new(single));
+    check(FixedWindow::new(single));
 }
 
 #[test]
@@ -161,12 +198,20 @@ fn the_largest_cost_fits_into_the_largest_limit() {
     let bucket = LeakyBucket::new(fastest()).capacity(u32::MAX).unwrap();
     assert!(granted(outcome(bucket)));
     assert!(granted(outcome(SlidingWindow::new(densest()))));
+    assert!(granted(outcome(TokenBucket::new(densest()))));
+    assert!(granted(outcome(TokenBucket::quota(u32::MAX).unwrap())));
+    assert!(granted(outcome(FixedWindow::new(densest()))));
+    assert!(granted(outcome(SlidingWindowCounter::new(densest()))));
     assert!(granted(outcome(Strict::new(fastest()))));
     assert!(granted(outcome(BurstCompensating::new(fastest()))));
 
     let smaller = bucket.capacity(u32::MAX - 1).unwrap();
     assert_eq!(outcome(smaller), Outcome::Never);
     assert_eq!(outcome(SlidingWindow::new(fastest())), Outcome::Never);
+    assert_eq!(outcome(TokenBucket::new(fastest())), Outcome::Never);
+    assert_eq!(outcome(TokenBucket::quota(u32::MAX - 1).unwrap()), Outcome::Never);
+    assert_eq!(outcome(FixedWindow::new(fastest())), Outcome::Never);
+    assert_eq!(outcome(SlidingWindowCounter::new(fastest())), Outcome::Never);
     assert_eq!(outcome(Strict::new(slow())), Outcome::Never);
     assert_eq!(outcome(BurstCompensating::new(slow())), Outcome::Never);
 }
@@ -198,6 +243,8 @@ fn nothing_is_let_go_whose_end_is_beyond_the_time_line() {
     check(LeakyBucket::new(rate));
     check(Strict::new(rate));
     check(BurstCompensating::new(rate));
+    check(TokenBucket::new(rate));
+    check(FixedWindow::new(rate));
 }
 
 #[test]

@@ -7,9 +7,10 @@ use super::{
     pass_at, rate,
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 use tower_ratelimit::{
-    Algorithm, Ask, BurstCompensating, LeakyBucket, Nanos, SlidingWindow, Strict, Take,
+    Algorithm, Ask, BurstCompensating, FixedWindow, LeakyBucket, Nanos, SlidingWindow,
+    SlidingWindowCounter, Strict, Take, TokenBucket,
 };
 
 for_each_algorithm![
@@ -34,6 +35,10 @@ fn from_new_at_on_every_answer_is_that_of_a_new_state<A: Algorithm>(
         Ok(())
     })?;
     let new_at = algorithm.new_at(&old).get();
+    if new_at == u64::MAX {
+        // It is never forgotten.
+        return Ok(());
+    }
     let mut new = A::State::default();
     let (mut wait, mut used) = (new_at.saturating_sub(now), false);
     now = now.max(new_at);
@@ -133,4 +138,48 @@ fn what_was_never_used_is_new_from_the_beginning() {
     unused(Strict::new(rate(1, 10)));
     unused(BurstCompensating::new(rate(1, 10)));
     unused(SlidingWindow::new(rate(1, 10)));
+    unused(TokenBucket::new(rate(1, 10)));
+    unused(TokenBucket::new(rate(1, 10)).initial(0).unwrap());
+    unused(TokenBucket::quota(1).unwrap());
+    unused(FixedWindow::new(rate(1, 10)));
+    unused(SlidingWindowCounter::new(rate(1, 10)));
+}
+
+#[test]
+fn a_fixed_window_is_new_when_it_ends() {
+    for (limit, end) in [
+        (FixedWindow::new(rate(2, 10)), 15),
+        (FixedWindow::new(rate(2, 10)).aligned_to(Duration::from_nanos(3)), 13),
+    ] {
+        let mut state = Default::default();
+        granted(&limit, &mut state, 5, Take::fresh(1)).unwrap();
+        assert_eq!(of(&limit, &state), end);
+        assert_eq!(pass_at(&limit, &mut state.clone(), end - 1, 9), 1);
+        assert_eq!(pass_at(&limit, &mut state, end, 9), 2);
+    }
+}
+
+#[test]
+fn two_counters_are_new_when_the_window_after_the_last_call_ends() {
+    let limit = SlidingWindowCounter::new(rate(2, 10));
+    let mut counts = Default::default();
+    granted(&limit, &mut counts, 5, Take::fresh(1)).unwrap();
+    assert_eq!(of(&limit, &counts), 20);
+    assert_eq!(pass_at(&limit, &mut counts.clone(), 19, 9), 1);
+    assert_eq!(pass_at(&limit, &mut counts, 20, 9), 2);
+}
+
+#[test]
+fn what_is_spent_for_good_is_never_new() {
+    let quota = TokenBucket::quota(2).unwrap();
+    let mut used = Default::default();
+    let grant = granted(&quota, &mut used, 0, Take::fresh(1)).unwrap();
+    assert_eq!(of(&quota, &used), u64::MAX);
+    let _ = ask(&quota, &mut used, 5, Ask::GiveBack(grant));
+    assert_eq!(of(&quota, &used), 0);
+    // Full, it would hold more than a new one.
+    let warming = TokenBucket::new(rate(2, 10)).initial(1).unwrap();
+    let mut tokens = Default::default();
+    granted(&warming, &mut tokens, 0, Take::fresh(1)).unwrap();
+    assert_eq!(of(&warming, &tokens), u64::MAX);
 }

@@ -46,8 +46,9 @@ impl Pause {
             Self::Part(thousandths) => (interval.saturating_mul(thousandths) / 1000, 0),
             Self::Intervals(count, offset) => (interval.saturating_mul(count), offset),
             Self::Period(rate, offset) => {
-                let rate = algorithm.rate(rate).or(algorithm.rate(0)).unwrap();
-                (Nanos::from(rate.period()).get(), offset)
+                let rate = algorithm.rate(rate).or(algorithm.rate(0));
+                let period = rate.map_or(interval, |rate| Nanos::from(rate.period()).get());
+                (period, offset)
             }
             Self::Wait(offset) => (wait, offset),
         };

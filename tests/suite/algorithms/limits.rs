@@ -2,7 +2,11 @@
 
 use super::rate;
 use proptest::prelude::*;
-use tower_ratelimit::{BurstCompensating, LeakyBucket, Rate, SlidingWindow, Strict};
+use std::time::Duration;
+use tower_ratelimit::{
+    BurstCompensating, FixedWindow, LeakyBucket, Quota, Rate, SlidingWindow, SlidingWindowCounter,
+    Strict, TokenBucket,
+};
 
 /// Mostly a few nanoseconds, now and then minutes.
 fn scale() -> impl Strategy<Value = u64> {
@@ -57,6 +61,41 @@ pub(super) fn sliding_window() -> impl Strategy<Value = SlidingWindow> {
     rates().prop_map(|rates| SlidingWindow::all(rates).unwrap())
 }
 
+/// An instant to align to, or none.
+pub(super) fn alignment() -> impl Strategy<Value = Option<Duration>> {
+    proptest::option::of((0..500u64).prop_map(Duration::from_nanos))
+}
+
+pub(super) fn token_bucket() -> impl Strategy<Value = TokenBucket> {
+    (one_rate(), 0..=6u32, alignment()).prop_map(|(rate, more, alignment)| {
+        let bucket = TokenBucket::new(rate).capacity(rate.permits() + more).unwrap();
+        alignment.map_or(bucket, |instant| bucket.aligned_to(instant))
+    })
+}
+
+/// Token buckets that are not full at first.
+pub(super) fn warming_bucket() -> impl Strategy<Value = TokenBucket> {
+    (token_bucket(), 0..6u32).prop_map(|(bucket, initial)| {
+        let initial = (0..=initial).rev().find_map(|initial| bucket.initial(initial).ok());
+        initial.unwrap()
+    })
+}
+
+pub(super) fn quota() -> impl Strategy<Value = Quota> {
+    (1..=6u32).prop_map(|permits| TokenBucket::quota(permits).unwrap())
+}
+
+pub(super) fn fixed_window() -> impl Strategy<Value = FixedWindow> {
+    (one_rate(), alignment()).prop_map(|(rate, alignment)| {
+        let window = FixedWindow::new(rate);
+        alignment.map_or(window, |instant| window.aligned_to(instant))
+    })
+}
+
+pub(super) fn sliding_window_counter() -> impl Strategy<Value = SlidingWindowCounter> {
+    one_rate().prop_map(SlidingWindowCounter::new)
+}
+
 /// A test of every algorithm for each of these behaviours: functions of a random limit and a
 /// random history.
 macro_rules! for_each_algorithm {
@@ -87,6 +126,31 @@ macro_rules! for_each_algorithm {
             #[test]
             fn sliding_window() {
                 check(limits::sliding_window(), super::$behaviour);
+            }
+
+            #[test]
+            fn token_bucket() {
+                check(limits::token_bucket(), super::$behaviour);
+            }
+
+            #[test]
+            fn warming_bucket() {
+                check(limits::warming_bucket(), super::$behaviour);
+            }
+
+            #[test]
+            fn quota() {
+                check(limits::quota(), super::$behaviour);
+            }
+
+            #[test]
+            fn fixed_window() {
+                check(limits::fixed_window(), super::$behaviour);
+            }
+
+            #[test]
+            fn sliding_window_counter() {
+                check(limits::sliding_window_counter(), super::$behaviour);
             }
         }
     )+};

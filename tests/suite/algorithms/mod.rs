@@ -22,6 +22,8 @@ mod in_flight;
 mod leases;
 mod renewal;
 mod serialized;
+mod token_bucket;
+mod windows;
 
 fn ask<A: Algorithm>(algorithm: &A, state: &mut A::State, now: u64, ask: Ask) -> Decision {
     algorithm.decide(state, Nanos::new(now), ask)

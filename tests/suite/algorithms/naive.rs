@@ -10,6 +10,7 @@ const LONGEST: u64 = 250 * 365 * 24 * 3600 * 1_000_000_000;
 pub(super) enum Answer {
     Now,
     Later(u64),
+    Exhausted,
     Never,
 }
 
@@ -19,6 +20,11 @@ pub(super) trait Naive: Clone {
 
     /// The first instant at which the limit is as if never used.
     fn new_at(&self) -> u64;
+
+    /// The first instant at which all permits can be had; mostly the limit is as if never used then.
+    fn full_at(&self, _: u64) -> u64 {
+        self.new_at()
+    }
 
     /// How many permits can be had now of a limit that has this many: by trying.
     fn remaining(&self, now: u64, limit: u32) -> u32 {
@@ -314,5 +320,216 @@ impl Naive for List {
     fn new_at(&self) -> u64 {
         let longest = self.rates.iter().map(|(_, period)| *period).max().unwrap();
         self.calls.last().map_or(0, |(at, _)| at + longest)
+    }
+}
+
+/// The first instant of a grid after this one.
+fn next_tick(every: u64, first: u64, now: u64) -> u64 {
+    let first = first % every;
+    if now < first { first } else { first + ((now - first) / every + 1) * every }
+}
+
+/// A heap of tokens, and the instant at which some are thrown onto it.
+#[derive(Clone, Debug)]
+pub(super) struct Heap {
+    pub(super) capacity: u64,
+    pub(super) amount: u64,
+    pub(super) every: u64,
+    pub(super) initial: u64,
+    pub(super) aligned: Option<u64>,
+    /// The tokens and the next instant; there are none before the first call.
+    pub(super) heap: Option<(u64, u64)>,
+}
+
+impl Heap {
+    fn tick_after(&self, now: u64) -> u64 {
+        self.aligned.map_or(now + self.every, |first| next_tick(self.every, first, now))
+    }
+
+    /// What the heap is at this instant.
+    fn at(&self, now: u64) -> (u64, u64) {
+        let Some((mut tokens, mut next)) = self.heap else {
+            return (self.initial, self.tick_after(now));
+        };
+        while tokens < self.capacity && next <= now {
+            tokens = self.capacity.min(tokens + self.amount);
+            next += self.every;
+        }
+        // Full, it has no grid.
+        if tokens == self.capacity { (tokens, self.tick_after(now)) } else { (tokens, next) }
+    }
+}
+
+impl Naive for Heap {
+    fn call(&mut self, now: u64, cost: u32, _: bool) -> Answer {
+        let cost = u64::from(cost);
+        if cost > self.capacity {
+            return Answer::Never;
+        }
+        if cost == 0 {
+            return Answer::Now;
+        }
+        let (tokens, next) = self.at(now);
+        if cost <= tokens {
+            self.heap = Some((tokens - cost, next));
+            return Answer::Now;
+        }
+        // The first call begins it, even if it is refused.
+        self.heap.get_or_insert((tokens, next));
+        let then = (0..).map(|ticks| next + ticks * self.every);
+        Answer::Later(then.into_iter().find(|then| self.at(*then).0 >= cost).unwrap() - now)
+    }
+
+    fn new_at(&self) -> u64 {
+        match self.heap {
+            None => 0,
+            Some(_) if self.initial < self.capacity => u64::MAX,
+            Some(_) => self.full_at(0),
+        }
+    }
+
+    fn full_at(&self, now: u64) -> u64 {
+        let (mut tokens, mut next) = self.heap.unwrap_or((self.initial, self.tick_after(now)));
+        let mut full_at = 0;
+        while tokens < self.capacity {
+            tokens += self.amount;
+            full_at = next;
+            next += self.every;
+        }
+        full_at
+    }
+}
+
+/// The permits taken in a window, and when that ends.
+#[derive(Clone, Debug)]
+pub(super) struct Window {
+    pub(super) permits: u64,
+    pub(super) period: u64,
+    pub(super) aligned: Option<u64>,
+    pub(super) used: u64,
+    pub(super) end: u64,
+}
+
+impl Naive for Window {
+    fn call(&mut self, now: u64, cost: u32, _: bool) -> Answer {
+        let cost = u64::from(cost);
+        let used = if now < self.end { self.used } else { 0 };
+        if cost > self.permits {
+            return Answer::Never;
+        }
+        if used + cost > self.permits && cost > 0 {
+            return Answer::Later(self.end - now);
+        }
+        if cost > 0 && used == 0 {
+            let first = self.aligned.unwrap_or(now);
+            self.end = next_tick(self.period, first, now);
+        }
+        if cost > 0 {
+            self.used = used + cost;
+        }
+        Answer::Now
+    }
+
+    fn new_at(&self) -> u64 {
+        self.end
+    }
+}
+
+/// All calls there ever were, counted in windows that follow each other.
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
+    pub(super) permits: u64,
+    pub(super) period: u64,
+    /// Instant and cost.
+    pub(super) calls: Vec<(u64, u64)>,
+}
+
+impl Counted {
+    fn in_window(&self, window: u64) -> u128 {
+        let inside = self.calls.iter().filter(|(at, _)| at / self.period == window);
+        inside.map(|(_, cost)| u128::from(*cost)).sum()
+    }
+
+    /// The permits in this window and the one before, in as many parts as the period has
+    /// nanoseconds.
+    fn parts(&self, now: u64) -> u128 {
+        let window = now / self.period;
+        let before = window.checked_sub(1).map_or(0, |before| self.in_window(before));
+        let overlap = u128::from(self.period - now % self.period);
+        self.in_window(window) * u128::from(self.period) + before * overlap
+    }
+
+    fn fits(&self, now: u64, cost: u64) -> bool {
+        let [permits, cost, period] = [self.permits, cost, self.period].map(u128::from);
+        self.parts(now) + cost * period <= permits * period
+    }
+
+    /// The permits of the last period, exactly.
+    pub(super) fn exact(&self, now: u64) -> u64 {
+        let inside = self.calls.iter().filter(|(at, _)| now - at < self.period);
+        inside.map(|(_, cost)| cost).sum()
+    }
+
+    /// The permits of the window before, and how much of this one is over.
+    pub(super) fn before(&self, now: u64) -> (u64, u64) {
+        let window = now / self.period;
+        let before = window.checked_sub(1).map_or(0, |before| self.in_window(before));
+        (u64::try_from(before).unwrap(), now % self.period)
+    }
+}
+
+impl Naive for Counted {
+    fn call(&mut self, now: u64, cost: u32, _: bool) -> Answer {
+        let cost = u64::from(cost);
+        if cost > self.permits {
+            return Answer::Never;
+        }
+        if cost == 0 {
+            return Answer::Now;
+        }
+        if self.fits(now, cost) {
+            self.calls.push((now, cost));
+            return Answer::Now;
+        }
+        // What it is counted to hold only falls, so halving finds the first instant.
+        let (mut no, mut yes) = (now, now + 2 * self.period);
+        while yes - no > 1 {
+            let middle = no + (yes - no) / 2;
+            match self.fits(middle, cost) {
+                true => yes = middle,
+                false => no = middle,
+            }
+        }
+        Answer::Later(yes - now)
+    }
+
+    fn new_at(&self) -> u64 {
+        self.calls.last().map_or(0, |(at, _)| (at / self.period + 2) * self.period)
+    }
+}
+
+/// What is left for good.
+#[derive(Clone, Debug)]
+pub(super) struct Purse {
+    pub(super) all: u32,
+    pub(super) left: u32,
+}
+
+impl Naive for Purse {
+    fn call(&mut self, _: u64, cost: u32, _: bool) -> Answer {
+        if cost > self.all {
+            return Answer::Never;
+        }
+        match self.left.checked_sub(cost) {
+            None => Answer::Exhausted,
+            Some(left) => {
+                self.left = left;
+                Answer::Now
+            }
+        }
+    }
+
+    fn new_at(&self) -> u64 {
+        if self.left < self.all { u64::MAX } else { 0 }
     }
 }

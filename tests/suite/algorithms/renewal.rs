@@ -10,8 +10,8 @@ use super::{
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
 use std::fmt::Debug;
 use tower_ratelimit::{
-    Algorithm, Ask, BurstCompensating, Grant, LeakyBucket, Nanos, Rate, SlidingWindow, Strict,
-    Take, WAKE_UP,
+    Algorithm, Ask, BurstCompensating, FixedWindow, Grant, LeakyBucket, Nanos, Rate, SlidingWindow,
+    SlidingWindowCounter, Strict, Take, TokenBucket, WAKE_UP,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -153,9 +153,13 @@ fn stays<A: Algorithm<State: PartialEq + Debug>>(limit: A) {
 }
 
 #[test]
-fn a_bucket_and_a_grid_count_from_the_grant() {
+fn those_that_keep_no_log_count_from_the_grant() {
     stays(LeakyBucket::new(rate(1, 10)).capacity(1).unwrap());
     stays(BurstCompensating::new(rate(1, 10)));
+    stays(TokenBucket::new(rate(1, 10)));
+    stays(FixedWindow::new(rate(1, 10)));
+    stays(SlidingWindowCounter::new(rate(1, 10)));
+    stays(TokenBucket::quota(1).unwrap());
 }
 
 #[test]
@@ -166,6 +170,12 @@ fn a_permit_keeps_for_an_interval_or_a_tick_of_the_timer() {
     assert_eq!(LeakyBucket::new(fast).shelf_life(), WAKE_UP);
     assert_eq!(BurstCompensating::new(second).shelf_life(), interval);
     assert_eq!(BurstCompensating::new(fast).shelf_life(), WAKE_UP);
+    assert_eq!(TokenBucket::new(second).shelf_life(), interval);
+    assert_eq!(TokenBucket::new(fast).shelf_life(), WAKE_UP);
+    assert_eq!(FixedWindow::new(fast).shelf_life(), WAKE_UP);
+    assert_eq!(FixedWindow::new(rate(2, 20)).shelf_life(), Nanos::new(20));
+    assert_eq!(SlidingWindowCounter::new(fast).shelf_life(), WAKE_UP);
+    assert_eq!(SlidingWindowCounter::new(rate(2, 20)).shelf_life(), Nanos::new(20));
     // Longer, and two calls could come closer than the interval.
     assert_eq!(Strict::new(second).shelf_life(), interval);
     assert_eq!(Strict::new(fast).shelf_life(), short);
