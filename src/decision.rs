@@ -113,7 +113,6 @@ impl Decision {
     }
 
     /// The same with a wait that is this much longer.
-    #[must_use]
     pub(crate) fn later_by(self, slack: Nanos) -> Self {
         match self.outcome {
             Outcome::Later(wait) => Self { outcome: Outcome::Later(wait + slack), ..self },

@@ -147,9 +147,14 @@ enum Called<F, H> {
     Refused(RateLimited),
 }
 
+type CalledBy<S, Request, L> = Result<
+    Called<<S as Service<Request>>::Future, <L as Limiter>::Hold>,
+    <S as Service<Request>>::Error,
+>;
+
 impl<S: Service<Request> + Clone, Request, L: Limiter, K: Key> Call<S, Request, L, K> {
     /// Gets the permit first and readies the inner service last, as the service would have.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Called<S::Future, L::Hold>, S::Error>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CalledBy<S, Request, L>> {
         loop {
             if self.seat.renounce() {
                 unready(&mut self.inner);

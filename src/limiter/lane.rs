@@ -73,12 +73,12 @@ impl<A: Algorithm> Lane<A> {
     #[inline(always)]
     fn is_quiet(&self, rules: &Rules<A>, now: Nanos) -> bool {
         let perished = |(_, grant): (_, Grant)| now >= grant.at + rules.algorithm.shelf_life();
-        let is_quiet = |queue: &Box<Queue<A>>| {
+        let is_quiet = |queue: &Queue<A>| {
             queue.line.waiting() == 0
                 && queue.promised.is_none()
                 && !queue.line.oldest().is_some_and(perished)
         };
-        rules.gate == Gate::Working && self.queue.as_ref().is_none_or(is_quiet)
+        rules.gate == Gate::Working && self.queue.as_deref().is_none_or(is_quiet)
     }
 
     /// Takes permits that are used now, where all is quiet. `None` leaves everything as it was, for
