@@ -6,7 +6,7 @@ use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Service, ServiceExt};
 use tower_ratelimit::{
     Algorithm, BurstCompensating, KeyedRateLimiter, LeakyBucket, ManualClock, Rate, RateLimitLayer,
-    RateLimited, RateLimiter, Reason, SlidingWindow, Strict,
+    RateLimited, RateLimiter, Reason, SlidingWindow, Strict, TokenBucket,
 };
 
 fn milliseconds(n: u64) -> Duration {
@@ -20,6 +20,11 @@ fn leaky(rate: u32, capacity: u32) -> LeakyBucket {
 fn window(permits: u32, milliseconds: u64) -> SlidingWindow {
     let period = Duration::from_millis(milliseconds);
     SlidingWindow::new(Rate::new(permits, period).unwrap())
+}
+
+fn tokens(amount: u32, milliseconds: u64) -> TokenBucket {
+    let every = Duration::from_millis(milliseconds);
+    TokenBucket::new(Rate::new(amount, every).unwrap())
 }
 
 /// Lets this many tasks ask at the same time, and returns when each was let go, in order.
@@ -249,6 +254,48 @@ fn r17_forgetting_a_key_at_the_instant_it_expires_changes_no_answer() {
         let answers = [&kept, &forgetful].map(|limiter| limiter.key("a").peek(1).is_granted());
         assert_eq!(answers, [true, true]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r18_a_caller_slower_than_the_refill_of_a_token_bucket_never_waits() {
+    let limiter = RateLimiter::new(tokens(1, 100));
+    for _ in 0..20 {
+        limiter.acquire().max_wait(Duration::ZERO).await.unwrap();
+        sleep(milliseconds(150)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r19_a_saturated_token_bucket_lets_go_one_for_each_that_arrives() {
+    let limiter = RateLimiter::new(tokens(1, 100));
+    assert_eq!(together(&limiter, 5).await, [0, 100, 200, 300, 400]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r20_callers_refused_by_a_token_bucket_leave_it_unchanged() {
+    let limiter = RateLimiter::new(tokens(1, 1000));
+    limiter.acquire().await.unwrap();
+    for _ in 0..6 {
+        let refused = limiter.acquire().max_wait(milliseconds(500)).await.unwrap_err();
+        assert_eq!(refused.retry_after(), Some(milliseconds(1000)));
+    }
+    sleep(milliseconds(1000)).await;
+    assert!(limiter.try_acquire().is_ok());
+}
+
+#[test]
+fn r21_a_refill_above_the_capacity_is_a_typed_error() {
+    let invalid = tokens(3, 100).capacity(2).unwrap_err();
+    assert_eq!(invalid.parameter(), "capacity");
+}
+
+#[tokio::test(start_paused = true)]
+async fn permits_of_a_token_bucket_that_arrive_together_are_used_together() {
+    let limiter = RateLimiter::new(tokens(3, 100).initial(1).unwrap());
+    assert_eq!(together(&limiter, 8).await, [0, 100, 100, 100, 200, 200, 200, 300]);
+    // The first caller waits for the first that arrives.
+    let empty = RateLimiter::new(tokens(1, 100).initial(0).unwrap());
+    assert_eq!(together(&empty, 2).await, [100, 200]);
 }
 
 #[tokio::test(start_paused = true)]
