@@ -80,7 +80,7 @@
 //! | 5 | [`http`] | speaks HTTP: who asks, 429, clients |
 //! | 4 | `layer`, `service`, `per_key`, `refusal`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
 //! | 3 | `limiter` | asks: algorithm, state and line of waiters make a permit |
-//! | 2 | `store`, `clock`, `key`, `error`, `events` | remembers: one atomic step per ask |
+//! | 2 | `store`, `clock`, `key`, `error`, `events`, `meters` | remembers: one atomic step per ask |
 //! | 1 | `algorithm`, `decision`, `rate`, `nanos`, `invalid` | decides: pure functions of state, instant and ask |
 //!
 //! Two seams are open for code of your own: [`Algorithm`] for arithmetic, [`Limiter`] for a
@@ -89,8 +89,29 @@
 //! # Features
 //!
 //! All are off by default, and each only adds: `axum` ([`http`] sources that need axum), `reqwest`
-//! and `reqwest-middleware` (clients), `tracing` (events for refusals and waits), `serde` ([`Rate`]
-//! as text), `full` (all of them).
+//! and `reqwest-middleware` (clients), `tracing` (events), `metrics` (calls
+//! admitted, refused and waiting), `serde` ([`Rate`] as text), `full` (all of them).
+//!
+//! # Watching
+//!
+//! How long a call stood in line is on its [permit](Permit::waited), with or without features.
+//! Events and metrics carry the [name](Builder::name) of the limit as `limit`, and never a key.
+//!
+//! With `metrics`, every limiter counts calls, whatever their cost, for the recorder of the `metrics`
+//! crate that is installed when the limiter is built: **install the recorder first**, or the limiter
+//! is not watched. Limits of one name, or without any, add up in the same series.
+//!
+//! | metric | kind, unit | |
+//! |---|---|---|
+//! | `rate_limit_admitted_total` | counter, calls | used their permits, also those of no cost; a reservation that was dropped is not among them, a call that was refunded is |
+//! | `rate_limit_refused_total` | counter, calls | were not let through, by `reason`: `used_up` (also when a time-out ended the wait), `exhausted`, `too_costly`, `queue_full`, `too_many_keys`, `cancelled`, `closed` |
+//! | `rate_limit_wait_seconds` | histogram, seconds | how long a call stood in line until it was let go; only of those that did |
+//! | `rate_limit_waiting` | gauge, calls | stand in line now |
+//! | `rate_limit_keys` | gauge, keys | are kept now; limits per key only |
+//! | `rate_limit_evicted_total` | counter, keys | were forgotten as their state equalled that of a new one; limits per key only |
+//!
+//! A call that is dropped in line counts as neither admitted nor refused. A request that does not say
+//! for whom to limit it reaches no limit, and is in no metric.
 //!
 //! [`tower::limit::RateLimit`]: https://docs.rs/tower/latest/tower/limit/struct.RateLimit.html
 #![forbid(unsafe_code)]
@@ -116,6 +137,11 @@ mod events;
 #[cfg(not(feature = "tracing"))]
 #[path = "no_events.rs"]
 mod events;
+#[cfg(feature = "metrics")]
+mod meters;
+#[cfg(not(feature = "metrics"))]
+#[path = "no_meters.rs"]
+mod meters;
 
 mod algorithm;
 mod decision;

@@ -10,6 +10,7 @@ use crate::{
     algorithm::Algorithm,
     clock::Clock,
     invalid::Invalid,
+    meters::KeyMeter,
     store::memory::{Fingerprint, Table},
 };
 use std::{sync::Arc, time::Duration};
@@ -60,7 +61,7 @@ impl<A: Algorithm, K> Builder<A, K> {
         self
     }
 
-    /// Names the limit, for errors and events.
+    /// Names the limit, for errors, events and metrics.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.settings.name = Some(name.into());
         self
@@ -130,10 +131,9 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
     /// The limiter.
     #[must_use]
     pub fn build(self) -> KeyedRateLimiter<A> {
-        let table = Box::new(Table::new(
-            self.keys.max_keys,
-            &Rules::new(self.algorithm, self.settings.slack.into()),
-        ));
+        let meter = KeyMeter::new(self.settings.name.as_ref());
+        let rules = Rules::new(self.algorithm, self.settings.slack.into());
+        let table = Box::new(Table::new(self.keys.max_keys, &rules, meter));
         let lanes = Lanes::Many(table, self.keys.at_capacity);
         KeyedRateLimiter::from_shared(Arc::new(Shared::new(self.settings, lanes)))
     }

@@ -146,17 +146,15 @@ impl<A: Algorithm> Lane<A> {
         algorithm.decide(&mut self.state, now, Ask::Take(Take::fresh(cost)))
     }
 
-    /// Someone to serve at this lane now. The places in a line that has to be made are behind
-    /// `places` others.
+    /// Someone to serve at this lane now, with a line that is made if there is none.
     pub(super) fn desk<'a>(
         &'a mut self,
         rules: &'a Rules<A>,
         now: Nanos,
-        places: impl FnOnce() -> u64,
+        line: impl FnOnce() -> Line,
     ) -> Desk<'a, A> {
         let queue = self.queue.get_or_insert_with(|| {
-            let line = Line::new(places());
-            Box::new(Queue { line, forecast: None, promised: None })
+            Box::new(Queue { line: line(), forecast: None, promised: None })
         });
         let Queue { line, forecast, promised } = &mut **queue;
         let mut desk = Desk::new(rules, now, &mut self.state, line, forecast);

@@ -1,6 +1,11 @@
 //! Who waits for one key, and who was granted permits and has not used them yet.
 
-use crate::{decision::Grant, error::Reason, nanos::Nanos};
+use crate::{
+    decision::Grant,
+    error::Reason,
+    meters::{InLine, LineMeter},
+    nanos::Nanos,
+};
 use std::{
     collections::{BTreeMap, VecDeque, btree_map::OccupiedEntry},
     num::NonZeroU64,
@@ -37,6 +42,7 @@ pub(super) struct Line {
     unused: VecDeque<(Place, Grant)>,
     /// Who waited, was sent away, and does not know it yet.
     sent_away: BTreeMap<Place, Reason>,
+    meter: LineMeter,
 }
 
 /// A call in line.
@@ -48,17 +54,20 @@ pub(super) struct Waiter {
     pub(super) waker: Option<Waker>,
     /// When its own timer goes off.
     pub(super) alarm: Nanos,
+    /// Counts it for as long as it stands in line.
+    _in_line: InLine,
 }
 
 impl Line {
     /// A line whose places are behind `places` others.
-    pub(super) fn new(places: u64) -> Self {
+    pub(super) fn new(places: u64, meter: LineMeter) -> Self {
         Self {
             places,
             waiting: BTreeMap::new(),
             total: 0,
             unused: VecDeque::new(),
             sent_away: BTreeMap::new(),
+            meter,
         }
     }
 
@@ -128,7 +137,8 @@ impl Line {
                 self.total
             }
         };
-        let waiter = Waiter { cost, total, waker: None, alarm: Nanos::MAX };
+        let waiter =
+            Waiter { cost, total, waker: None, alarm: Nanos::MAX, _in_line: self.meter.joined() };
         self.waiting.insert(place, waiter);
     }
 

@@ -5,7 +5,7 @@ use super::{
     desk::{Desk, Taken, Turn, Wakes},
     lane::Lane,
     lanes::Lanes,
-    line::Place,
+    line::{Line, Place},
     rules::Rules,
     waiting::Waiting,
 };
@@ -15,6 +15,7 @@ use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     error::{RateLimited, Reason},
     events,
+    meters::Meters,
     nanos::Nanos,
     rate::Rate,
     store::memory::Fingerprint,
@@ -37,6 +38,7 @@ const PLACES: u64 = 1 << 32;
 pub(super) struct Shared<A: Algorithm> {
     pub(super) settings: Settings,
     pub(super) lanes: Lanes<A>,
+    pub(super) meters: Meters,
     lines: AtomicU64,
 }
 
@@ -72,14 +74,6 @@ pub(super) struct Used {
     pub(super) waited: Nanos,
 }
 
-impl Used {
-    /// Without a wait.
-    #[inline(always)]
-    pub(super) fn now(key: Fingerprint, decision: Decision) -> Self {
-        Self { key, decision, waited: Nanos::ZERO }
-    }
-}
-
 /// The answer to a call that has just come.
 enum Answer<T> {
     Granted(T),
@@ -89,7 +83,8 @@ enum Answer<T> {
 
 impl<A: Algorithm> Shared<A> {
     pub(super) fn new(settings: Settings, lanes: Lanes<A>) -> Self {
-        Self { settings, lanes, lines: AtomicU64::new(0) }
+        let meters = Meters::new(settings.name.as_ref());
+        Self { settings, lanes, meters, lines: AtomicU64::new(0) }
     }
 
     /// Answers a call that has just come, and uses its permits later.
@@ -154,7 +149,7 @@ impl<A: Algorithm> Shared<A> {
         let now = self.now();
         match self.lanes.use_quickly(key, now, terms.cost) {
             Some((decision, _)) if decision.is_granted() => {
-                Attempt::Now(Ok(Used::now(key, decision)))
+                Attempt::Now(Ok(self.admit(key, decision, Nanos::ZERO)))
             }
             Some((decision, rate)) if terms.refuses(decision) => {
                 Attempt::Now(Err(self.refusal(Reason::UsedUp, decision, rate, terms)))
@@ -172,7 +167,8 @@ impl<A: Algorithm> Shared<A> {
         terms: Terms,
     ) -> Attempt<Used, Waiting<A>> {
         if terms.cost == 0 {
-            return Attempt::Now(self.pass(key, terms)).map(|decision| Used::now(key, decision));
+            let passed = Attempt::Now(self.pass(key, terms));
+            return passed.map(|decision| self.admit(key, decision, Nanos::ZERO));
         }
         let answered = self.lanes.with(&mut key, now, |rules, lane| {
             // Where there is no line, none is made for a call that will not wait.
@@ -188,7 +184,8 @@ impl<A: Algorithm> Shared<A> {
             let mut desk = self.desk(rules, lane, now);
             (self.answer(&mut desk, terms), desk.wakes)
         });
-        self.conclude(answered, key, now, terms).map(|decision| Used::now(key, decision))
+        let attempt = self.conclude(answered, key, now, terms);
+        attempt.map(|decision| self.admit(key, decision, Nanos::ZERO))
     }
 
     /// Answers a call of no cost, for which nothing has to be remembered.
@@ -318,10 +315,18 @@ impl<A: Algorithm> Shared<A> {
         // Read before the lock is taken: whoever took permits at a later instant has given back
         // those that had perished by then.
         let now = self.now();
-        match self.lanes.commit_quickly(key, now, place) {
-            Some(decision) => Ok(Used::now(key, decision)),
-            None => Ok(Used::now(key, self.commit_in_line(key, place)?)),
-        }
+        let decision = match self.lanes.commit_quickly(key, now, place) {
+            Some(decision) => decision,
+            None => self.commit_in_line(key, place)?,
+        };
+        Ok(self.admit(key, decision, Nanos::ZERO))
+    }
+
+    /// Counts a call that takes place now. Nothing else makes permits that were used.
+    #[inline(always)]
+    pub(super) fn admit(&self, key: Fingerprint, decision: Decision, waited: Nanos) -> Used {
+        self.meters.admitted();
+        Used { key, decision, waited }
     }
 
     #[cold]
@@ -384,8 +389,7 @@ impl<A: Algorithm> Shared<A> {
         if let Outcome::Later(wait) | Outcome::InUse(Some(wait)) = decision.outcome {
             refusal = refusal.with_retry_after(wait.into());
         }
-        events::refused(&refusal);
-        refusal
+        self.refused(refusal)
     }
 
     /// The same where the rate is not at hand, or no algorithm was asked.
@@ -400,12 +404,15 @@ impl<A: Algorithm> Shared<A> {
                 let rate = self.lanes.rules().algorithm.rate(decision.rate);
                 self.refusal(reason, decision, rate, terms)
             }
-            None => {
-                let refusal = self.named(RateLimited::new(reason), terms);
-                events::refused(&refusal);
-                refusal
-            }
+            None => self.refused(self.named(RateLimited::new(reason), terms)),
         }
+    }
+
+    /// Lets everybody know of a refusal.
+    fn refused(&self, refusal: RateLimited) -> RateLimited {
+        self.meters.refused(refusal.reason());
+        events::refused(&refusal);
+        refusal
     }
 
     fn named(&self, refusal: RateLimited, terms: Terms) -> RateLimited {
@@ -446,7 +453,8 @@ impl<A: Algorithm> Shared<A> {
         // Whoever read the clock and was held up on the way to the lock knows nothing of the time at
         // which the permit was promised.
         let now = if lane.owes() { now.max(self.now()) } else { now };
-        lane.desk(rules, now, || self.lines.fetch_add(PLACES, Ordering::Relaxed))
+        let places = || self.lines.fetch_add(PLACES, Ordering::Relaxed);
+        lane.desk(rules, now, || Line::new(places(), self.meters.line()))
     }
 
     #[inline]

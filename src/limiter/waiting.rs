@@ -46,7 +46,8 @@ pub struct Waiting<A: Algorithm> {
 
 /// What a look at the line came to.
 enum Look<T> {
-    Done(Result<T, RateLimited>),
+    /// What was granted, and how long it was waited for.
+    Done(Result<(T, Nanos), RateLimited>),
     /// Look again then, or when woken.
     Again(Nanos),
 }
@@ -76,7 +77,7 @@ impl<A: Algorithm> Future for Waiting<A> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let place = ready!(this.poll_granted(cx, |_, place| Some(place)))?;
+        let (place, _) = ready!(this.poll_granted(cx, |_, place| Some(place)))?;
         Poll::Ready(Ok(Ticket { key: this.key, place }))
     }
 }
@@ -84,16 +85,16 @@ impl<A: Algorithm> Future for Waiting<A> {
 impl<A: Algorithm> Waiting<A> {
     /// The same for permits that are used the moment they are granted.
     pub(super) fn poll_used(&mut self, cx: &mut Context<'_>) -> Poll<Result<Used, RateLimited>> {
-        let decision = ready!(self.poll_granted(cx, |desk, place| desk.commit(place)))?;
-        let waited = self.shared.now() - self.since;
-        Poll::Ready(Ok(Used { key: self.key, decision, waited }))
+        let granted = |desk: &mut Desk<'_, A>, place| desk.commit(place);
+        let (decision, waited) = ready!(self.poll_granted(cx, granted))?;
+        Poll::Ready(Ok(self.shared.admit(self.key, decision, waited)))
     }
 
     fn poll_granted<T>(
         &mut self,
         cx: &mut Context<'_>,
         granted: impl Fn(&mut Desk<'_, A>, Place) -> Option<T>,
-    ) -> Poll<Result<T, RateLimited>> {
+    ) -> Poll<Result<(T, Nanos), RateLimited>> {
         assert!(!self.done, "polled after it was ready");
         loop {
             // The line first, the timer second: a timer whose task has used up its budget says
@@ -107,21 +108,21 @@ impl<A: Algorithm> Waiting<A> {
 
     /// Waits for a ticket in this thread.
     pub(super) fn block(self) -> Result<Ticket, RateLimited> {
-        let (key, place) = self.block_granted(|_, place| Some(place))?;
+        let (key, (place, _)) = self.block_granted(|_, place| Some(place))?;
         Ok(Ticket { key, place })
     }
 
     /// The same for permits that are used the moment they are granted.
     pub(super) fn block_used(self) -> Result<Used, RateLimited> {
-        let (shared, since) = (Arc::clone(&self.shared), self.since);
-        let (key, decision) = self.block_granted(|desk, place| desk.commit(place))?;
-        Ok(Used { key, decision, waited: shared.now() - since })
+        let shared = Arc::clone(&self.shared);
+        let (key, (decision, waited)) = self.block_granted(|desk, place| desk.commit(place))?;
+        Ok(shared.admit(key, decision, waited))
     }
 
     fn block_granted<T>(
         mut self,
         granted: impl Fn(&mut Desk<'_, A>, Place) -> Option<T>,
-    ) -> Result<(Fingerprint, T), RateLimited> {
+    ) -> Result<(Fingerprint, (T, Nanos)), RateLimited> {
         let sleeper = Sleeper::new();
         loop {
             match self.look(sleeper.waker(), &granted) {
@@ -143,7 +144,7 @@ impl<A: Algorithm> Waiting<A> {
         let refusal = match self.shared.poll(&mut self.key, place, now, cost, waker, granted) {
             Ok(Turn::Granted(granted)) => {
                 self.done = true;
-                return Look::Done(Ok(granted));
+                return Look::Done(Ok((granted, self.let_go(now))));
             }
             Ok(Turn::Wait(_)) if now >= self.deadline => self.timed_out(),
             Ok(Turn::Wait(alarm)) => return Look::Again(alarm.min(self.deadline)),
@@ -161,6 +162,13 @@ impl<A: Algorithm> Waiting<A> {
             }
         };
         Look::Done(Err(refusal))
+    }
+
+    /// Lets everybody know how long the wait was.
+    fn let_go(&self, now: Nanos) -> Nanos {
+        let waited = now - self.since;
+        self.shared.meters.waited(waited);
+        waited
     }
 
     fn timed_out(&mut self) -> RateLimited {

@@ -1,14 +1,12 @@
 //! States of many keys in this process: bounded, sharded, evicting exactly.
 
-use crate::{key::Key, nanos::Nanos};
+use super::entries::Entries;
+use crate::{key::Key, meters::KeyMeter, nanos::Nanos};
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, hash_map},
     hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 const SHARDS: usize = 16;
@@ -41,8 +39,7 @@ pub(crate) struct Full;
 pub(crate) struct Table<V, R> {
     seed: RandomState,
     shards: [Mutex<Shard<V, R>>; SHARDS],
-    entries: AtomicUsize,
-    capacity: usize,
+    entries: Entries,
 }
 
 /// One lock's worth of the table.
@@ -57,12 +54,11 @@ struct Shard<V, R> {
 }
 
 impl<V, R: Clone> Table<V, R> {
-    pub(crate) fn new(capacity: usize, rules: &R) -> Self {
+    pub(crate) fn new(capacity: usize, rules: &R, meter: KeyMeter) -> Self {
         Self {
             seed: RandomState::new(),
             shards: std::array::from_fn(|_| Mutex::new(Shard::new(rules.clone()))),
-            entries: AtomicUsize::new(0),
-            capacity,
+            entries: Entries::new(capacity, meter),
         }
     }
 
@@ -75,7 +71,7 @@ impl<V, R: Clone> Table<V, R> {
 
     /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
-        self.entries.load(Ordering::Relaxed)
+        self.entries.count()
     }
 
     /// Forgets the entry of this key if it equals a new one, ahead of its appointment.
@@ -84,7 +80,7 @@ impl<V, R: Clone> Table<V, R> {
         let Shard { rules, entries, .. } = &mut *shard;
         if entries.get(&key).is_some_and(|entry| equals_new(rules, entry)) {
             shard.entries.remove(&key);
-            self.entries.fetch_sub(1, Ordering::Relaxed);
+            self.entries.evicted(1);
             shard.compact();
         }
     }
@@ -113,7 +109,7 @@ impl<V, R: Clone> Table<V, R> {
     pub(crate) fn evict(&self, now: Nanos, new_at: impl Fn(&R, &V) -> Option<Nanos>) -> usize {
         let evict = |shard: &Mutex<Shard<V, R>>| lock(shard).evict(now, usize::MAX, &new_at);
         let evicted = self.shards.iter().map(evict).sum();
-        self.entries.fetch_sub(evicted, Ordering::Relaxed);
+        self.entries.evicted(evicted);
         evicted
     }
 
@@ -143,10 +139,10 @@ impl<V, R: Clone> Table<V, R> {
             return Ok(work(rules, entry));
         }
         let evicted = shard.evict(now, EVICTIONS, &new_at);
-        self.entries.fetch_sub(evicted, Ordering::Relaxed);
+        self.entries.evicted(evicted);
         if key == Fingerprint::OVERFLOW {
-            self.entries.fetch_add(1, Ordering::Relaxed);
-        } else if !self.reserve() {
+            self.entries.exceed();
+        } else if !self.entries.reserve() {
             drop(shard);
             self.make_room(now, &new_at)?;
             shard = self.shard(key);
@@ -155,29 +151,24 @@ impl<V, R: Clone> Table<V, R> {
         let entry = match entries.entry(key) {
             // Made by somebody else while the lock was let go to make room.
             hash_map::Entry::Occupied(entry) => {
-                self.entries.fetch_sub(1, Ordering::Relaxed);
+                self.entries.not_made();
                 return Ok(work(rules, entry.into_mut()));
             }
             hash_map::Entry::Vacant(vacant) => vacant.insert(make()),
         };
+        self.entries.made();
         let result = work(rules, entry);
         let appointment = new_at(rules, entry).unwrap_or(now);
         appointments.push(Reverse((appointment, key)));
         Ok(result)
     }
 
-    /// Counts one entry more, if that many may be.
-    fn reserve(&self) -> bool {
-        let more = |entries| (entries < self.capacity).then_some(entries + 1);
-        self.entries.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
-    }
-
     /// Evicts an entry from any shard and counts the one that takes its place.
     fn make_room(&self, now: Nanos, new_at: &impl Fn(&R, &V) -> Option<Nanos>) -> Result<(), Full> {
         for shard in &self.shards {
             let evicted = lock(shard).evict(now, usize::MAX, new_at);
-            self.entries.fetch_sub(evicted, Ordering::Relaxed);
-            if self.reserve() {
+            self.entries.evicted(evicted);
+            if self.entries.reserve() {
                 return Ok(());
             }
         }

@@ -1,3 +1,4 @@
 //! Where states are remembered. Each step on a state is atomic.
 
 pub(crate) mod memory;
+mod entries;

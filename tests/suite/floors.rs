@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each module of the crate root and its floor.
-const FLOORS: [(&str, u8); 20] = [
+const FLOORS: [(&str, u8); 22] = [
     ("nanos", 1),
     ("invalid", 1),
     ("rate", 1),
@@ -20,6 +20,8 @@ const FLOORS: [(&str, u8); 20] = [
     ("store", 2),
     ("events", 2),
     ("no_events", 2),
+    ("meters", 2),
+    ("no_meters", 2),
     ("limiter", 3),
     ("layer", 4),
     ("service", 4),

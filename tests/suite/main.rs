@@ -9,6 +9,7 @@ mod events;
 mod floors;
 mod limiter_promise;
 mod http;
+mod metrics;
 mod precise;
 mod rate;
 mod running;

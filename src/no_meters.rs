@@ -1,0 +1,48 @@
+//! What stands in for the metrics without the `metrics` feature: nothing.
+
+use crate::{error::Reason, nanos::Nanos};
+use std::sync::Arc;
+
+pub(crate) struct Meters;
+
+impl Meters {
+    pub(crate) fn new(_: Option<&Arc<str>>) -> Self {
+        Self
+    }
+
+    #[inline(always)]
+    pub(crate) fn admitted(&self) {}
+
+    pub(crate) fn refused(&self, _: Reason) {}
+
+    pub(crate) fn waited(&self, _: Nanos) {}
+
+    pub(crate) fn line(&self) -> LineMeter {
+        LineMeter
+    }
+}
+
+pub(crate) struct LineMeter;
+
+impl LineMeter {
+    pub(crate) fn joined(&self) -> InLine {
+        InLine
+    }
+}
+
+pub(crate) struct InLine;
+
+#[derive(Debug)]
+pub(crate) struct KeyMeter;
+
+impl KeyMeter {
+    pub(crate) fn new(_: Option<&Arc<str>>) -> Self {
+        Self
+    }
+
+    pub(crate) fn kept(&self) {}
+
+    pub(crate) fn evicted(&self, _: usize) {}
+
+    pub(crate) fn gone(&self, _: usize) {}
+}

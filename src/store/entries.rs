@@ -1,0 +1,56 @@
+//! How many entries a table has, and may have.
+
+use crate::meters::KeyMeter;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Counts the entries of a table: those that are there, and those whose place is reserved.
+#[derive(Debug)]
+pub(super) struct Entries {
+    counted: AtomicUsize,
+    capacity: usize,
+    meter: KeyMeter,
+}
+
+impl Entries {
+    pub(super) fn new(capacity: usize, meter: KeyMeter) -> Self {
+        Self { counted: AtomicUsize::new(0), capacity, meter }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.counted.load(Ordering::Relaxed)
+    }
+
+    /// Counts one entry more, if that many may be.
+    pub(super) fn reserve(&self) -> bool {
+        let more = |entries| (entries < self.capacity).then_some(entries + 1);
+        self.counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Counts one entry more than there may be.
+    pub(super) fn exceed(&self) {
+        self.counted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The entry that was counted is there.
+    pub(super) fn made(&self) {
+        self.meter.kept();
+    }
+
+    /// The entry that was counted will not be made.
+    pub(super) fn not_made(&self) {
+        self.counted.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// So many entries were there, and are not any more.
+    pub(super) fn evicted(&self, entries: usize) {
+        self.counted.fetch_sub(entries, Ordering::Relaxed);
+        self.meter.evicted(entries);
+    }
+}
+
+/// The entries go with their table, which is no eviction.
+impl Drop for Entries {
+    fn drop(&mut self) {
+        self.meter.gone(*self.counted.get_mut());
+    }
+}
