@@ -1,6 +1,6 @@
 //! Events, as `tracing` sees them. Keys are never in them.
 
-use crate::error::RateLimited;
+use crate::{error::RateLimited, nanos::Nanos};
 
 /// A call was not let through.
 pub(crate) fn refused(refusal: &RateLimited) {
@@ -16,6 +16,16 @@ pub(crate) fn refused(refusal: &RateLimited) {
 /// A call got in line.
 pub(crate) fn waits(limit: Option<&str>, cost: u32) {
     tracing::trace!(limit, cost, "waiting for permits");
+}
+
+/// A call was let go that stood in line.
+pub(crate) fn let_go(limit: Option<&str>, cost: u32, waited: Nanos) {
+    tracing::trace!(limit, cost, ?waited, "let go after waiting for permits");
+}
+
+/// Somebody took hold of a limit in use.
+pub(crate) fn control(limit: Option<&str>, action: &'static str) {
+    tracing::info!(limit, action, "took hold of a limit");
 }
 
 /// A request did not say for whom to limit it.

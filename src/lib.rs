@@ -113,6 +113,16 @@
 //! A call that is dropped in line counts as neither admitted nor refused. A request that does not say
 //! for whom to limit it reaches no limit, and is in no metric.
 //!
+//! With `tracing`, these are the events:
+//!
+//! | level | event | fields |
+//! |---|---|---|
+//! | error | a request does not say for whom to limit it | what to do about it |
+//! | info | somebody took hold of a limit | `limit`, `action`: `cancel`, `breach`, `reset`, `close`, `set_algorithm`; `cancel_key` and `reset_key` for one of many keys |
+//! | debug | a call was refused | `limit`, `reason`, `cost`, `retry_after` |
+//! | trace | a call got in line | `limit`, `cost` |
+//! | trace | a call was let go that stood in line | `limit`, `cost`, `waited` |
+//!
 //! [`tower::limit::RateLimit`]: https://docs.rs/tower/latest/tower/limit/struct.RateLimit.html
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,9 +1,13 @@
 //! What stands in for the events without the `tracing` feature: nothing.
 
-use crate::error::RateLimited;
+use crate::{error::RateLimited, nanos::Nanos};
 
 pub(crate) fn refused(_: &RateLimited) {}
 
 pub(crate) fn waits(_: Option<&str>, _: u32) {}
+
+pub(crate) fn let_go(_: Option<&str>, _: u32, _: Nanos) {}
+
+pub(crate) fn control(_: Option<&str>, _: &'static str) {}
 
 pub(crate) fn no_key(_: &str) {}

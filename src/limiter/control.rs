@@ -7,32 +7,44 @@ use super::{
     rules::{Gate, Rules},
     shared::Shared,
 };
-use crate::{algorithm::Algorithm, decision::Ask, error::Reason, store::memory::Fingerprint};
+use crate::{
+    algorithm::Algorithm, decision::Ask, error::Reason, events, store::memory::Fingerprint,
+};
 use std::{cell::RefCell, sync::Arc};
 
 impl<A: Algorithm> Shared<A> {
     /// Sends away all who wait.
     pub(super) fn cancel(&self) {
+        self.log("cancel");
         self.at_lines(|_| {}, |desk| desk.send_away(Reason::Cancelled));
     }
 
     /// The same for one key.
     pub(super) fn cancel_key(&self, key: Fingerprint) {
-        self.at(key, |desk| desk.send_away(Reason::Cancelled));
+        match self.lanes {
+            Lanes::One(_) => self.cancel(),
+            Lanes::Many(..) => {
+                self.log("cancel_key");
+                self.at(key, |desk| desk.send_away(Reason::Cancelled));
+            }
+        }
     }
 
     /// Lets everybody pass from now on, those who wait first.
     pub(super) fn breach(&self) {
+        self.log("breach");
         self.at_lines(|rules| rules.gate = Gate::Open, |desk| desk.let_pass());
     }
 
     /// Lets nobody pass from now on.
     pub(super) fn close(&self) {
+        self.log("close");
         self.at_lines(|rules| rules.gate = Gate::Closed, |desk| desk.send_away(Reason::Closed));
     }
 
     /// Begins anew, unless it is closed.
     pub(super) fn reset(&self) {
+        self.log("reset");
         let shut = |rules: &mut Rules<A>| {
             if rules.gate == Gate::Open {
                 rules.gate = Gate::Working;
@@ -52,6 +64,7 @@ impl<A: Algorithm> Shared<A> {
         match self.lanes {
             Lanes::One(_) => self.reset(),
             Lanes::Many(..) => {
+                self.log("reset_key");
                 self.at(key, |desk| desk.reset());
                 self.lanes.forget(key, self.now());
             }
@@ -60,6 +73,7 @@ impl<A: Algorithm> Shared<A> {
 
     /// Goes on by another arithmetic.
     pub(super) fn set_algorithm(&self, algorithm: A) {
+        self.log("set_algorithm");
         let algorithm = Arc::new(algorithm);
         // Those of the lanes under the same lock.
         let before = RefCell::new(self.lanes.rules());
@@ -87,6 +101,11 @@ impl<A: Algorithm> Shared<A> {
             })
         });
         settled.map(Wakes::wake)
+    }
+
+    /// Lets the operator know. What is done to one key does not say to which.
+    fn log(&self, action: &'static str) {
+        events::control(self.settings.name.as_deref(), action);
     }
 
     /// Changes the rules, and works wherever there is a line.

@@ -168,6 +168,7 @@ impl<A: Algorithm> Waiting<A> {
     fn let_go(&self, now: Nanos) -> Nanos {
         let waited = now - self.since;
         self.shared.meters.waited(waited);
+        events::let_go(self.shared.settings.name.as_deref(), self.terms.cost, waited);
         waited
     }
 

@@ -4,9 +4,13 @@ use http::Request;
 use std::{
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{Layer, Service};
-use tower_ratelimit::{KeyedRateLimiter, Rate, RateLimitLayer, Strict, http::PeerIp};
+use tower_ratelimit::{
+    KeyedRateLimiter, ManualClock, Rate, RateLimitLayer, RateLimiter, Strict, http::PeerIp,
+};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -60,4 +64,81 @@ fn a_missing_key_is_logged_as_an_error_that_names_the_fix() {
     let log = logged(|| drop(service.call(Request::new(()))));
     assert!(log.contains("ERROR"), "{log}");
     assert!(log.contains("into_make_service_with_connect_info"), "{log}");
+}
+
+/// The level of each line, and what it says.
+fn lines(log: &str) -> Vec<String> {
+    let level_and_text = |line: &str| {
+        let (before, text) = line.split_once(" tower_ratelimit::events: ").unwrap();
+        format!("{} {text}", before.split_whitespace().last().unwrap())
+    };
+    log.lines().map(level_and_text).collect()
+}
+
+#[test]
+fn getting_in_line_and_being_let_go_is_traced_with_how_long_it_was() {
+    let clock = ManualClock::new();
+    let builder = KeyedRateLimiter::builder(Strict::new(Rate::per_second(10).unwrap()));
+    let limiter = builder.name("logins").clock(clock.clone()).build().key("secret");
+    let log = logged(|| {
+        limiter.try_acquire().unwrap();
+        let mut waiting = task::spawn(limiter.acquire());
+        assert_pending!(waiting.poll());
+        clock.advance(Duration::from_millis(100));
+        assert_ready_ok!(waiting.poll());
+    });
+    let expected = [
+        r#"TRACE waiting for permits limit="logins" cost=1"#,
+        r#"TRACE let go after waiting for permits limit="logins" cost=1 waited=100ms"#,
+    ];
+    assert_eq!(lines(&log), expected);
+}
+
+#[test]
+fn one_sent_away_from_the_line_is_logged_as_a_refusal() {
+    let clock = ManualClock::new();
+    let builder = RateLimiter::builder(Strict::new(Rate::per_second(10).unwrap()));
+    let limiter = builder.name("pace").clock(clock).build();
+    limiter.try_acquire().unwrap();
+    let mut waiting = task::spawn(limiter.acquire());
+    assert_pending!(waiting.poll());
+    let log = logged(|| {
+        limiter.close();
+        assert_ready_err!(waiting.poll());
+    });
+    let expected = [
+        r#"INFO took hold of a limit limit="pace" action="close""#,
+        r#"DEBUG rate limited limit="pace" reason=Closed cost=1 retry_after=None"#,
+    ];
+    assert_eq!(lines(&log), expected);
+}
+
+#[test]
+fn taking_hold_of_a_limit_is_logged_once_with_its_name() {
+    let strict = || Strict::new(Rate::per_second(10).unwrap());
+    let one = RateLimiter::builder(strict()).name("one").build();
+    let many = KeyedRateLimiter::builder(strict()).name("many").build();
+    let secret = many.key("secret");
+    let log = logged(|| {
+        one.cancel();
+        one.breach();
+        one.reset();
+        one.set_algorithm(strict());
+        one.close();
+        many.cancel();
+        many.breach();
+        many.reset();
+        many.set_algorithm(strict());
+        many.close();
+        secret.cancel();
+        secret.reset();
+    });
+    let all = ["cancel", "breach", "reset", "set_algorithm", "close"];
+    let both =
+        all.map(|action| ("one", action)).into_iter().chain(all.map(|action| ("many", action)));
+    let expected =
+        both.chain([("many", "cancel_key"), ("many", "reset_key")]).map(|(limit, action)| {
+            format!("INFO took hold of a limit limit={limit:?} action={action:?}")
+        });
+    assert_eq!(lines(&log), expected.collect::<Vec<_>>());
 }
