@@ -134,7 +134,7 @@ impl<A: Algorithm> RateLimiter<A> {
     ///
     /// # Errors
     ///
-    /// [`TooManyKeys`](Reason::TooManyKeys) when it is one of many keys, is not kept, and there is
+    /// [`TooManyKeys`](crate::Reason::TooManyKeys) when it is one of many keys, is not kept, and there is
     /// no room for it. Nothing is taken then.
     pub fn charge(&self, cost: u32) -> Result<(), RateLimited> {
         let charged = self.shared.charge(self.key, cost);
