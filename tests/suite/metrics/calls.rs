@@ -3,7 +3,7 @@
 use super::{ms, paced, watched, watched_pace};
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
-use tower_ratelimit::{LeakyBucket, Rate, RateLimiter};
+use tower_ratelimit::{LeakyBucket, Quota, Rate, RateLimiter};
 
 #[test]
 fn calls_are_counted_and_not_permits() {
@@ -86,4 +86,12 @@ async fn the_layer_counts_a_call_when_it_takes_place() {
     assert_pending!(service.poll_ready());
     drop(service);
     assert_eq!(watched.says(), "admitted_total=2, waits=[0.1]");
+}
+
+#[test]
+fn a_quota_that_is_spent_refuses_with_a_reason_of_its_own() {
+    let mut watched = watched(|| RateLimiter::new(Quota::new(1).unwrap()));
+    watched.limiter.try_acquire().unwrap();
+    watched.limiter.try_acquire().unwrap_err();
+    assert_eq!(watched.says(), "admitted_total=1, refused_total exhausted=1");
 }
