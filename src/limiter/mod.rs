@@ -13,6 +13,8 @@ mod run;
 mod wrapped;
 mod waiting;
 mod shared;
+mod answer;
+mod used;
 mod control;
 mod lanes;
 mod rules;
@@ -28,8 +30,8 @@ pub use keyed::KeyedRateLimiter;
 pub use lanes::AtCapacity;
 pub use one::RateLimiter;
 pub use permit::{Hold, LeaseLost, Permit, Reservation};
-pub use shared::Ticket;
 pub use terms::{Patience, Terms};
+pub use used::Ticket;
 pub use waiting::Waiting;
 pub use wrapped::WrappedFn;
 

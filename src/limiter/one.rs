@@ -2,9 +2,7 @@
 
 use super::{
     Acquire, Attempt, Builder, Hold, Limiter, Patience, Perished, Permit, Reservation, Terms,
-    Ticket, Waiting,
-    acquire::Granted,
-    shared::{Shared, Used},
+    Ticket, Waiting, acquire::Granted, shared::Shared, used::Used,
 };
 use crate::{
     algorithm::Algorithm, decision::Decision, error::RateLimited, key::Key,

@@ -3,7 +3,8 @@
 use super::{
     Attempt, Limiter, Perished, RateLimiter, Terms, Waiting,
     acquire::Granted,
-    shared::{Shared, Ticket, Used},
+    shared::Shared,
+    used::{Ticket, Used},
 };
 use crate::{algorithm::Algorithm, decision::Decision, error::RateLimited};
 use std::{

@@ -4,7 +4,8 @@ use super::{
     Patience, Terms,
     desk::{Desk, Turn},
     line::Place,
-    shared::{Shared, Ticket, Used},
+    shared::Shared,
+    used::{Ticket, Used},
 };
 use crate::{
     algorithm::Algorithm,

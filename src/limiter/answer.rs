@@ -1,0 +1,254 @@
+//! How a call is answered that has just come, and how one is refused.
+
+use super::{
+    Attempt, Patience, Terms,
+    desk::{Desk, Taken, Wakes},
+    lane::Lane,
+    line::Place,
+    shared::Shared,
+    used::{Ticket, Used},
+    waiting::Waiting,
+};
+use crate::{
+    algorithm::Algorithm,
+    decision::{Decision, Outcome},
+    error::{RateLimited, Reason},
+    events,
+    nanos::Nanos,
+    rate::Rate,
+    store::memory::Fingerprint,
+};
+use std::sync::Arc;
+
+/// The answer to a call that has just come.
+enum Answer<T> {
+    Granted(T),
+    Refused(Reason, Option<Decision>),
+    Waits(Place),
+}
+
+impl<A: Algorithm> Shared<A> {
+    /// Answers a call that has just come, and uses its permits later.
+    #[inline(always)]
+    pub(super) fn reserve(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        terms: Terms,
+    ) -> Attempt<Ticket, Waiting<A>> {
+        if terms.cost == 1
+            && let Some(place) = self.lanes.promise()
+        {
+            return Attempt::Now(Ok(Ticket { key, place }));
+        }
+        self.reserve_on_time(key, terms)
+    }
+
+    /// The same with a look at the clock.
+    #[inline]
+    fn reserve_on_time(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        terms: Terms,
+    ) -> Attempt<Ticket, Waiting<A>> {
+        let now = self.now();
+        match self.lanes.take_quickly(key, now, terms.cost) {
+            Some(place) => Attempt::Now(Ok(Ticket { key, place })),
+            None => self.reserve_in_line(key, now, terms),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reserve_in_line(
+        self: &Arc<Self>,
+        mut key: Fingerprint,
+        now: Nanos,
+        terms: Terms,
+    ) -> Attempt<Ticket, Waiting<A>> {
+        if terms.cost == 0 {
+            return Attempt::Now(self.pass(key, terms)).map(|_| Ticket { key, place: Place::FREE });
+        }
+        let answered = self.lanes.with(&mut key, now, |rules, lane| {
+            let mut desk = self.desk(rules, lane, now);
+            let answer = match self.answer(&mut desk, terms) {
+                Answer::Granted(decision) => Answer::Granted(desk.keep(decision)),
+                Answer::Refused(reason, decision) => Answer::Refused(reason, decision),
+                Answer::Waits(place) => Answer::Waits(place),
+            };
+            (answer, desk.wakes)
+        });
+        self.conclude(answered, key, now, terms).map(|place| Ticket { key, place })
+    }
+
+    /// Answers a call that has just come, and uses its permits at once.
+    #[inline(always)]
+    pub(super) fn take(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        terms: Terms,
+    ) -> Attempt<Used, Waiting<A>> {
+        let now = self.now();
+        match self.lanes.use_quickly(key, now, terms.cost) {
+            Some((decision, _)) if decision.is_granted() => {
+                Attempt::Now(Ok(self.admit(key, decision, Nanos::ZERO)))
+            }
+            Some((decision, rate)) if terms.refuses(decision) => {
+                Attempt::Now(Err(self.refusal(Reason::UsedUp, decision, rate, terms)))
+            }
+            _ => self.take_in_line(key, now, terms),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_in_line(
+        self: &Arc<Self>,
+        mut key: Fingerprint,
+        now: Nanos,
+        terms: Terms,
+    ) -> Attempt<Used, Waiting<A>> {
+        if terms.cost == 0 {
+            let passed = Attempt::Now(self.pass(key, terms));
+            return passed.map(|decision| self.admit(key, decision, Nanos::ZERO));
+        }
+        let answered = self.lanes.with(&mut key, now, |rules, lane| {
+            // Where there is no line, none is made for a call that will not wait.
+            match lane.use_quickly(rules, now, terms.cost) {
+                Some(decision) if decision.is_granted() => {
+                    return (Answer::Granted(decision), Wakes::default());
+                }
+                Some(decision) if terms.refuses(decision) => {
+                    return (Answer::Refused(Reason::UsedUp, Some(decision)), Wakes::default());
+                }
+                _ => {}
+            }
+            let mut desk = self.desk(rules, lane, now);
+            (self.answer(&mut desk, terms), desk.wakes)
+        });
+        let attempt = self.conclude(answered, key, now, terms);
+        attempt.map(|decision| self.admit(key, decision, Nanos::ZERO))
+    }
+
+    /// Answers a call of no cost, for which nothing has to be remembered.
+    fn pass(&self, key: Fingerprint, terms: Terms) -> Result<Decision, RateLimited> {
+        let known = self.at(key, |desk| desk.take(terms.cost));
+        let taken = known.unwrap_or_else(|| {
+            let rules = self.lanes.rules();
+            self.desk(&rules, &mut Lane::default(), self.now()).take(terms.cost)
+        });
+        match taken {
+            Taken::Granted(decision) | Taken::Refused(decision) => Ok(decision),
+            Taken::Behind | Taken::Closed => Err(self.refusal_in_line(Reason::Closed, None, terms)),
+        }
+    }
+
+    fn answer(&self, desk: &mut Desk<'_, A>, terms: Terms) -> Answer<Decision> {
+        let decision = match desk.take(terms.cost) {
+            Taken::Granted(decision) => return Answer::Granted(decision),
+            Taken::Closed => return Answer::Refused(Reason::Closed, None),
+            Taken::Refused(decision) if terms.patience == Patience::Now => decision,
+            Taken::Refused(decision) => desk.if_it_waits(decision),
+            // Nobody who waits as long as it takes, and may, has to know how long that is.
+            Taken::Behind
+                if terms.patience.is_endless() && desk.waiting() < self.settings.max_waiting =>
+            {
+                return Answer::Waits(desk.join(terms.cost));
+            }
+            Taken::Behind => desk.turn(terms.cost),
+        };
+        match decision.outcome {
+            Outcome::Never => Answer::Refused(Reason::TooCostly, Some(decision)),
+            Outcome::Exhausted => Answer::Refused(Reason::Exhausted, Some(decision)),
+            _ if terms.refuses(decision) => Answer::Refused(Reason::UsedUp, Some(decision)),
+            _ if desk.waiting() >= self.settings.max_waiting => {
+                Answer::Refused(Reason::QueueFull, Some(decision))
+            }
+            _ => Answer::Waits(desk.join(terms.cost)),
+        }
+    }
+
+    /// Lets everybody know, once the lock is let go.
+    fn conclude<T>(
+        self: &Arc<Self>,
+        answered: Result<(Answer<T>, Wakes), Reason>,
+        key: Fingerprint,
+        now: Nanos,
+        terms: Terms,
+    ) -> Attempt<T, Waiting<A>> {
+        let (answer, wakes) = match answered {
+            Ok(answered) => answered,
+            Err(reason) => return Attempt::Now(Err(self.refusal_in_line(reason, None, terms))),
+        };
+        wakes.wake();
+        match answer {
+            Answer::Granted(granted) => Attempt::Now(Ok(granted)),
+            Answer::Waits(place) => {
+                Attempt::Later(Waiting::new(Arc::clone(self), key, place, terms, now))
+            }
+            Answer::Refused(reason, decision) => {
+                Attempt::Now(Err(self.refusal_in_line(reason, decision, terms)))
+            }
+        }
+    }
+
+    /// What would happen to a call that asks now.
+    pub(super) fn peek(&self, key: Fingerprint, cost: u32) -> Decision {
+        let known = self.at(key, |desk| desk.peek(cost));
+        known.unwrap_or_else(|| {
+            let rules = self.lanes.rules();
+            self.desk(&rules, &mut Lane::default(), self.now()).peek(cost)
+        })
+    }
+
+    /// The error for a call that was not let through.
+    pub(super) fn refusal(
+        &self,
+        reason: Reason,
+        decision: Decision,
+        rate: Option<Rate>,
+        terms: Terms,
+    ) -> RateLimited {
+        let mut refusal = self.named(RateLimited::new(reason), terms);
+        if let Some(rate) = rate {
+            refusal = refusal.with_rate(rate);
+        }
+        if let Outcome::Later(wait) | Outcome::InUse(Some(wait)) = decision.outcome {
+            refusal = refusal.with_retry_after(wait.into());
+        }
+        self.refused(refusal)
+    }
+
+    /// The same where the rate is not at hand, or no algorithm was asked.
+    pub(super) fn refusal_in_line(
+        &self,
+        reason: Reason,
+        decision: Option<Decision>,
+        terms: Terms,
+    ) -> RateLimited {
+        match decision {
+            Some(decision) => {
+                let rate = self.lanes.rules().algorithm.rate(decision.rate);
+                self.refusal(reason, decision, rate, terms)
+            }
+            None => self.refused(self.named(RateLimited::new(reason), terms)),
+        }
+    }
+
+    /// Lets everybody know of a refusal.
+    fn refused(&self, refusal: RateLimited) -> RateLimited {
+        self.meters.refused(refusal.reason());
+        events::refused(&refusal);
+        refusal
+    }
+
+    fn named(&self, refusal: RateLimited, terms: Terms) -> RateLimited {
+        let mut refusal = refusal.with_cost(terms.cost);
+        if let Some(name) = &self.settings.name {
+            refusal = refusal.with_limit(Arc::clone(name));
+        }
+        match terms.patience.longest() {
+            Some(max_wait) => refusal.with_max_wait(max_wait),
+            None => refusal,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Permits that were granted: used, given back, held until a call ends.
+
+use super::{Perished, line::Place, shared::Shared};
+use crate::{
+    algorithm::Algorithm,
+    decision::{Ask, Decision, Grant},
+    nanos::Nanos,
+    store::memory::Fingerprint,
+};
+
+/// Permits granted by a [`RateLimiter`](super::RateLimiter) or a
+/// [`KeyedRateLimiter`](super::KeyedRateLimiter), and not used yet.
+#[derive(Debug)]
+#[must_use = "permits are committed or given back"]
+pub struct Ticket {
+    pub(super) key: Fingerprint,
+    pub(super) place: Place,
+}
+
+/// Permits that were used.
+pub(super) struct Used {
+    pub(super) key: Fingerprint,
+    pub(super) decision: Decision,
+    /// How long the call stood in line.
+    pub(super) waited: Nanos,
+}
+
+impl<A: Algorithm> Shared<A> {
+    pub(super) fn keeps(&self, ticket: &Ticket) -> bool {
+        match ticket.place {
+            Place::FREE => true,
+            place => self.at(ticket.key, |desk| desk.is_fresh(place)).unwrap_or(false),
+        }
+    }
+
+    /// Uses permits now, and says how the limit stands then.
+    #[inline(always)]
+    pub(super) fn commit(&self, ticket: Ticket) -> Result<Used, Perished> {
+        let Ticket { key, place } = ticket;
+        // Read before the lock is taken: whoever took permits at a later instant has given back
+        // those that had perished by then.
+        let now = self.now();
+        let decision = match self.lanes.commit_quickly(key, now, place) {
+            Some(decision) => decision,
+            None => self.commit_in_line(key, place)?,
+        };
+        Ok(self.admit(key, decision, Nanos::ZERO))
+    }
+
+    /// Counts a call that takes place now. Nothing else makes permits that were used.
+    #[inline(always)]
+    pub(super) fn admit(&self, key: Fingerprint, decision: Decision, waited: Nanos) -> Used {
+        self.meters.admitted();
+        Used { key, decision, waited }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn commit_in_line(&self, key: Fingerprint, place: Place) -> Result<Decision, Perished> {
+        match place {
+            Place::FREE => Ok(self.peek(key, 0)),
+            place => self.at(key, |desk| desk.commit(place)).flatten().ok_or(Perished),
+        }
+    }
+
+    pub(super) fn give_back(&self, ticket: Ticket) {
+        match ticket.place {
+            Place::FREE => {}
+            place => self.leave(ticket.key, place),
+        }
+    }
+
+    /// Gives back permits that were used.
+    pub(super) fn refund(&self, used: &Used) {
+        self.settle(used, Ask::GiveBack);
+    }
+
+    /// The call that used these permits has ended.
+    pub(super) fn end(&self, used: &Used) {
+        self.settle(used, Ask::End);
+    }
+
+    /// The call that uses these permits goes on. Whether it still has them.
+    pub(super) fn renew(&self, used: &mut Used) -> bool {
+        match self.settle(used, Ask::Renew) {
+            Some(decision) if decision.is_granted() => {
+                used.decision = decision;
+                true
+            }
+            Some(_) => false,
+            None => used.decision.grant().is_none_or(|grant| grant.cost == 0),
+        }
+    }
+
+    fn settle(&self, used: &Used, ask: impl FnOnce(Grant) -> Ask) -> Option<Decision> {
+        let grant = used.decision.grant().filter(|grant| grant.cost > 0)?;
+        let decision = self.at(used.key, |desk| desk.settle(ask(grant)));
+        self.lanes.forget(used.key, self.now());
+        decision
+    }
+}
