@@ -14,7 +14,7 @@ use std::{convert::Infallible, error::Error, time::Duration};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_ratelimit::{
     Algorithm, Ask, Decision, Error as Failure, Grant, Invalid, ManualClock, Nanos, Outcome, Rate,
-    RateLimitLayer, RateLimiter, Take, WAKE_UP,
+    RateLimitLayer, RateLimiter, Spent, Take, WAKE_UP,
 };
 
 const HOUR: Nanos = Nanos::new(3_600_000_000_000);
@@ -93,6 +93,8 @@ impl ByTheHour {
 
 impl Algorithm for ByTheHour {
     type State = Used;
+
+    type Permits = Spent;
 
     fn decide(&self, state: &mut Used, now: Nanos, ask: Ask) -> Decision {
         let mut used = self.current(*state, now);

@@ -162,9 +162,9 @@ mod invalid;
 mod config;
 
 pub use algorithm::{
-    Algorithm, BurstCompensating, Concurrency, FixedWindow, Holders, LeakyBucket, PacedState,
-    Quota, Refills, SerialLog, Serialized, SlidingWindow, SlidingWindowCounter, Strict,
-    TokenBucket, Tokens, WAKE_UP, WindowCounts, WindowLog,
+    Algorithm, BurstCompensating, Concurrency, FixedWindow, Held, Holders, LeakyBucket, PacedState,
+    Permits, Quota, Refills, SerialLog, Serialized, SlidingWindow, SlidingWindowCounter, Spent,
+    Strict, TokenBucket, Tokens, WAKE_UP, WindowCounts, WindowLog,
 };
 pub use clock::{Clock, ManualClock};
 pub use decision::{Ask, Decision, Grant, Outcome, Take};

@@ -50,7 +50,7 @@ impl<S> Audit<S> {
 impl<A: Algorithm> Algorithm for Audited<A> {
     type State = Audit<A::State>;
 
-    const HOLDS: bool = A::HOLDS;
+    type Permits = A::Permits;
 
     fn decide(&self, audit: &mut Self::State, now: Nanos, ask: Ask) -> Decision {
         let decision = self.algorithm.decide(&mut audit.state, now, ask);

@@ -1,6 +1,6 @@
 //! Even pacing that makes up for late wake-ups, and for nothing else.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, end_of_time, rescale, slots_in};
+use super::{Algorithm, LONGEST_SPAN, Refills, Spent, WAKE_UP, end_of_time, rescale, slots_in};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome, Take},
     invalid::Invalid,
@@ -139,6 +139,8 @@ impl BurstCompensating {
 
 impl Algorithm for BurstCompensating {
     type State = PacedState;
+
+    type Permits = Spent;
 
     fn decide(&self, state: &mut PacedState, now: Nanos, ask: Ask) -> Decision {
         match ask {

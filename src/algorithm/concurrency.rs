@@ -1,6 +1,6 @@
 //! At most so many calls in flight.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, holders::Holders};
+use super::{Algorithm, Held, LONGEST_SPAN, Refills, WAKE_UP, holders::Holders};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     invalid::Invalid,
@@ -166,7 +166,7 @@ impl Concurrency {
 impl Algorithm for Concurrency {
     type State = Holders;
 
-    const HOLDS: bool = true;
+    type Permits = Held;
 
     fn decide(&self, holders: &mut Holders, now: Nanos, ask: Ask) -> Decision {
         match ask {

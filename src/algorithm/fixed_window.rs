@@ -1,6 +1,6 @@
 //! So many permits in each window.
 
-use super::{Algorithm, Refills, TokenBucket, WAKE_UP, tokens::Tokens};
+use super::{Algorithm, Refills, Spent, TokenBucket, WAKE_UP, tokens::Tokens};
 use crate::{
     decision::{Ask, Decision},
     nanos::Nanos,
@@ -68,6 +68,8 @@ impl FixedWindow {
 
 impl Algorithm for FixedWindow {
     type State = Tokens;
+
+    type Permits = Spent;
 
     fn decide(&self, tokens: &mut Tokens, now: Nanos, ask: Ask) -> Decision {
         self.bucket.decide(tokens, now, ask)

@@ -1,6 +1,8 @@
 //! A bucket that holds a burst and leaks one permit per interval.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, WAKE_UP, end_of_time, left_of, rescale, slots_in};
+use super::{
+    Algorithm, LONGEST_SPAN, Refills, Spent, WAKE_UP, end_of_time, left_of, rescale, slots_in,
+};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     invalid::Invalid,
@@ -162,6 +164,8 @@ impl LeakyBucket {
 impl Algorithm for LeakyBucket {
     /// The instant at which the bucket is empty.
     type State = Nanos;
+
+    type Permits = Spent;
 
     #[inline(always)]
     fn decide(&self, empty_at: &mut Nanos, now: Nanos, ask: Ask) -> Decision {

@@ -15,6 +15,7 @@
 //!
 //! Each publishes its bound as [`Algorithm::most_in`], which a property test holds it to.
 
+mod permits;
 mod leaky_bucket;
 mod strict;
 mod burst_compensating;
@@ -35,6 +36,7 @@ pub use concurrency::Concurrency;
 pub use fixed_window::FixedWindow;
 pub use holders::Holders;
 pub use leaky_bucket::LeakyBucket;
+pub use permits::{Held, Permits, Spent};
 pub use quota::Quota;
 pub use serialized::{SerialLog, Serialized};
 pub use sliding_window::SlidingWindow;
@@ -84,7 +86,7 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 ///   [`most_in`](Self::most_in) be exceeded by the calls that did take place.
 /// - [`Ask::Renew`] is answered as granted, but for permits that were lost: a lease ended and
 ///   others took them over. Then it is answered as a take would be, refused in general, and a
-///   refusal changes nothing. Where nothing [is held](Self::HOLDS) it is never refused. Ending or
+///   refusal changes nothing. Where nothing [is held](Held) it is never refused. Ending or
 ///   giving back what was lost takes nothing from anybody else.
 /// - A limiter also asks about clones of a state, to look ahead: all that matters is in the state.
 /// - `now` does not have to be after the `now` of the ask before: clocks can be set. An earlier
@@ -98,7 +100,7 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 /// ```
 /// use std::time::Duration;
 /// use tower_ratelimit::{
-///     Algorithm, Ask, Decision, Grant, Nanos, Outcome, Rate, RateLimiter,
+///     Algorithm, Ask, Decision, Grant, Nanos, Outcome, Rate, RateLimiter, Spent,
 /// };
 ///
 /// /// One call, and the next one a second later at the earliest.
@@ -109,6 +111,7 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 /// impl Algorithm for OneASecond {
 ///     /// When the next call may take place.
 ///     type State = Nanos;
+///     type Permits = Spent;
 ///
 ///     fn decide(&self, next: &mut Nanos, now: Nanos, ask: Ask) -> Decision {
 ///         let outcome = match ask {
@@ -165,9 +168,9 @@ pub trait Algorithm: Send + Sync + 'static {
     /// What is remembered for each key. The default is the state of a key never asked about.
     type State: Clone + Default + Send + 'static;
 
-    /// Whether calls hold their permits until they end, so that the limiter has to ask
-    /// [`Ask::End`] then. Only such an algorithm answers [`Outcome::InUse`].
-    const HOLDS: bool = false;
+    /// Whether calls hold their permits until they end: [`Spent`] for most limits, [`Held`] where
+    /// the limiter has to ask [`Ask::End`] then.
+    type Permits: Permits;
 
     /// Answers one ask, and changes the state as the answer says.
     fn decide(&self, state: &mut Self::State, now: Nanos, ask: Ask) -> Decision;
@@ -206,7 +209,7 @@ pub trait Algorithm: Send + Sync + 'static {
 
 /// An algorithm that refills: whatever happened before, an ask of cost 1 is granted in the end.
 ///
-/// Where calls [hold](Algorithm::HOLDS) their permits, that is once those in flight have ended. In
+/// Where calls [hold](Held) their permits, that is once those in flight have ended. In
 /// between it is never refused for good, so that whoever waits can go on waiting.
 ///
 /// It is what [`RateLimitLayer::wait_only`](crate::RateLimitLayer::wait_only) asks for.

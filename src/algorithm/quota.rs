@@ -1,6 +1,6 @@
 //! So many permits, and no more.
 
-use super::Algorithm;
+use super::{Algorithm, Spent};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     invalid::Invalid,
@@ -82,6 +82,8 @@ impl Quota {
 impl Algorithm for Quota {
     /// How many permits are spent, debts included.
     type State = u64;
+
+    type Permits = Spent;
 
     fn decide(&self, used: &mut u64, now: Nanos, ask: Ask) -> Decision {
         let grant = match ask {

@@ -1,6 +1,6 @@
 //! One call at a time, and so many completions in a window.
 
-use super::{Algorithm, Refills, WAKE_UP, slots_in, window_log::WindowLog};
+use super::{Algorithm, Held, Refills, WAKE_UP, slots_in, window_log::WindowLog};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     nanos::Nanos,
@@ -121,7 +121,7 @@ impl Serialized {
 impl Algorithm for Serialized {
     type State = SerialLog;
 
-    const HOLDS: bool = true;
+    type Permits = Held;
 
     fn decide(&self, log: &mut SerialLog, now: Nanos, ask: Ask) -> Decision {
         let is_running = |grant| log.running == Some(grant);

@@ -1,7 +1,7 @@
 //! Never more than n permits in any window, exactly, for one or more rates.
 
 use super::{
-    Algorithm, Refills, WAKE_UP,
+    Algorithm, Refills, Spent, WAKE_UP,
     window_log::{Window, WindowLog},
 };
 use crate::{
@@ -174,6 +174,8 @@ fn check_pair(first: Rate, second: Rate) -> Result<(), Invalid> {
 
 impl Algorithm for SlidingWindow {
     type State = WindowLog;
+
+    type Permits = Spent;
 
     fn decide(&self, log: &mut WindowLog, now: Nanos, ask: Ask) -> Decision {
         let grant = match ask {

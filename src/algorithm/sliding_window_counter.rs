@@ -1,6 +1,6 @@
 //! About n permits in any window, estimated from two counters.
 
-use super::{Algorithm, Refills, WAKE_UP, end_of_time};
+use super::{Algorithm, Refills, Spent, WAKE_UP, end_of_time};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     nanos::Nanos,
@@ -192,6 +192,8 @@ fn ratio(of: u64, part: u64, whole: u64, divide: fn(u128, u128) -> u128) -> u128
 
 impl Algorithm for SlidingWindowCounter {
     type State = WindowCounts;
+
+    type Permits = Spent;
 
     fn decide(&self, counts: &mut WindowCounts, now: Nanos, ask: Ask) -> Decision {
         let grant = match ask {

@@ -1,6 +1,6 @@
 //! At least one interval between two calls.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, end_of_time, left_of, rescale, slots_in};
+use super::{Algorithm, LONGEST_SPAN, Refills, Spent, end_of_time, left_of, rescale, slots_in};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     nanos::Nanos,
@@ -89,6 +89,8 @@ impl Strict {
 impl Algorithm for Strict {
     /// The next free slot.
     type State = Nanos;
+
+    type Permits = Spent;
 
     fn decide(&self, next: &mut Nanos, now: Nanos, ask: Ask) -> Decision {
         match ask {

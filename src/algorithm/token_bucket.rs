@@ -1,7 +1,7 @@
 //! A bucket that is refilled several permits at a time.
 
 use super::{
-    Algorithm, LONGEST_SPAN, Quota, Refills, WAKE_UP, end_of_time,
+    Algorithm, LONGEST_SPAN, Quota, Refills, Spent, WAKE_UP, end_of_time,
     grid::Grid,
     tokens::{Refill, Tokens},
 };
@@ -198,6 +198,8 @@ impl TokenBucket {
 
 impl Algorithm for TokenBucket {
     type State = Tokens;
+
+    type Permits = Spent;
 
     fn decide(&self, tokens: &mut Tokens, now: Nanos, ask: Ask) -> Decision {
         let grant = match ask {

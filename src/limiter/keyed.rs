@@ -2,7 +2,7 @@
 
 use super::{
     Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Perished, RateLimiter, Terms,
-    Ticket, Waiting, shared::Shared,
+    Ticket, Waiting, permit::Kept, shared::Shared,
 };
 use crate::{algorithm::Algorithm, key::Key};
 use std::{fmt, sync::Arc};
@@ -121,7 +121,7 @@ impl<A: Algorithm> Clone for KeyedRateLimiter<A> {
 
 impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
     type Ticket = Ticket;
-    type Hold = Hold<A>;
+    type Hold = Kept<A>;
     type Wait = Waiting<A>;
 
     #[inline(always)]
@@ -130,9 +130,9 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
     }
 
     #[inline(always)]
-    fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Hold<A>, Waiting<A>> {
+    fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Kept<A>, Waiting<A>> {
         let used = self.0.take(self.0.lanes.fingerprint(key), terms);
-        used.map(|used| Hold::new(&self.0, used))
+        used.map(|used| Hold::keep(&self.0, used))
     }
 
     fn keeps(&self, ticket: &Ticket) -> bool {
@@ -140,8 +140,8 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
     }
 
     #[inline(always)]
-    fn commit(&self, ticket: Ticket) -> Result<Hold<A>, Perished> {
-        Ok(Hold::new(&self.0, self.0.commit(ticket)?))
+    fn commit(&self, ticket: Ticket) -> Result<Kept<A>, Perished> {
+        Ok(Hold::keep(&self.0, self.0.commit(ticket)?))
     }
 
     fn give_back(&self, ticket: Ticket) {

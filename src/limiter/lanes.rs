@@ -131,17 +131,15 @@ impl<A: Algorithm> Lanes<A> {
         now: Nanos,
         cost: u32,
     ) -> Option<(Decision, Option<Rate>)> {
-        let take = |rules: &Rules<A>, lane: &mut Lane<A>| {
-            let decision = lane.use_quickly(rules, now, cost)?;
-            let rate = match decision.outcome {
-                Outcome::Granted(_) => None,
-                _ => rules.algorithm.rate(decision.rate),
-            };
-            Some((decision, rate))
-        };
         match self {
-            Lanes::One(single) => single.with(|rules, lane| take(rules, lane)),
-            Lanes::Many(table, _) => entry(table, key, take)?,
+            Lanes::One(single) => single.with(|rules, lane| {
+                let decision = lane.use_quickly(rules, now, cost)?;
+                Some((decision, binding_rate(rules, decision)))
+            }),
+            Lanes::Many(table, _) => entry(table, key, |rules, lane| {
+                let decision = lane.use_quickly(rules, now, cost)?;
+                Some((decision, binding_rate(rules, decision)))
+            })?,
         }
     }
 
@@ -234,6 +232,15 @@ impl<A: Algorithm> Lanes<A> {
                 lane.new_at(&rules.algorithm).is_some_and(|at| at <= now)
             });
         }
+    }
+}
+
+/// The rate that a refusal names.
+#[inline(always)]
+fn binding_rate<A: Algorithm>(rules: &Rules<A>, decision: Decision) -> Option<Rate> {
+    match decision.outcome {
+        Outcome::Granted(_) => None,
+        _ => rules.algorithm.rate(decision.rate),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Acquire, Attempt, Builder, Hold, Limiter, Patience, Perished, Permit, Reservation, Terms,
-    Ticket, Waiting, acquire::Granted, shared::Shared, used::Used,
+    Ticket, Waiting, acquire::Granted, permit::Kept, shared::Shared, used::Used,
 };
 use crate::{
     algorithm::Algorithm, decision::Decision, error::RateLimited, key::Key,
@@ -197,7 +197,7 @@ impl<A: Algorithm> Clone for RateLimiter<A> {
 
 impl<A: Algorithm> Limiter for RateLimiter<A> {
     type Ticket = Ticket;
-    type Hold = Hold<A>;
+    type Hold = Kept<A>;
     type Wait = Waiting<A>;
 
     #[inline(always)]
@@ -206,8 +206,8 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
     }
 
     #[inline(always)]
-    fn take<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<Hold<A>, Waiting<A>> {
-        self.take_on(terms).map(|used| Hold::new(&self.shared, used))
+    fn take<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<Kept<A>, Waiting<A>> {
+        self.take_on(terms).map(|used| Hold::keep(&self.shared, used))
     }
 
     fn keeps(&self, ticket: &Ticket) -> bool {
@@ -215,8 +215,8 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
     }
 
     #[inline(always)]
-    fn commit(&self, ticket: Ticket) -> Result<Hold<A>, Perished> {
-        Ok(Hold::new(&self.shared, self.shared.commit(ticket)?))
+    fn commit(&self, ticket: Ticket) -> Result<Kept<A>, Perished> {
+        Ok(Hold::keep(&self.shared, self.shared.commit(ticket)?))
     }
 
     fn give_back(&self, ticket: Ticket) {

@@ -6,7 +6,11 @@ use super::{
     shared::Shared,
     used::{Ticket, Used},
 };
-use crate::{algorithm::Algorithm, decision::Decision, error::RateLimited};
+use crate::{
+    algorithm::{Algorithm, Permits},
+    decision::Decision,
+    error::RateLimited,
+};
 use std::{
     borrow::Cow,
     error, fmt,
@@ -75,7 +79,7 @@ impl<'a, A: Algorithm> Permit<'a, A> {
     /// [`LeaseLost`] when the lease had ended and others have the permits by now. The call is not
     /// counted any more.
     pub fn renew(&mut self) -> Result<(), LeaseLost> {
-        if !A::HOLDS {
+        if !A::Permits::HELD {
             return Ok(());
         }
         match self.used.as_mut().is_none_or(|used| self.limiter.shared().renew(used)) {
@@ -110,7 +114,7 @@ impl<'a, A: Algorithm> Permit<'a, A> {
 impl<A: Algorithm> Drop for Permit<'_, A> {
     #[inline]
     fn drop(&mut self) {
-        if A::HOLDS
+        if A::Permits::HELD
             && let Some(used) = self.used.take()
         {
             self.limiter.shared().end(&used);
@@ -137,28 +141,24 @@ impl fmt::Display for LeaseLost {
 
 impl error::Error for LeaseLost {}
 
-/// What a service keeps while one of its calls runs: dropping it says that the call has ended.
-///
-/// It is empty where calls do not hold their permits.
-pub struct Hold<A: Algorithm>(Option<Box<Held<A>>>);
-
-struct Held<A: Algorithm> {
+/// Says that a call has ended, as it is dropped: what a service keeps while the call runs where
+/// permits are [held](crate::Held).
+pub struct Hold<A: Algorithm> {
     shared: Arc<Shared<A>>,
     used: Used,
 }
 
+/// What a service keeps while a call runs: a [`Hold`], or nothing.
+pub(super) type Kept<A> = <<A as Algorithm>::Permits as Permits>::Kept<Hold<A>>;
+
 impl<A: Algorithm> Hold<A> {
     #[inline(always)]
-    pub(super) fn new(shared: &Arc<Shared<A>>, used: Used) -> Self {
-        if !A::HOLDS {
-            return Self(None);
-        }
-        let shared = Arc::clone(shared);
-        Self(Some(Box::new(Held { shared, used })))
+    pub(super) fn keep(shared: &Arc<Shared<A>>, used: Used) -> Kept<A> {
+        A::Permits::keep(|| Self { shared: Arc::clone(shared), used })
     }
 }
 
-impl<A: Algorithm> Drop for Held<A> {
+impl<A: Algorithm> Drop for Hold<A> {
     fn drop(&mut self) {
         self.shared.end(&self.used);
     }
@@ -166,7 +166,7 @@ impl<A: Algorithm> Drop for Held<A> {
 
 impl<A: Algorithm> fmt::Debug for Hold<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Hold").field(&self.0.is_some()).finish()
+        f.debug_struct("Hold").field("decision", &self.used.decision).finish_non_exhaustive()
     }
 }
 

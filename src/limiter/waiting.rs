@@ -8,7 +8,7 @@ use super::{
     used::{Ticket, Used},
 };
 use crate::{
-    algorithm::Algorithm,
+    algorithm::{Algorithm, Permits},
     clock::{Alarm, Sleeper},
     decision::Outcome,
     error::{RateLimited, Reason},
@@ -64,7 +64,7 @@ impl<A: Algorithm> Waiting<A> {
         let deadline = match terms.patience {
             Patience::Timeout(timeout) => now + timeout.into(),
             // How long the wait will be is not known where calls hold their permits.
-            Patience::MaxWait(max_wait) if A::HOLDS => now + max_wait.into(),
+            Patience::MaxWait(max_wait) if A::Permits::HELD => now + max_wait.into(),
             Patience::Now | Patience::MaxWait(_) | Patience::Forever => Nanos::MAX,
         };
         events::waits(shared.settings.name.as_deref(), terms.cost);

@@ -2,7 +2,9 @@
 
 use super::{ask, granted, in_flight::limit};
 use std::time::Duration;
-use tower_ratelimit::{Algorithm, Ask, Concurrency, Nanos, Outcome, Strict, Take, WAKE_UP};
+use tower_ratelimit::{
+    Algorithm, Ask, Concurrency, Nanos, Outcome, Permits, Strict, Take, WAKE_UP,
+};
 
 #[test]
 fn the_hint_is_exact_while_nobody_ends_or_renews() {
@@ -188,5 +190,6 @@ fn a_limit_on_calls_in_flight_has_a_capacity_and_no_rate() {
     assert_eq!((long.rate(0), long.interval()), (None, WAKE_UP));
     assert_eq!(long.most_in(Duration::ZERO), 0);
     assert_eq!(long.most_in(Duration::from_nanos(1)), u64::MAX);
-    assert_eq!((Concurrency::HOLDS, Strict::HOLDS), (true, false));
+    let held = [<Concurrency as Algorithm>::Permits::HELD, <Strict as Algorithm>::Permits::HELD];
+    assert_eq!(held, [true, false]);
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 use tower_ratelimit::{
-    Algorithm, Ask, Decision, LeakyBucket, Limiter, ManualClock, Nanos, Rate, RateLimiter,
+    Algorithm, Ask, Decision, LeakyBucket, Limiter, ManualClock, Nanos, Rate, RateLimiter, Spent,
 };
 
 /// A bucket at which, once it is armed, the next ask takes a minute, under the lock.
@@ -24,6 +24,8 @@ struct Slow {
 
 impl Algorithm for Slow {
     type State = Nanos;
+
+    type Permits = Spent;
 
     fn decide(&self, empty_at: &mut Nanos, now: Nanos, ask: Ask) -> Decision {
         if self.is_armed.swap(false, Ordering::SeqCst) {

@@ -15,7 +15,7 @@ mod forgetting;
 use std::time::Duration;
 use tower_ratelimit::{
     Algorithm, Ask, Attempt, Decision, Grant, Limiter, Nanos, Outcome, Patience, Rate, RateLimiter,
-    SlidingWindow, Terms, Ticket,
+    SlidingWindow, Spent, Terms, Ticket,
 };
 
 fn ms(milliseconds: u64) -> Duration {
@@ -46,6 +46,8 @@ struct Quota {
 impl Algorithm for Quota {
     /// How many are taken.
     type State = u32;
+
+    type Permits = Spent;
 
     fn decide(&self, taken: &mut u32, now: Nanos, ask: Ask) -> Decision {
         let outcome = match ask {

@@ -9,7 +9,9 @@ use std::{
     },
     time::Duration,
 };
-use tower_ratelimit::{Algorithm, Ask, Decision, Limiter, ManualClock, Nanos, Rate, RateLimiter};
+use tower_ratelimit::{
+    Algorithm, Ask, Decision, Limiter, ManualClock, Nanos, Rate, RateLimiter, Spent,
+};
 
 type Kind = fn(Ask) -> bool;
 
@@ -22,6 +24,8 @@ struct Panics {
 
 impl Algorithm for Panics {
     type State = u32;
+
+    type Permits = Spent;
 
     fn decide(&self, taken: &mut u32, now: Nanos, ask: Ask) -> Decision {
         if (self.at)(ask) && self.is_armed.swap(false, Ordering::SeqCst) {
