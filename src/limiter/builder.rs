@@ -51,6 +51,7 @@ pub struct SingleLimit(());
 pub struct ManyLimits {
     max_keys: usize,
     at_capacity: AtCapacity,
+    is_listed: bool,
 }
 
 impl<A: Algorithm, K> Builder<A, K> {
@@ -101,7 +102,11 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
         Self {
             algorithm,
             settings: Settings::default(),
-            keys: ManyLimits { max_keys: MAX_KEYS, at_capacity: AtCapacity::default() },
+            keys: ManyLimits {
+                max_keys: MAX_KEYS,
+                at_capacity: AtCapacity::default(),
+                is_listed: false,
+            },
         }
     }
 
@@ -128,12 +133,22 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
         self
     }
 
+    /// Keeps the keys themselves, so that [`list`](KeyedRateLimiter::list) knows them, and not
+    /// only their hashes. That takes the memory of the keys, and a lock more for each call.
+    pub fn list_keys(mut self) -> Self {
+        self.keys.is_listed = true;
+        self
+    }
+
     /// The limiter.
     #[must_use]
     pub fn build(self) -> KeyedRateLimiter<A> {
         let meter = KeyMeter::new(self.settings.name.as_ref());
         let rules = Rules::new(self.algorithm, self.settings.slack.into());
-        let table = Box::new(Table::new(self.keys.max_keys, &rules, meter));
+        let mut table = Box::new(Table::new(self.keys.max_keys, &rules, meter));
+        if self.keys.is_listed {
+            table.keep_names();
+        }
         let lanes = Lanes::Many(table, self.keys.at_capacity);
         KeyedRateLimiter::from_shared(Arc::new(Shared::new(self.settings, lanes)))
     }

@@ -4,7 +4,7 @@ use super::{
     Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Perished, RateLimiter, Terms,
     Ticket, Waiting, permit::Kept, shared::Shared,
 };
-use crate::{algorithm::Algorithm, key::Key};
+use crate::{algorithm::Algorithm, key::Key, store::names::KeptKey};
 use std::{fmt, sync::Arc};
 
 /// One limit for each key, kept in memory: for each address, API key, host.
@@ -53,6 +53,22 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
     #[must_use]
     pub fn keys(&self) -> usize {
         self.0.lanes.len()
+    }
+
+    /// The keys that are kept now, in no order; `None` unless the limiter was built to
+    /// [list](Builder::list_keys) them, as otherwise it only knows their hashes.
+    ///
+    /// ```
+    /// use tower_ratelimit::{KeyedRateLimiter, Rate, Strict};
+    ///
+    /// let limiter = KeyedRateLimiter::builder(Strict::new(Rate::per_hour(1)?)).list_keys().build();
+    /// limiter.key("alice").try_acquire().expect("the first call");
+    /// let kept = limiter.list().expect("it was built to list them");
+    /// assert_eq!(kept[0].text(), Some("alice"));
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    pub fn list(&self) -> Option<Vec<KeptKey>> {
+        self.0.lanes.names()
     }
 
     /// Forgets all keys whose state equals that of a new one, and says how many those were.

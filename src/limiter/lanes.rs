@@ -8,7 +8,10 @@ use crate::{
     key::Key,
     nanos::Nanos,
     rate::Rate,
-    store::memory::{Fingerprint, Full, Table},
+    store::{
+        memory::{Fingerprint, Full, Table},
+        names::KeptKey,
+    },
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -88,6 +91,14 @@ impl<A: Algorithm> Lanes<A> {
         match self {
             Lanes::One(_) => 1,
             Lanes::Many(table, _) => table.len(),
+        }
+    }
+
+    /// The keys that are kept, if they are remembered.
+    pub(super) fn names(&self) -> Option<Vec<KeptKey>> {
+        match self {
+            Lanes::One(_) => None,
+            Lanes::Many(table, _) => table.names(),
         }
     }
 

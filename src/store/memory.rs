@@ -1,6 +1,9 @@
 //! States of many keys in this process: bounded, sharded, evicting exactly.
 
-use super::entries::Entries;
+use super::{
+    entries::Entries,
+    names::{KeptKey, Names},
+};
 use crate::{key::Key, meters::KeyMeter, nanos::Nanos};
 use std::{
     cmp::Reverse,
@@ -40,6 +43,8 @@ pub(crate) struct Table<V, R> {
     seed: RandomState,
     shards: [Mutex<Shard<V, R>>; SHARDS],
     entries: Entries,
+    /// The keys themselves, where they are to be listed.
+    names: Option<Names>,
 }
 
 /// One lock's worth of the table.
@@ -57,6 +62,7 @@ impl<V, R: Clone> Table<V, R> {
     pub(crate) fn new(capacity: usize, rules: &R, meter: KeyMeter) -> Self {
         Self {
             seed: RandomState::new(),
+            names: None,
             shards: std::array::from_fn(|_| Mutex::new(Shard::new(rules.clone()))),
             entries: Entries::new(capacity, meter),
         }
@@ -66,7 +72,25 @@ impl<V, R: Clone> Table<V, R> {
     pub(crate) fn fingerprint(&self, key: &(impl Key + ?Sized)) -> Fingerprint {
         let mut hasher = self.seed.build_hasher();
         key.write(&mut |bytes| hasher.write(bytes));
-        Fingerprint(hasher.finish().max(1))
+        let fingerprint = Fingerprint(hasher.finish().max(1));
+        if let Some(names) = &self.names {
+            names.note(fingerprint, key, self.len(), |key| self.contains(key));
+        }
+        fingerprint
+    }
+
+    /// Remembers from now on which keys those are that ask.
+    pub(crate) fn keep_names(&mut self) {
+        self.names = Some(Names::default());
+    }
+
+    /// The keys that are kept, if they are remembered.
+    pub(crate) fn names(&self) -> Option<Vec<KeptKey>> {
+        Some(self.names.as_ref()?.kept(|key| self.contains(key)))
+    }
+
+    fn contains(&self, key: Fingerprint) -> bool {
+        self.shard(key).entries.contains_key(&key)
     }
 
     /// How many entries there are.

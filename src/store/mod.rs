@@ -2,3 +2,4 @@
 
 pub(crate) mod memory;
 mod entries;
+pub(crate) mod names;

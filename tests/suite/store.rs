@@ -180,3 +180,34 @@ fn a_call_at_no_cost_needs_no_room() {
     assert!(limiter.key("b").try_acquire_many(0).is_ok());
     assert_eq!(limiter.keys(), 1);
 }
+
+#[test]
+fn keys_are_listed_by_a_limiter_that_was_built_to() {
+    let clock = ManualClock::new();
+    assert_eq!(strict(&clock).build().list(), None);
+    let limiter = strict(&clock).list_keys().build();
+    for key in ["alice", "bob"] {
+        limiter.key(key).try_acquire().unwrap();
+    }
+    // Asking what would happen keeps nothing.
+    let _ = limiter.key("carol").peek(1);
+    limiter.key(&(1_u8, "pair")).try_acquire().unwrap();
+    let mut listed = limiter.list().unwrap();
+    listed.sort();
+    let texts: Vec<_> = listed.iter().filter_map(|key| key.text()).collect();
+    assert_eq!((texts, listed.len()), (vec!["bob", "alice"], 3));
+    clock.advance(Duration::from_secs(1));
+    limiter.evict();
+    assert_eq!(limiter.list().unwrap(), []);
+}
+
+#[test]
+fn no_more_names_are_kept_than_about_twice_the_keys() {
+    let clock = ManualClock::new();
+    let limiter = strict(&clock).max_keys(100).unwrap().list_keys().build();
+    for key in 0..100_000_u32 {
+        let _ = limiter.key(&key).try_acquire();
+        clock.advance(Duration::from_millis(20));
+    }
+    assert!((50..=100).contains(&limiter.list().unwrap().len()));
+}

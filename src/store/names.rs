@@ -1,0 +1,80 @@
+//! The keys themselves, for tables that are to list them.
+
+use super::memory::Fingerprint;
+use crate::key::Key;
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Whoever asks is noted, known or not, so that there are more names than entries for a while: up to
+/// twice as many, and these.
+const SPARE: usize = 64;
+
+/// A key that a limiter keeps, as it [wrote](Key::write) itself.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeptKey(Box<[u8]>);
+
+impl KeptKey {
+    /// The bytes that the key wrote.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The text, if it is one text alone that wrote itself.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        let (length, text) = self.0.split_first_chunk()?;
+        let is_all = u64::from_le_bytes(*length) == text.len() as u64;
+        std::str::from_utf8(text).ok().filter(|_| is_all)
+    }
+}
+
+impl fmt::Debug for KeptKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text() {
+            Some(text) => write!(f, "KeptKey({text:?})"),
+            None => write!(f, "KeptKey({:?})", self.0),
+        }
+    }
+}
+
+/// The names of those who asked.
+#[derive(Debug, Default)]
+pub(super) struct Names(Mutex<HashMap<Fingerprint, KeptKey>>);
+
+impl Names {
+    /// Notes a key. `entries` are in the table, and `is_kept` tells which.
+    #[cold]
+    pub(super) fn note(
+        &self,
+        fingerprint: Fingerprint,
+        key: &(impl Key + ?Sized),
+        entries: usize,
+        is_kept: impl Fn(Fingerprint) -> bool,
+    ) {
+        let mut names = self.lock();
+        if names.contains_key(&fingerprint) {
+            return;
+        }
+        if names.len() >= entries.saturating_mul(2).saturating_add(SPARE) {
+            names.retain(|fingerprint, _| is_kept(*fingerprint));
+        }
+        let mut bytes = Vec::new();
+        key.write(&mut |part| bytes.extend_from_slice(part));
+        names.insert(fingerprint, KeptKey(bytes.into()));
+    }
+
+    /// The keys that are in the table.
+    pub(super) fn kept(&self, is_kept: impl Fn(Fingerprint) -> bool) -> Vec<KeptKey> {
+        let names = self.lock();
+        let kept = names.iter().filter(|(fingerprint, _)| is_kept(**fingerprint));
+        kept.map(|(_, name)| name.clone()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, KeptKey>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
