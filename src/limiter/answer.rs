@@ -138,7 +138,9 @@ impl<A: Algorithm> Shared<A> {
         });
         match taken {
             Taken::Granted(decision) | Taken::Refused(decision) => Ok(decision),
-            Taken::Behind | Taken::Closed => Err(self.refusal_in_line(Reason::Closed, None, terms)),
+            Taken::Behind | Taken::Closed => {
+                Err(self.refusal_in_line(key, Reason::Closed, None, terms))
+            }
         }
     }
 
@@ -177,7 +179,9 @@ impl<A: Algorithm> Shared<A> {
     ) -> Attempt<T, Waiting<A>> {
         let (answer, wakes) = match answered {
             Ok(answered) => answered,
-            Err(reason) => return Attempt::Now(Err(self.refusal_in_line(reason, None, terms))),
+            Err(reason) => {
+                return Attempt::Now(Err(self.refusal_in_line(key, reason, None, terms)));
+            }
         };
         wakes.wake();
         match answer {
@@ -186,7 +190,7 @@ impl<A: Algorithm> Shared<A> {
                 Attempt::Later(Waiting::new(Arc::clone(self), key, place, terms, now))
             }
             Answer::Refused(reason, decision) => {
-                Attempt::Now(Err(self.refusal_in_line(reason, decision, terms)))
+                Attempt::Now(Err(self.refusal_in_line(key, reason, decision, terms)))
             }
         }
     }
@@ -221,13 +225,14 @@ impl<A: Algorithm> Shared<A> {
     /// The same where the rate is not at hand, or no algorithm was asked.
     pub(super) fn refusal_in_line(
         &self,
+        key: Fingerprint,
         reason: Reason,
         decision: Option<Decision>,
         terms: Terms,
     ) -> RateLimited {
         match decision {
             Some(decision) => {
-                let rate = self.lanes.rules().algorithm.rate(decision.rate);
+                let rate = self.lanes.algorithm_of(key).rate(decision.rate);
                 self.refusal(reason, decision, rate, terms)
             }
             None => self.refused(self.named(RateLimited::new(reason), terms)),

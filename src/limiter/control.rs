@@ -83,6 +83,9 @@ impl<A: Algorithm> Shared<A> {
         };
         self.everywhere(change, |rules, lane| {
             let before = before.borrow();
+            if lane.own().is_some() {
+                return Wakes::default();
+            }
             if !lane.has_line() {
                 lane.carry_over(&before.algorithm, rules, self.now());
                 return Wakes::default();
@@ -91,6 +94,26 @@ impl<A: Algorithm> Shared<A> {
             let promised = self.serve(&before, lane, |_| {});
             promised.and(self.serve(rules, lane, |desk| desk.carry_over(&before.algorithm)))
         });
+    }
+
+    /// Goes on by another arithmetic for one key, whatever that of the others is.
+    pub(super) fn set_algorithm_of(&self, key: Fingerprint, algorithm: A) -> Result<(), Reason> {
+        self.log("set_algorithm_for");
+        let algorithm = Arc::new(algorithm);
+        let wakes = self.lanes.with_own(key, self.now(), |rules, lane| {
+            // By what held until now; it makes the line that keeps the arithmetic.
+            let served = self.serve(rules, lane, |_| {});
+            let before = lane.set_own(algorithm).unwrap_or_else(|| Arc::clone(&rules.algorithm));
+            served.and(self.serve(rules, lane, |desk| desk.carry_over(&before)))
+        });
+        wakes.map(Wakes::wake)
+    }
+
+    /// Forgets one key: whoever waits is sent away, and it has no arithmetic of its own any more.
+    pub(super) fn forget_key(&self, key: Fingerprint) {
+        self.reset_key(key);
+        self.lanes.existing(key, |_, lane| lane.give_up_own());
+        self.lanes.forget(key, self.now());
     }
 
     /// Takes permits of a key whether they are there or not.

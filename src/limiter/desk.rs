@@ -73,14 +73,15 @@ pub(super) struct Desk<'a, A: Algorithm> {
 
 impl<'a, A: Algorithm> Desk<'a, A> {
     pub(super) fn new(
-        rules: &'a Rules<A>,
+        algorithm: &'a A,
+        rules: &Rules<A>,
         now: Nanos,
         state: &'a mut A::State,
         line: &'a mut Line,
         forecast: &'a mut Option<Forecast<A>>,
     ) -> Self {
-        let Rules { algorithm, gate, slack } = rules;
-        let (gate, slack, wakes) = (*gate, *slack, Wakes::default());
+        let Rules { gate, slack, .. } = *rules;
+        let wakes = Wakes::default();
         Self { algorithm, gate, slack, now, state, line, forecast, wakes }
     }
 

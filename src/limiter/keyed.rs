@@ -4,7 +4,7 @@ use super::{
     Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Perished, RateLimiter, Terms,
     Ticket, Waiting, permit::Kept, shared::Shared,
 };
-use crate::{algorithm::Algorithm, key::Key, store::names::KeptKey};
+use crate::{algorithm::Algorithm, error::RateLimited, key::Key, store::names::KeptKey};
 use std::{fmt, sync::Arc};
 
 /// One limit for each key, kept in memory: for each address, API key, host.
@@ -69,6 +69,40 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
     /// ```
     pub fn list(&self) -> Option<Vec<KeptKey>> {
         self.0.lanes.names()
+    }
+
+    /// Gives one key an arithmetic of its own: a customer who pays for more, one who is to have less.
+    /// It holds for those who wait for that key, too, is not changed by
+    /// [`set_algorithm`](Self::set_algorithm), and stays until the key is [forgotten](Self::forget):
+    /// such a key is always kept.
+    ///
+    /// ```
+    /// use tower_ratelimit::{KeyedRateLimiter, LeakyBucket, Rate};
+    ///
+    /// let rate = Rate::per_second(10)?;
+    /// let limiter = KeyedRateLimiter::new(LeakyBucket::new(rate).capacity(1)?);
+    /// limiter.set_algorithm_for("alice", LeakyBucket::new(rate).capacity(100)?)?;
+    /// assert_eq!(limiter.key("alice").peek(0).limit, 100);
+    /// assert_eq!(limiter.key("bob").peek(0).limit, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyKeys`](crate::Reason::TooManyKeys) when as many keys as may be kept are in use.
+    pub fn set_algorithm_for<K: Key + ?Sized>(
+        &self,
+        key: &K,
+        algorithm: A,
+    ) -> Result<(), RateLimited> {
+        let set = self.0.set_algorithm_of(self.0.lanes.fingerprint(key), algorithm);
+        set.map_err(RateLimited::new)
+    }
+
+    /// Forgets one key, its state and the arithmetic of its own: whoever waits for it gets
+    /// [`Cancelled`](crate::Reason::Cancelled), and its next call is that of a new key.
+    pub fn forget<K: Key + ?Sized>(&self, key: &K) {
+        self.0.forget_key(self.0.lanes.fingerprint(key));
     }
 
     /// Forgets all keys whose state equals that of a new one, and says how many those were.

@@ -12,7 +12,7 @@ use crate::{
     decision::{Ask, Decision, Grant, Take},
     nanos::Nanos,
 };
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// The state of one key and its line, which exists only while it is needed.
 pub(super) struct Lane<A: Algorithm> {
@@ -27,6 +27,8 @@ struct Queue<A: Algorithm> {
     forecast: Option<Forecast<A>>,
     /// Who was promised a permit that has to be taken yet.
     promised: Option<Place>,
+    /// The arithmetic of this lane, where it is not that of all.
+    own: Option<Arc<A>>,
 }
 
 impl<A: Algorithm> Lane<A> {
@@ -43,6 +45,23 @@ impl<A: Algorithm> Lane<A> {
         self.queue.is_some()
     }
 
+    /// The arithmetic of this lane, where it is not that of all.
+    pub(super) fn own(&self) -> Option<&Arc<A>> {
+        self.queue.as_ref()?.own.as_ref()
+    }
+
+    /// Sets the arithmetic of this lane, which has a line, and returns the one before.
+    pub(super) fn set_own(&mut self, algorithm: Arc<A>) -> Option<Arc<A>> {
+        self.queue.as_mut()?.own.replace(algorithm)
+    }
+
+    /// Goes by that of all again.
+    pub(super) fn give_up_own(&mut self) {
+        if let Some(queue) = &mut self.queue {
+            queue.own = None;
+        }
+    }
+
     /// Goes on by other rules, where there is no line.
     pub(super) fn carry_over(&mut self, before: &A, rules: &Rules<A>, now: Nanos) {
         rules.algorithm.carry_over(before, &mut self.state, now);
@@ -51,7 +70,7 @@ impl<A: Algorithm> Lane<A> {
     /// Does away with a line in which nobody has a place.
     #[inline]
     pub(super) fn tidy(&mut self) {
-        self.queue.take_if(|queue| queue.line.is_empty());
+        self.queue.take_if(|queue| queue.line.is_empty() && queue.own.is_none());
     }
 
     /// Remembers that the one at `place` was promised a permit. Promises are only made where there
@@ -76,6 +95,7 @@ impl<A: Algorithm> Lane<A> {
         let is_quiet = |queue: &Queue<A>| {
             queue.line.waiting() == 0
                 && queue.promised.is_none()
+                && queue.own.is_none()
                 && !queue.line.oldest().is_some_and(perished)
         };
         rules.gate == Gate::Working && self.queue.as_deref().is_none_or(is_quiet)
@@ -121,8 +141,9 @@ impl<A: Algorithm> Lane<A> {
         now: Nanos,
         place: Place,
     ) -> Option<Decision> {
-        let is_quiet =
-            |queue: &&mut Box<Queue<A>>| queue.line.waiting() == 0 && queue.promised.is_none();
+        let is_quiet = |queue: &&mut Box<Queue<A>>| {
+            queue.line.waiting() == 0 && queue.promised.is_none() && queue.own.is_none()
+        };
         let queue = self.queue.as_mut().filter(is_quiet)?;
         let perishes = |grant: &Grant| grant.at + rules.algorithm.shelf_life();
         let grant =
@@ -154,10 +175,11 @@ impl<A: Algorithm> Lane<A> {
         line: impl FnOnce() -> Line,
     ) -> Desk<'a, A> {
         let queue = self.queue.get_or_insert_with(|| {
-            Box::new(Queue { line: line(), forecast: None, promised: None })
+            Box::new(Queue { line: line(), forecast: None, promised: None, own: None })
         });
-        let Queue { line, forecast, promised } = &mut **queue;
-        let mut desk = Desk::new(rules, now, &mut self.state, line, forecast);
+        let Queue { line, forecast, promised, own } = &mut **queue;
+        let algorithm: &A = own.as_ref().unwrap_or(&rules.algorithm);
+        let mut desk = Desk::new(algorithm, rules, now, &mut self.state, line, forecast);
         if let Some(place) = promised.take() {
             desk.take_promised(place);
         }

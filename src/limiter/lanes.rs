@@ -13,7 +13,7 @@ use crate::{
         names::KeptKey,
     },
 };
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What becomes of a new key when as many keys as may be kept are in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -181,7 +181,6 @@ impl<A: Algorithm> Lanes<A> {
             Lanes::One(single) => return Ok(single.with(|rules, lane| work(rules, lane))),
             Lanes::Many(table, at_capacity) => (table, at_capacity),
         };
-        let new_at = |rules: &Rules<A>, lane: &Lane<A>| lane.new_at(&rules.algorithm);
         // Asked for twice at most, and used once.
         let mut work = Some(work);
         let mut once = |rules: &Rules<A>, lane: &mut Lane<A>| {
@@ -210,6 +209,32 @@ impl<A: Algorithm> Lanes<A> {
         }
     }
 
+    /// Works on the lane of this key and no other.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for it.
+    pub(super) fn with_own<T>(
+        &self,
+        key: Fingerprint,
+        now: Nanos,
+        work: impl FnOnce(&Rules<A>, &mut Lane<A>) -> T,
+    ) -> Result<T, Reason> {
+        match self {
+            Lanes::One(single) => Ok(single.with(|rules, lane| work(rules, lane))),
+            Lanes::Many(table, _) => {
+                let worked = table.entry(key, now, new_at, Lane::default, work);
+                worked.map_err(|Full| Reason::TooManyKeys)
+            }
+        }
+    }
+
+    /// The arithmetic of this key.
+    pub(super) fn algorithm_of(&self, key: Fingerprint) -> Arc<A> {
+        let own = self.existing(key, |_, lane| lane.own().cloned()).flatten();
+        own.unwrap_or_else(|| self.rules().algorithm)
+    }
+
     /// Works on all lanes, and on the rules first.
     pub(super) fn all(
         &self,
@@ -232,7 +257,7 @@ impl<A: Algorithm> Lanes<A> {
     pub(super) fn evict(&self, now: Nanos) -> usize {
         match self {
             Lanes::One(_) => 0,
-            Lanes::Many(table, _) => table.evict(now, |rules, lane| lane.new_at(&rules.algorithm)),
+            Lanes::Many(table, _) => table.evict(now, new_at),
         }
     }
 
@@ -244,6 +269,11 @@ impl<A: Algorithm> Lanes<A> {
             });
         }
     }
+}
+
+/// From when on a lane equals a new one.
+fn new_at<A: Algorithm>(rules: &Rules<A>, lane: &Lane<A>) -> Option<Nanos> {
+    lane.new_at(&rules.algorithm)
 }
 
 /// The rate that a refusal names.

@@ -155,11 +155,11 @@ impl<A: Algorithm> Waiting<A> {
                     Outcome::Exhausted => Reason::Exhausted,
                     _ => Reason::TooCostly,
                 };
-                self.shared.refusal_in_line(reason, Some(decision), self.terms)
+                self.shared.refusal_in_line(self.key, reason, Some(decision), self.terms)
             }
             Err(reason) | Ok(Turn::SentAway(reason)) => {
                 self.done = true;
-                self.shared.refusal_in_line(reason, None, self.terms)
+                self.shared.refusal_in_line(self.key, reason, None, self.terms)
             }
         };
         Look::Done(Err(refusal))
@@ -176,7 +176,7 @@ impl<A: Algorithm> Waiting<A> {
     fn timed_out(&mut self) -> RateLimited {
         let decision = self.shared.turn_of(self.key, self.place, self.terms.cost);
         self.give_up();
-        self.shared.refusal_in_line(Reason::UsedUp, decision, self.terms)
+        self.shared.refusal_in_line(self.key, Reason::UsedUp, decision, self.terms)
     }
 
     fn give_up(&mut self) {

@@ -324,3 +324,41 @@ async fn slack_is_added_to_waits_and_to_nothing_else() {
     limiter.acquire().await.unwrap();
     assert_eq!(start.elapsed(), ms(400));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_can_have_an_arithmetic_of_its_own() {
+    let limiter = KeyedRateLimiter::builder(one_per(100)).max_keys(2).unwrap().build();
+    let start = Instant::now();
+    let [alice, bob] = ["alice", "bob"].map(|name| limiter.key(name));
+    for key in [&alice, &bob] {
+        key.try_acquire().unwrap();
+    }
+    let (hers, his) = (in_line(&alice, start, 3).await, in_line(&bob, start, 2).await);
+    limiter.set_algorithm_for("alice", one_per(10)).unwrap();
+    assert_eq!(all(hers).await, [Ok(10), Ok(20), Ok(30)]);
+    let refused = alice.try_acquire().unwrap_err();
+    assert_eq!(refused.rate(), Some(Rate::new(1, ms(10)).unwrap()));
+    assert_eq!(all(his).await, [Ok(100), Ok(200)]);
+    // It stays whatever the others do, is kept though it equals new, and goes when it is told to.
+    limiter.set_algorithm(one_per(1000));
+    advance(ms(10_000)).await;
+    limiter.evict();
+    assert_eq!(limiter.keys(), 1);
+    alice.try_acquire().unwrap();
+    assert_eq!(alice.try_acquire().unwrap_err().retry_after(), Some(ms(10)));
+    limiter.forget("alice");
+    assert_eq!(limiter.keys(), 0);
+    alice.try_acquire().unwrap();
+    assert_eq!(alice.try_acquire().unwrap_err().retry_after(), Some(ms(1000)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_finds_no_room_gets_no_arithmetic_of_its_own() {
+    let limiter = KeyedRateLimiter::builder(one_per(100)).max_keys(1).unwrap().build();
+    limiter.key("alice").try_acquire().unwrap();
+    let refused = limiter.set_algorithm_for("bob", one_per(10)).unwrap_err();
+    assert_eq!(refused.reason(), Reason::TooManyKeys);
+    // Those who share one limit share the common one.
+    limiter.key("bob").try_acquire().unwrap();
+    assert_eq!(limiter.key("bob").try_acquire().unwrap_err().retry_after(), Some(ms(100)));
+}
