@@ -79,6 +79,7 @@
 //! |---|---|---|
 //! | 5 | [`http`] | speaks HTTP: who asks, 429, clients |
 //! | 4 | `layer`, `service`, `per_key`, `refusal`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
+//! | 4 | [`stream`] | hands out items and bytes: each with its permit |
 //! | 3 | `limiter` | asks: algorithm, state and line of waiters make a permit |
 //! | 2 | `store`, `clock`, `key`, `error`, `events`, `meters` | remembers: one atomic step per ask |
 //! | 1 | `algorithm`, `decision`, `rate`, `nanos`, `invalid` | decides: pure functions of state, instant and ask |
@@ -90,7 +91,8 @@
 //!
 //! All are off by default, and each only adds: `axum` ([`http`] sources that need axum), `reqwest`
 //! and `reqwest-middleware` (clients), `tracing` (events), `metrics` (calls
-//! admitted, refused and waiting), `serde` ([`Rate`] as text), `full` (all of them).
+//! admitted, refused and waiting), `serde` ([`Rate`] as text), `stream` (streams, sinks,
+//! and bytes a second), `full` (all of them).
 //!
 //! # Watching
 //!
@@ -135,6 +137,8 @@ mod per_key;
 mod refusal;
 mod seat;
 mod future;
+#[cfg(feature = "stream")]
+pub mod stream;
 
 mod limiter;
 

@@ -151,7 +151,8 @@ impl<L: Limiter> Seat<L> {
         }
     }
 
-    fn vacate(&mut self) {
+    /// Gives back the permit, or the place in line.
+    pub(crate) fn vacate(&mut self) {
         self.state = State::Idle;
         if let Some(ticket) = self.ticket.take() {
             self.limiter.give_back(ticket);

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each module of the crate root and its floor.
-const FLOORS: [(&str, u8); 22] = [
+const FLOORS: [(&str, u8); 23] = [
     ("nanos", 1),
     ("invalid", 1),
     ("rate", 1),
@@ -29,6 +29,7 @@ const FLOORS: [(&str, u8); 22] = [
     ("refusal", 4),
     ("seat", 4),
     ("future", 4),
+    ("stream", 4),
     ("http", 5),
 ];
 

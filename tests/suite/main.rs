@@ -14,5 +14,6 @@ mod precise;
 mod rate;
 mod running;
 mod store;
+mod stream;
 mod tower;
 mod waiting;
