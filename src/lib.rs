@@ -79,7 +79,7 @@
 //! |---|---|---|
 //! | 5 | [`http`] | speaks HTTP: who asks, 429, clients |
 //! | 4 | `layer`, `service`, `per_key`, `refusal`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
-//! | 4 | [`stream`] | hands out items and bytes: each with its permit |
+//! | 4 | `stream` | hands out items and bytes: each with its permit |
 //! | 3 | `limiter` | asks: algorithm, state and line of waiters make a permit |
 //! | 2 | `store`, `clock`, `key`, `error`, `events`, `meters` | remembers: one atomic step per ask |
 //! | 1 | `algorithm`, `decision`, `rate`, `nanos`, `invalid` | decides: pure functions of state, instant and ask |
