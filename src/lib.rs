@@ -161,14 +161,16 @@ mod algorithm;
 mod decision;
 mod rate;
 mod nanos;
+mod span;
+mod given;
 mod invalid;
 #[cfg(feature = "serde")]
 mod config;
 
 pub use algorithm::{
-    Algorithm, BurstCompensating, Concurrency, FixedWindow, Held, Holders, LeakyBucket, PacedState,
-    Permits, Quota, Refills, SerialLog, Serialized, SlidingWindow, SlidingWindowCounter, Spent,
-    Strict, TokenBucket, Tokens, WAKE_UP, WindowCounts, WindowLog,
+    Algorithm, AnyAlgorithm, AnyState, BurstCompensating, Concurrency, FixedWindow, Held, Holders,
+    LeakyBucket, PacedState, Permits, Quota, Refills, SerialLog, Serialized, SlidingWindow,
+    SlidingWindowCounter, Spent, Strict, TokenBucket, Tokens, WAKE_UP, WindowCounts, WindowLog,
 };
 pub use clock::{Clock, ManualClock};
 pub use decision::{Ask, Decision, Grant, Outcome, Take};

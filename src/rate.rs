@@ -1,26 +1,14 @@
 //! How many permits in how much time.
 
-use crate::{invalid::Invalid, nanos::Nanos};
+use crate::{
+    invalid::Invalid,
+    nanos::Nanos,
+    span::{self, DAY, HOUR, MINUTE, SECOND},
+};
 use std::{fmt, str::FromStr, time::Duration};
-
-const SECOND: u64 = 1_000_000_000;
-const MINUTE: u64 = 60 * SECOND;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
 
 /// The longest period, 25 years: ten of them, the default capacity of a bucket, still fit the time line.
 const LONGEST: u64 = 25 * 365 * DAY;
-
-/// The units a period is printed in, largest first, each with the other names it is read by.
-const UNITS: [(&str, u64, &[&str]); 7] = [
-    ("day", DAY, &["d", "days"]),
-    ("hour", HOUR, &["h", "hr", "hours"]),
-    ("min", MINUTE, &["m", "minute", "minutes"]),
-    ("s", SECOND, &["sec", "second", "seconds"]),
-    ("ms", 1_000_000, &["millisecond", "milliseconds"]),
-    ("us", 1_000, &["µs", "microsecond", "microseconds"]),
-    ("ns", 1, &["nanosecond", "nanoseconds"]),
-];
 
 /// A number of permits in a period of time, such as ten a second or one in three seconds.
 ///
@@ -173,15 +161,9 @@ pub(crate) fn interval(period: Nanos, permits: u32) -> Nanos {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let period = self.period.get();
-        let (unit, length) = UNITS
-            .iter()
-            .map(|(unit, length, _)| (*unit, *length))
-            .find(|(_, length)| period.is_multiple_of(*length))
-            .unwrap_or(("ns", 1));
-        match period / length {
-            1 => write!(f, "{}/{unit}", self.permits),
-            count => write!(f, "{}/{count}{unit}", self.permits),
+        match span::in_largest_unit(self.period.get().into()) {
+            (1, unit) => write!(f, "{}/{unit}", self.permits),
+            (count, unit) => write!(f, "{}/{count}{unit}", self.permits),
         }
     }
 }
@@ -208,15 +190,8 @@ impl FromStr for Rate {
             "" => 1,
             digits => digits.parse().map_err(|_| malformed())?,
         };
-        let length = unit_length(unit.trim_start()).ok_or_else(malformed)?;
+        let length = span::unit_length(unit.trim_start()).ok_or_else(malformed)?;
         let nanoseconds = length.saturating_mul(count);
         Self::new(permits, Duration::from_nanos(nanoseconds))
     }
-}
-
-fn unit_length(name: &str) -> Option<u64> {
-    UNITS
-        .iter()
-        .find(|(unit, _, others)| *unit == name || others.contains(&name))
-        .map(|(_, length, _)| *length)
 }

@@ -45,10 +45,15 @@ const DEFAULT_MAX_BURST: u32 = 5;
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(try_from = "super::written::pace::Bursts", into = "super::written::pace::Bursts")
+)]
 pub struct BurstCompensating {
-    rate: Rate,
+    pub(super) rate: Rate,
     interval: Nanos,
-    max_burst: u32,
+    pub(super) max_burst: u32,
 }
 
 /// The state of [`BurstCompensating`].

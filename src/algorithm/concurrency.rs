@@ -47,9 +47,14 @@ const SHELF_LIFE: Nanos = Nanos::new(1_000_000_000);
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(try_from = "super::written::calls::InFlight", into = "super::written::calls::InFlight")
+)]
 pub struct Concurrency {
-    capacity: u32,
-    lease: Option<Nanos>,
+    pub(super) capacity: u32,
+    pub(super) lease: Option<Nanos>,
 }
 
 impl Concurrency {

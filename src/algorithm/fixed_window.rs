@@ -46,8 +46,16 @@ use std::time::Duration;
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(
+        try_from = "super::written::windows::Aligned",
+        into = "super::written::windows::Aligned"
+    )
+)]
 pub struct FixedWindow {
-    bucket: TokenBucket,
+    pub(super) bucket: TokenBucket,
     period: Nanos,
 }
 

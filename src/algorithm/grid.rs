@@ -24,6 +24,11 @@ impl Grid {
         Self { first: Some(Nanos::new(first as u64)), ..self }
     }
 
+    /// The instant at which a grid in fixed places begins.
+    pub(super) fn alignment(&self) -> Option<Duration> {
+        self.first.map(Duration::from)
+    }
+
     pub(super) fn is_fixed(&self) -> bool {
         self.first.is_some()
     }

@@ -43,11 +43,16 @@ const DEFAULT_CAPACITY: u32 = 10;
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(try_from = "super::written::buckets::Bucket", into = "super::written::buckets::Bucket")
+)]
 pub struct LeakyBucket {
-    rate: Rate,
-    capacity: u32,
+    pub(super) rate: Rate,
+    pub(super) capacity: u32,
     /// Whether the rate holds in any window, so that the interval depends on the capacity.
-    any_window: bool,
+    pub(super) any_window: bool,
     interval: Nanos,
     /// `capacity` intervals.
     depth: Nanos,

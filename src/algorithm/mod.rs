@@ -13,6 +13,8 @@
 //! | [`Concurrency`] | never more than n permits in use at the same time |
 //! | [`Serialized`] | one call at a time, and never more than n completions in any window |
 //!
+//! [`AnyAlgorithm`] is any of them, chosen while the program runs.
+//!
 //! Each publishes its bound as [`Algorithm::most_in`], which a property test holds it to.
 
 mod permits;
@@ -30,7 +32,10 @@ mod sliding_window_counter;
 mod concurrency;
 mod holders;
 mod serialized;
+mod any;
+mod written;
 
+pub use any::{AnyAlgorithm, AnyState};
 pub use burst_compensating::{BurstCompensating, PacedState};
 pub use concurrency::Concurrency;
 pub use fixed_window::FixedWindow;

@@ -34,8 +34,16 @@ const SECOND: Nanos = Nanos::new(1_000_000_000);
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(
+        try_from = "super::written::buckets::Permits",
+        into = "super::written::buckets::Permits"
+    )
+)]
 pub struct Quota {
-    permits: u32,
+    pub(super) permits: u32,
 }
 
 impl Quota {

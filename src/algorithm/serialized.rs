@@ -39,8 +39,13 @@ use std::time::Duration;
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(from = "super::written::pace::Paced", into = "super::written::pace::Paced")
+)]
 pub struct Serialized {
-    rate: Rate,
+    pub(super) rate: Rate,
 }
 
 /// The state of [`Serialized`]: the call that runs, and those that have ended.

@@ -40,6 +40,11 @@ use std::time::Duration;
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(try_from = "super::written::windows::Rates", into = "super::written::windows::Rates")
+)]
 pub struct SlidingWindow {
     /// By growing period.
     rates: Vec<Rate>,

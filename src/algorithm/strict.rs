@@ -36,8 +36,13 @@ use std::time::Duration;
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(from = "super::written::pace::Paced", into = "super::written::pace::Paced")
+)]
 pub struct Strict {
-    rate: Rate,
+    pub(super) rate: Rate,
     interval: Nanos,
 }
 

@@ -51,12 +51,17 @@ use std::time::Duration;
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(try_from = "super::written::buckets::Tokens", into = "super::written::buckets::Tokens")
+)]
 pub struct TokenBucket {
-    rate: Rate,
-    capacity: u32,
+    pub(super) rate: Rate,
+    pub(super) capacity: u32,
     /// Below the capacity, if it was set.
-    initial: Option<u32>,
-    refill: Refill,
+    pub(super) initial: Option<u32>,
+    pub(super) refill: Refill,
 }
 
 impl TokenBucket {

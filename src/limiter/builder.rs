@@ -34,12 +34,52 @@ const MAX_KEYS: usize = 100_000;
 ///     .build();
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
+///
+/// # From a file
+///
+/// With the feature `serde` a builder is read from a table: the fields of the algorithm, and beside
+/// them `name`, `max_waiting`, `slack` and, for a limit per key, `max_keys` and `at_capacity`
+/// (`"share_one"` or `"refuse"`), all of which may be left out. What the setters refuse is refused
+/// with the same error, and so is a field that nobody knows. The clock is not a part of it.
+///
+/// ```
+/// # #[cfg(feature = "serde")] {
+/// use tower_ratelimit::{AnyAlgorithm, Builder, ManyLimits};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Config {
+///     outgoing: Builder<AnyAlgorithm>,
+///     logins: Builder<AnyAlgorithm, ManyLimits>,
+/// }
+///
+/// let config: Config = toml::from_str(
+///     r#"
+///     [outgoing]
+///     algorithm = "leaky_bucket"
+///     rate = "10/s"
+///     capacity = 5
+///     max_waiting = 1000
+///
+///     [logins]
+///     algorithm = "sliding_window"
+///     rates = ["5/min", "20/hour"]
+///     max_keys = 50000
+///     at_capacity = "refuse"
+///     "#,
+/// )?;
+/// let outgoing = config.outgoing.build();
+/// let logins = config.logins.build();
+/// # outgoing.try_acquire_many(5).expect("five fit into the bucket");
+/// # logins.key("alice").try_acquire_many(5).expect("five a minute");
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder limits nothing until it is built"]
 pub struct Builder<A, K = SingleLimit> {
-    algorithm: A,
-    settings: Settings,
-    keys: K,
+    pub(super) algorithm: A,
+    pub(super) settings: Settings,
+    pub(super) keys: K,
 }
 
 /// For a [`Builder`] of a single limit.
@@ -49,9 +89,9 @@ pub struct SingleLimit(());
 /// For a [`Builder`] of a limit for each key.
 #[derive(Clone, Debug)]
 pub struct ManyLimits {
-    max_keys: usize,
-    at_capacity: AtCapacity,
-    is_listed: bool,
+    pub(super) max_keys: usize,
+    pub(super) at_capacity: AtCapacity,
+    pub(super) list_keys: bool,
 }
 
 impl<A: Algorithm, K> Builder<A, K> {
@@ -105,7 +145,7 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
             keys: ManyLimits {
                 max_keys: MAX_KEYS,
                 at_capacity: AtCapacity::default(),
-                is_listed: false,
+                list_keys: false,
             },
         }
     }
@@ -136,7 +176,7 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
     /// Keeps the keys themselves, so that [`list`](KeyedRateLimiter::list) knows them, and not
     /// only their hashes. That takes the memory of the keys, and a lock more for each call.
     pub fn list_keys(mut self) -> Self {
-        self.keys.is_listed = true;
+        self.keys.list_keys = true;
         self
     }
 
@@ -146,7 +186,7 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
         let meter = KeyMeter::new(self.settings.name.as_ref());
         let rules = Rules::new(self.algorithm, self.settings.slack.into());
         let mut table = Box::new(Table::new(self.keys.max_keys, &rules, meter));
-        if self.keys.is_listed {
+        if self.keys.list_keys {
             table.keep_names();
         }
         let lanes = Lanes::Many(table, self.keys.at_capacity);

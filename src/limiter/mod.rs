@@ -6,6 +6,8 @@
 mod one;
 mod keyed;
 mod builder;
+#[cfg(feature = "serde")]
+mod config;
 mod terms;
 mod acquire;
 mod permit;

@@ -7,9 +7,11 @@ use std::{
 };
 
 /// Each module of the crate root and its floor.
-const FLOORS: [(&str, u8); 23] = [
+const FLOORS: [(&str, u8); 24] = [
     ("nanos", 1),
     ("invalid", 1),
+    ("span", 1),
+    ("given", 1),
     ("rate", 1),
     ("decision", 1),
     ("algorithm", 1),

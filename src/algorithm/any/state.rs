@@ -1,0 +1,140 @@
+//! The state of any algorithm.
+
+use super::AnyAlgorithm;
+use crate::{
+    algorithm::{
+        Algorithm, BurstCompensating, Concurrency, FixedWindow, Holders, LeakyBucket, PacedState,
+        Quota, SerialLog, Serialized, SlidingWindow, SlidingWindowCounter, Strict, TokenBucket,
+        Tokens, WindowCounts, WindowLog,
+    },
+    decision::{Ask, Decision, Outcome, Take},
+    nanos::Nanos,
+};
+
+/// The state of [`AnyAlgorithm`]: that of the algorithm in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnyState {
+    kept: Kept,
+    /// Permits granted before this instant were another algorithm's.
+    since: Nanos,
+}
+
+/// What is kept, and by which algorithm: two may keep the same and mean another thing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Nothing yet: as good as new for any algorithm.
+    #[default]
+    New,
+    LeakyBucket(Nanos),
+    Strict(Nanos),
+    BurstCompensating(PacedState),
+    TokenBucket(Tokens),
+    Quota(u64),
+    SlidingWindow(WindowLog),
+    FixedWindow(Tokens),
+    SlidingWindowCounter(WindowCounts),
+    Concurrency(Holders),
+    Serialized(SerialLog),
+}
+
+/// An algorithm whose state can be kept here.
+pub(super) trait Keep: Algorithm<State: PartialEq> {
+    fn keep(state: Self::State) -> Kept;
+
+    /// Its state, unless nothing is kept or another algorithm's state.
+    fn kept(kept: &Kept) -> Option<&Self::State>;
+
+    fn kept_mut(kept: &mut Kept) -> Option<&mut Self::State>;
+}
+
+macro_rules! keep {
+    ($($algorithm:ident),+ $(,)?) => {$(
+        impl From<$algorithm> for AnyAlgorithm {
+            fn from(limit: $algorithm) -> Self {
+                Self::$algorithm(limit)
+            }
+        }
+
+        impl Keep for $algorithm {
+            fn keep(state: Self::State) -> Kept {
+                Kept::$algorithm(state)
+            }
+
+            fn kept(kept: &Kept) -> Option<&Self::State> {
+                match kept {
+                    Kept::$algorithm(state) => Some(state),
+                    _ => None,
+                }
+            }
+
+            fn kept_mut(kept: &mut Kept) -> Option<&mut Self::State> {
+                match kept {
+                    Kept::$algorithm(state) => Some(state),
+                    _ => None,
+                }
+            }
+        }
+    )+};
+}
+
+keep![
+    LeakyBucket,
+    Strict,
+    BurstCompensating,
+    TokenBucket,
+    Quota,
+    SlidingWindow,
+    FixedWindow,
+    SlidingWindowCounter,
+    Concurrency,
+    Serialized,
+];
+
+impl AnyState {
+    pub(super) fn decide<A: Keep>(&mut self, limit: &A, now: Nanos, ask: Ask) -> Decision {
+        if let Ask::GiveBack(grant) = ask
+            && grant.at < self.since
+        {
+            // It was taken from another limit: what it gives back might be what others took since.
+            let standing = self.decide(limit, now, Ask::Take(Take::fresh(0)));
+            return Decision { outcome: Outcome::Granted(grant), ..standing };
+        }
+        if let Some(state) = A::kept_mut(&mut self.kept) {
+            return limit.decide(state, now, ask);
+        }
+        let mut state = A::State::default();
+        let decision = limit.decide(&mut state, now, ask);
+        // What equals new stays new, so that an ask that changes nothing changes nothing here.
+        if state != A::State::default() {
+            self.kept = A::keep(state);
+        }
+        decision
+    }
+
+    pub(super) fn new_at<A: Keep>(&self, limit: &A) -> Nanos {
+        A::kept(&self.kept).map_or(Nanos::ZERO, |state| limit.new_at(state))
+    }
+
+    pub(super) fn carry_over<A: Keep>(&mut self, limit: &A, before: &A, now: Nanos) {
+        if let Some(state) = A::kept_mut(&mut self.kept) {
+            limit.carry_over(before, state, now);
+        }
+    }
+
+    /// How many permits of this limit are not to be had now.
+    pub(super) fn used<A: Keep>(&mut self, limit: &A, now: Nanos) -> u32 {
+        let standing = self.decide(limit, now, Ask::Peek(Take::fresh(0)));
+        standing.limit.saturating_sub(standing.remaining)
+    }
+
+    /// Forgets what another algorithm kept.
+    pub(super) fn begin_anew(&mut self, now: Nanos) {
+        *self = Self { kept: Kept::New, since: now + Nanos::new(1) };
+    }
+
+    /// Takes as many permits from a new limit, or all that it has.
+    pub(super) fn charge<A: Keep>(&mut self, limit: &A, now: Nanos, used: u32) {
+        let most = self.decide(limit, now, Ask::Peek(Take::fresh(0))).limit;
+        let _ = self.decide(limit, now, Ask::Charge(used.min(most)));
+    }
+}
