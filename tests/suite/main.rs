@@ -4,6 +4,8 @@
 mod algorithms;
 mod blocking;
 mod cases;
+#[cfg(feature = "serde")]
+mod config;
 mod control;
 mod events;
 mod floors;
@@ -15,5 +17,6 @@ mod rate;
 mod running;
 mod store;
 mod stream;
+mod text;
 mod tower;
 mod waiting;

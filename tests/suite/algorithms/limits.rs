@@ -4,8 +4,8 @@ use super::rate;
 use proptest::prelude::*;
 use std::time::Duration;
 use tower_ratelimit::{
-    BurstCompensating, FixedWindow, LeakyBucket, Quota, Rate, SlidingWindow, SlidingWindowCounter,
-    Strict, TokenBucket,
+    AnyAlgorithm, BurstCompensating, FixedWindow, LeakyBucket, Quota, Rate, SlidingWindow,
+    SlidingWindowCounter, Strict, TokenBucket,
 };
 
 /// Mostly a few nanoseconds, now and then minutes.
@@ -96,6 +96,22 @@ pub(super) fn sliding_window_counter() -> impl Strategy<Value = SlidingWindowCou
     one_rate().prop_map(SlidingWindowCounter::new)
 }
 
+/// Any of those above.
+pub(super) fn any_algorithm() -> impl Strategy<Value = AnyAlgorithm> {
+    prop_oneof![
+        leaky_bucket().prop_map_into(),
+        any_window().prop_map_into(),
+        strict().prop_map_into(),
+        burst_compensating().prop_map_into(),
+        sliding_window().prop_map_into(),
+        token_bucket().prop_map_into(),
+        warming_bucket().prop_map_into(),
+        quota().prop_map_into(),
+        fixed_window().prop_map_into(),
+        sliding_window_counter().prop_map_into(),
+    ]
+}
+
 /// A test of every algorithm for each of these behaviours: functions of a random limit and a
 /// random history.
 macro_rules! for_each_algorithm {
@@ -151,6 +167,11 @@ macro_rules! for_each_algorithm {
             #[test]
             fn sliding_window_counter() {
                 check(limits::sliding_window_counter(), super::$behaviour);
+            }
+
+            #[test]
+            fn any_algorithm() {
+                check(limits::any_algorithm(), super::$behaviour);
             }
         }
     )+};

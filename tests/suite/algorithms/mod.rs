@@ -9,6 +9,7 @@ mod limits;
 mod naive;
 
 mod agreement;
+mod any;
 mod backwards;
 mod bounds;
 mod carry_over;
