@@ -59,6 +59,10 @@
 //! | bound how many calls run at the same time | [`Concurrency`] |
 //! | run one call at a time, with a pause that counts from its end | [`Serialized`] |
 //!
+//! Whose kind is chosen in a file is [`AnyAlgorithm`]: read from a line such as `leaky bucket 10/s,
+//! capacity 5` and, with the feature `serde`, from a table. A [`Builder`] reads the settings of its
+//! limiter from the same table.
+//!
 //! # What it is not
 //!
 //! It keeps its state in this process, and does not adapt its limits to how the calls fare.
@@ -82,7 +86,7 @@
 //! | 4 | `stream` | hands out items and bytes: each with its permit |
 //! | 3 | `limiter` | asks: algorithm, state and line of waiters make a permit |
 //! | 2 | `store`, `clock`, `key`, `error`, `events`, `meters` | remembers: one atomic step per ask |
-//! | 1 | `algorithm`, `decision`, `rate`, `nanos`, `invalid` | decides: pure functions of state, instant and ask |
+//! | 1 | `algorithm`, `decision`, `rate`, `nanos`, `span`, `given`, `invalid`, `config` | decides: pure functions of state, instant and ask |
 //!
 //! Two seams are open for code of your own: [`Algorithm`] for arithmetic, [`Limiter`] for a
 //! service that decides elsewhere.
@@ -91,7 +95,8 @@
 //!
 //! All are off by default, and each only adds: `axum` ([`http`] sources that need axum), `reqwest`
 //! and `reqwest-middleware` (clients), `tracing` (events), `metrics` (calls
-//! admitted, refused and waiting), `serde` ([`Rate`] as text), `stream` (streams, sinks,
+//! admitted, refused and waiting), `serde` (configuration files: a [`Rate`] is a text, [each
+//! algorithm](AnyAlgorithm) and the [`Builder`] of each limiter a table), `stream` (streams, sinks,
 //! and bytes a second), `full` (all of them).
 //!
 //! # Watching
