@@ -174,13 +174,15 @@ impl fmt::Display for AnyAlgorithm {
     }
 }
 
+type Read = fn(&str) -> Result<AnyAlgorithm, Invalid>;
+
 /// As it is printed: the line of any algorithm.
 impl FromStr for AnyAlgorithm {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         // The longer of two names that begin alike comes first.
-        let readers: [(&str, fn(&str) -> Result<Self, Invalid>); 10] = [
+        let readers: [(&str, Read); 10] = [
             ("leaky bucket", read::<LeakyBucket>),
             ("strict", read::<Strict>),
             ("burst compensating", read::<BurstCompensating>),
