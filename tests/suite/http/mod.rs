@@ -1,6 +1,8 @@
 //! Limits over real sockets, and what they put on the wire.
 
 mod keys;
+#[cfg(feature = "axum")]
+mod downloads;
 #[cfg(feature = "reqwest")]
 mod clients;
 #[cfg(feature = "reqwest-middleware")]

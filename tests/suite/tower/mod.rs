@@ -17,6 +17,7 @@ mod types;
 mod axum_routes;
 mod buffer;
 mod stacks;
+mod in_flight;
 
 use std::{fmt::Debug, time::Duration};
 use tokio::time::Instant;
