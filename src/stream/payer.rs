@@ -43,7 +43,7 @@ impl<L: Limiter> Payer<L> {
 
     /// How many of so many bytes can be paid for at once.
     pub(super) fn piece(&self, bytes: usize) -> usize {
-        bytes.min(usize::try_from(self.most).unwrap_or(usize::MAX))
+        bytes.min(count(self.most))
     }
 
     /// Pays for some of these bytes, which are one or more, and says for how many. Those of the
@@ -52,11 +52,11 @@ impl<L: Limiter> Payer<L> {
         &mut self,
         cx: &mut Context<'_>,
         bytes: usize,
-    ) -> Poll<io::Result<u32>> {
+    ) -> Poll<io::Result<usize>> {
         loop {
             let cost = self.ask(bytes);
             match ready!(poll_permit(&mut self.seat, cx, cost)) {
-                Ok(_) => return Poll::Ready(Ok(mem::take(&mut self.asked))),
+                Ok(_) => return Poll::Ready(Ok(count(mem::take(&mut self.asked)))),
                 Err(refusal) => self.refused(refusal)?,
             }
         }
@@ -67,11 +67,11 @@ impl<L: Limiter> Payer<L> {
         &mut self,
         cx: &mut Context<'_>,
         bytes: usize,
-    ) -> Poll<io::Result<u32>> {
+    ) -> Poll<io::Result<usize>> {
         loop {
             let terms = terms(self.ask(bytes));
             if ready!(self.seat.poll_seated(cx, &(), terms)) {
-                return Poll::Ready(Ok(self.asked));
+                return Poll::Ready(Ok(count(self.asked)));
             }
             if let Go::Refused(refusal) = self.seat.take(&(), terms) {
                 self.refused(refusal)?;
@@ -113,4 +113,9 @@ impl<L: Limiter> Payer<L> {
         }
         Ok(())
     }
+}
+
+/// So many permits as bytes. Where they do not fit, no more bytes than that are ever asked for.
+fn count(permits: u32) -> usize {
+    usize::try_from(permits).unwrap_or(usize::MAX)
 }

@@ -132,29 +132,20 @@ impl<IO: AsyncRead, L: Limiter> AsyncRead for ThrottledRead<IO, L> {
             // Bytes that can be paid for at once stay where they are, and are not copied.
             let paid = this.payer.poll_paid(cx, read);
             match paid {
-                Poll::Ready(Ok(paid)) if is_all(paid, read) => {
+                Poll::Ready(Ok(paid)) if paid == read => {
                     buf.advance(read);
                     return Poll::Ready(Ok(()));
                 }
                 _ => this.stash.keep(buf.initialize_unfilled_to(read)),
             }
-            this.stash.pay(count(ready!(paid)?));
+            this.stash.pay(ready!(paid)?);
         }
         while !this.stash.hand_out(buf) {
             let paid = ready!(this.payer.poll_paid(cx, this.stash.unpaid()))?;
-            this.stash.pay(count(paid));
+            this.stash.pay(paid);
         }
         Poll::Ready(Ok(()))
     }
-}
-
-fn is_all(paid: u32, read: usize) -> bool {
-    count(paid) == read
-}
-
-/// Never more than were asked for, which were counted in the same type.
-fn count(paid: u32) -> usize {
-    usize::try_from(paid).unwrap_or(usize::MAX)
 }
 
 impl<IO: AsyncWrite, L: Limiter> AsyncWrite for ThrottledRead<IO, L> {

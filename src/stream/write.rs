@@ -121,7 +121,7 @@ impl<IO: AsyncWrite, L: Limiter> AsyncWrite for ThrottledWrite<IO, L> {
             return this.inner.poll_write(cx, bytes);
         }
         while *this.debt > 0 {
-            let paid = count(ready!(this.payer.poll_paid(cx, *this.debt))?);
+            let paid = ready!(this.payer.poll_paid(cx, *this.debt))?;
             *this.credit += paid.saturating_sub(*this.debt);
             *this.debt = this.debt.saturating_sub(paid);
         }
@@ -130,7 +130,7 @@ impl<IO: AsyncWrite, L: Limiter> AsyncWrite for ThrottledWrite<IO, L> {
             *this.credit = this.credit.saturating_sub(written);
             return Poll::Ready(Ok(written));
         }
-        let reserved = count(ready!(this.payer.poll_reserved(cx, bytes.len()))?);
+        let reserved = ready!(this.payer.poll_reserved(cx, bytes.len()))?;
         let written = match this.inner.poll_write(cx, first(bytes, reserved)) {
             Poll::Ready(Ok(written)) if written > 0 => written,
             nothing => {
@@ -156,11 +156,6 @@ impl<IO: AsyncWrite, L: Limiter> AsyncWrite for ThrottledWrite<IO, L> {
 
 fn first(bytes: &[u8], most: usize) -> &[u8] {
     &bytes[..bytes.len().min(most)]
-}
-
-/// Never more than were asked for, or than were counted in the same type.
-fn count(permits: u32) -> usize {
-    usize::try_from(permits).unwrap_or(usize::MAX)
 }
 
 impl<IO: AsyncRead, L: Limiter> AsyncRead for ThrottledWrite<IO, L> {

@@ -2,7 +2,11 @@
 
 use super::{leaky, ms, since, vendor::Vendor};
 use futures_util::{Stream, StreamExt, stream, stream::FusedStream};
-use std::{fmt::Debug, future::poll_fn, iter};
+use std::{
+    fmt::Debug,
+    future::{poll_fn, ready},
+    iter,
+};
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver},
     time::{Instant, sleep},
@@ -187,11 +191,11 @@ async fn the_size_hint_counts_the_item_that_waits() {
 async fn a_stream_is_terminated_once_its_last_item_is_out() {
     let limiter = leaky(10, 1);
     limiter.try_acquire().unwrap();
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let inner = received(receiver).take(1);
-    let mut items = task::spawn(inner.fuse().rate_limited(limiter));
-    sender.send(0).unwrap();
+    // It is terminated as soon as its only item was taken out.
+    let inner = stream::once(ready(0));
+    let mut items = task::spawn(inner.rate_limited(limiter));
     assert_pending!(items.poll_next());
+    assert!(items.get_ref().is_terminated());
     assert!(!items.is_terminated());
     sleep(ms(100)).await;
     assert_eq!(assert_ready!(items.poll_next()), Some(Ok(0)));
