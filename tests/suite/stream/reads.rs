@@ -52,6 +52,16 @@ async fn bytes_are_handed_out_in_pieces_of_the_limit_at_exact_instants() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_limit_cannot_grant_at_once_stays_with_the_sender() {
+    let data = bytes(450);
+    let mut reader = ThrottledRead::new(&data[..], leaky(1000, 100));
+    assert_eq!(reader.read(&mut [0; 8192]).await.unwrap(), 100);
+    assert_eq!(reader.get_ref().len(), 350);
+    timeout(ms(50), reader.read(&mut [0; 8192])).await.unwrap_err();
+    assert_eq!(reader.get_ref().len(), 250);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_small_buffer_is_paid_for_by_what_it_holds() {
     let data = bytes(160);
     let reader = ThrottledRead::new(&data[..], leaky(1000, 100));
