@@ -10,6 +10,9 @@ use crate::{
 pub(super) struct Forecast<A: Algorithm> {
     at: Nanos,
     after: A::State,
+    /// When the first in line comes for whom that depends on the calls in flight, if ever by itself.
+    /// Nobody behind it comes earlier.
+    in_use_until: Option<Option<Nanos>>,
 }
 
 impl<A: Algorithm> Forecast<A> {
@@ -20,7 +23,7 @@ impl<A: Algorithm> Forecast<A> {
         now: Nanos,
         costs: impl Iterator<Item = u32>,
     ) -> Self {
-        let mut forecast = Self { at: now, after: state.clone() };
+        let mut forecast = Self { at: now, after: state.clone(), in_use_until: None };
         for cost in costs {
             forecast.serve(algorithm, now, cost);
         }
@@ -29,11 +32,18 @@ impl<A: Algorithm> Forecast<A> {
 
     /// Serves one more.
     pub(super) fn serve(&mut self, algorithm: &A, now: Nanos, cost: u32) {
+        if self.in_use_until.is_some() {
+            return;
+        }
         self.at = self.at.max(now);
         let take = Ask::Take(Take { cost, queued: true });
-        if let Outcome::Later(wait) = algorithm.decide(&mut self.after, self.at, take).outcome {
-            self.at = self.at + wait;
-            let _ = algorithm.decide(&mut self.after, self.at, take);
+        match algorithm.decide(&mut self.after, self.at, take).outcome {
+            Outcome::Later(wait) => {
+                self.at = self.at + wait;
+                let _ = algorithm.decide(&mut self.after, self.at, take);
+            }
+            Outcome::InUse(wait) => self.in_use_until = Some(wait.map(|wait| self.at + wait)),
+            Outcome::Granted(_) | Outcome::Exhausted | Outcome::Never => {}
         }
     }
 
@@ -42,10 +52,12 @@ impl<A: Algorithm> Forecast<A> {
         let at = self.at.max(now);
         let peek = Ask::Peek(Take { cost, queued: true });
         let decision = algorithm.decide(&mut self.after, at, peek);
-        let outcome = match decision.outcome {
-            Outcome::Granted(_) => Outcome::Later(at - now),
-            Outcome::Later(wait) => Outcome::Later(at + wait - now),
-            refused => refused,
+        let outcome = match (decision.outcome, self.in_use_until) {
+            (refused @ (Outcome::Exhausted | Outcome::Never), _) => refused,
+            (_, Some(until)) => Outcome::InUse(until.map(|until| until - now)),
+            (Outcome::Granted(_), None) => Outcome::Later(at - now),
+            (Outcome::Later(wait), None) => Outcome::Later(at + wait - now),
+            (Outcome::InUse(wait), None) => Outcome::InUse(wait.map(|wait| at + wait - now)),
         };
         Decision { outcome, remaining: 0, ..decision }
     }

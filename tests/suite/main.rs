@@ -12,6 +12,7 @@ mod floors;
 mod limiter_promise;
 mod http;
 mod metrics;
+mod holding;
 mod precise;
 mod rate;
 mod running;
