@@ -8,6 +8,7 @@ mod cases;
 mod config;
 mod control;
 mod events;
+mod fairness;
 mod floors;
 mod limiter_promise;
 mod http;
