@@ -297,7 +297,7 @@ impl<'a, A: Algorithm> Desk<'a, A> {
     /// Begins anew: whoever waits is sent away, and permits not used yet are worth nothing.
     pub(super) fn reset(&mut self) {
         self.send_away(Reason::Cancelled);
-        self.line.forget_unused();
+        self.line.send_unused_away(Reason::Cancelled);
         *self.state = A::State::default();
     }
 

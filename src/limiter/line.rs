@@ -188,9 +188,10 @@ impl Line {
         self.sent_away.remove(&place)
     }
 
-    /// Does away with all unused permits.
-    pub(super) fn forget_unused(&mut self) {
-        self.unused.clear();
+    /// Does away with all unused permits, and sends away those who have them: some of them may
+    /// still wait, and not know that they were let go.
+    pub(super) fn send_unused_away(&mut self, reason: Reason) {
+        self.sent_away.extend(self.unused.drain(..).map(|(place, _)| (place, reason)));
     }
 
     /// The oldest unused permits.

@@ -141,6 +141,19 @@ async fn reset_sends_away_and_begins_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_who_was_let_go_before_a_reset_and_did_not_look_is_sent_away_too() {
+    let limiter = RateLimiter::new(one_per(100));
+    limiter.try_acquire().unwrap();
+    let mut waiting = task::spawn(limiter.acquire());
+    assert_pending!(waiting.poll());
+    advance(ms(100)).await;
+    assert!(limiter.try_acquire().is_err(), "it is served in passing");
+    limiter.reset();
+    limiter.try_acquire().unwrap();
+    assert_eq!(assert_ready_err!(waiting.poll()).reason(), Reason::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
 async fn permits_reserved_before_a_reset_are_worth_nothing_after_it() {
     let limiter = RateLimiter::new(one_per(100));
     let kept = limiter.reserve().await.unwrap();
