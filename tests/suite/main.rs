@@ -15,6 +15,7 @@ mod http;
 mod metrics;
 mod holding;
 mod precise;
+mod random;
 mod rate;
 mod running;
 mod store;
