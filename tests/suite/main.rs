@@ -14,6 +14,7 @@ mod limiter_promise;
 mod http;
 mod metrics;
 mod holding;
+mod ported;
 mod precise;
 mod random;
 mod rate;
