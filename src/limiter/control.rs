@@ -10,7 +10,10 @@ use super::{
 use crate::{
     algorithm::Algorithm, decision::Ask, error::Reason, events, store::memory::Fingerprint,
 };
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::RefCell,
+    sync::{Arc, atomic::Ordering},
+};
 
 impl<A: Algorithm> Shared<A> {
     /// Sends away all who wait.
@@ -45,6 +48,8 @@ impl<A: Algorithm> Shared<A> {
     /// Begins anew, unless it is closed.
     pub(super) fn reset(&self) {
         self.log("reset");
+        // First, so that nobody has a permit from after the reset that counts as one from before.
+        self.resets.fetch_add(1, Ordering::Relaxed);
         let shut = |rules: &mut Rules<A>| {
             if rules.gate == Gate::Open {
                 rules.gate = Gate::Working;

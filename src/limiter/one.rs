@@ -154,6 +154,9 @@ impl<A: Algorithm> RateLimiter<A> {
     /// Begins anew (this key, where there are keys): whoever waits gets [`Cancelled`](crate::Reason::Cancelled), permits
     /// that were reserved are worth nothing any more, and the next call passes at once. It ends a
     /// [`breach`](Self::breach), but does not reopen what was [closed](Self::close).
+    ///
+    /// A call that began before is not counted any more when it ends or is refunded; where there are
+    /// keys, the refund of one that began before the reset of its key counts for the calls after it.
     pub fn reset(&self) {
         self.shared.reset_key(self.key);
     }

@@ -15,7 +15,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     task::Waker,
     time::Duration,
@@ -31,6 +31,8 @@ pub(super) struct Shared<A: Algorithm> {
     pub(super) lanes: Lanes<A>,
     pub(super) meters: Meters,
     lines: AtomicU64,
+    /// How often everything has begun anew.
+    pub(super) resets: AtomicU32,
 }
 
 /// What a limiter is built with.
@@ -51,7 +53,7 @@ impl Default for Settings {
 impl<A: Algorithm> Shared<A> {
     pub(super) fn new(settings: Settings, lanes: Lanes<A>) -> Self {
         let meters = Meters::new(settings.name.as_ref());
-        Self { settings, lanes, meters, lines: AtomicU64::new(0) }
+        Self { settings, lanes, meters, lines: AtomicU64::new(0), resets: AtomicU32::new(0) }
     }
 
     /// Serves who is due, and says how the call at `place` stands; what it has then is for

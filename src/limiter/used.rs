@@ -7,6 +7,7 @@ use crate::{
     nanos::Nanos,
     store::memory::Fingerprint,
 };
+use std::sync::atomic::Ordering;
 
 /// Permits granted by a [`RateLimiter`](super::RateLimiter) or a
 /// [`KeyedRateLimiter`](super::KeyedRateLimiter), and not used yet.
@@ -23,6 +24,8 @@ pub(super) struct Used {
     pub(super) decision: Decision,
     /// How long the call stood in line.
     pub(super) waited: Nanos,
+    /// How often everything had begun anew by then.
+    resets: u32,
 }
 
 impl<A: Algorithm> Shared<A> {
@@ -51,7 +54,7 @@ impl<A: Algorithm> Shared<A> {
     #[inline(always)]
     pub(super) fn admit(&self, key: Fingerprint, decision: Decision, waited: Nanos) -> Used {
         self.meters.admitted();
-        Used { key, decision, waited }
+        Used { key, decision, waited, resets: self.resets.load(Ordering::Relaxed) }
     }
 
     #[cold]
@@ -94,6 +97,10 @@ impl<A: Algorithm> Shared<A> {
 
     fn settle(&self, used: &Used, ask: impl FnOnce(Grant) -> Ask) -> Option<Decision> {
         let grant = used.decision.grant().filter(|grant| grant.cost > 0)?;
+        // What was granted before a reset is in no state any more.
+        if used.resets != self.resets.load(Ordering::Relaxed) {
+            return None;
+        }
         let decision = self.at(used.key, |desk| desk.settle(ask(grant)));
         self.lanes.forget(used.key, self.now());
         decision

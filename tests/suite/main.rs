@@ -18,6 +18,7 @@ mod ported;
 mod precise;
 mod random;
 mod rate;
+mod reset_books;
 mod running;
 mod store;
 mod stream;

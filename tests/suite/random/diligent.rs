@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, task::Poll, time::Duration};
 use tokio_test::task::{self, Spawn};
 use tower_ratelimit::{
     Acquire, Ask, BurstCompensating, Concurrency, Decision, FixedWindow, Grant, LeakyBucket,
-    ManualClock, Nanos, Outcome, Permit, RateLimited, RateLimiter, Reservation, Serialized,
-    SlidingWindow, Strict, TokenBucket,
+    ManualClock, Nanos, Outcome, Permit, Permits, RateLimited, RateLimiter, Reservation,
+    Serialized, SlidingWindow, Strict, TokenBucket,
 };
 
 /// A call in line, for permits that are used at once or later.
@@ -288,7 +288,7 @@ impl<'a, A: Kind> World<'a, A> {
                 if let Some(caller) = pick(&self.held, which) {
                     let held = self.held.remove(&caller).unwrap();
                     drop(held.permit);
-                    if A::HOLDS {
+                    if A::Permits::HELD {
                         self.settle(Ask::End, held.grant);
                     }
                 }
@@ -305,7 +305,7 @@ impl<'a, A: Kind> World<'a, A> {
             }
             Deed::Renew(which) => {
                 if let Some(caller) = pick(&self.held, which)
-                    && A::HOLDS
+                    && A::Permits::HELD
                 {
                     return self.renew(caller);
                 }
@@ -375,7 +375,10 @@ impl<'a, A: Kind> World<'a, A> {
             for (last, to) in calls.iter().enumerate().skip(first) {
                 let length = Duration::from_nanos(to - from + 1);
                 let most = self.algorithm().most_in(length);
-                prop_assert!((last - first) as u64 + 1 <= most, "{length:?} of {calls:?}");
+                prop_assert!(
+                    (last - first) < usize::try_from(most).unwrap_or(usize::MAX),
+                    "{length:?} of {calls:?}"
+                );
             }
         }
         Ok(())
@@ -393,7 +396,7 @@ impl<'a, A: Kind> World<'a, A> {
             while let Some(caller) = self.held.keys().next().copied() {
                 let held = self.held.remove(&caller).unwrap();
                 drop(held.permit);
-                if A::HOLDS {
+                if A::Permits::HELD {
                     self.settle(Ask::End, held.grant);
                 }
             }

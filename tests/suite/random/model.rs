@@ -3,7 +3,7 @@
 
 use super::Waits;
 use std::collections::{BTreeMap, VecDeque};
-use tower_ratelimit::{Algorithm, Ask, Grant, Nanos, Outcome, Reason, Take};
+use tower_ratelimit::{Algorithm, Ask, Grant, Nanos, Outcome, Permits, Reason, Take};
 
 /// Callers in the order in which they asked.
 pub(super) type Caller = usize;
@@ -161,7 +161,7 @@ impl<A: Algorithm> Model<A> {
         }
         // A maximum wait that was accepted is kept to, where it can be known.
         let deadline = match waits {
-            Waits::AtMost(_) if !A::HOLDS => Nanos::MAX,
+            Waits::AtMost(_) if !A::Permits::HELD => Nanos::MAX,
             _ => self.now + longest.unwrap_or_default(),
         };
         self.line.push_back(Waiter { caller, cost, deadline, uses_at_once });
