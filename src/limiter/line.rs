@@ -131,7 +131,8 @@ impl Line {
         // Somebody back in line stands before all who came later.
         let behind = self.waiting.range(place..).next();
         let total = match behind {
-            Some((_, next)) => next.total - u64::from(next.cost),
+            // The line may have ended meanwhile, and another one begun without it.
+            Some((_, next)) => next.total.saturating_sub(next.cost.into()),
             None => {
                 self.total += u64::from(cost);
                 self.total

@@ -488,3 +488,27 @@ fn a_future_that_was_ready_takes_no_second_permit() {
     assert_ready_ok!(acquire.poll());
     let _ = acquire.poll();
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_that_perished_get_back_before_a_line_that_began_without_them() {
+    // The line of a key ends when nobody is in it.
+    let algorithm = LeakyBucket::new(Rate::per_second(10).unwrap()).capacity(1).unwrap();
+    let limiter = KeyedRateLimiter::new(algorithm).key("key");
+    limiter.try_acquire().unwrap();
+    let mut all: Vec<_> = (0..4).map(|_| in_line(&limiter)).collect();
+    for _ in 0..4 {
+        advance(milliseconds(100)).await;
+        limiter.try_acquire().unwrap_err();
+    }
+    advance(milliseconds(100)).await;
+    // All of them have gone, and another line begins.
+    limiter.try_acquire().unwrap();
+    let _last = in_line(&limiter);
+    for waiting in all.iter_mut().rev() {
+        assert_pending!(waiting.poll());
+    }
+    for waiting in &mut all {
+        advance(milliseconds(100)).await;
+        assert_ready_ok!(waiting.poll());
+    }
+}
