@@ -47,6 +47,8 @@ pub enum Reason {
     TooManyKeys,
     /// The request does not say for whom to limit it.
     NoKey,
+    /// The call names a limit of another limiter.
+    UnknownLimit,
     /// All who waited were sent away.
     Cancelled,
     /// The limiter was closed.
@@ -148,6 +150,7 @@ impl fmt::Display for RateLimited {
             Reason::QueueFull => f.write_str(" has as many calls waiting as it may")?,
             Reason::TooManyKeys => f.write_str(" has as many keys in use as it may")?,
             Reason::NoKey => f.write_str(" found no key in the request")?,
+            Reason::UnknownLimit => f.write_str(" is not one of this limiter")?,
             Reason::Cancelled => f.write_str(" sent away all who waited")?,
             Reason::Closed => f.write_str(" was closed")?,
         }

@@ -39,7 +39,8 @@
 //!
 //! # No tower at all
 //!
-//! [`RateLimiter`] and [`KeyedRateLimiter`] are used as they are: `limiter.acquire().await?`,
+//! [`RateLimiter`], [`KeyedRateLimiter`] and [`JointLimiter`] (several limits, taken together or not
+//! at all) are used as they are: `limiter.acquire().await?`,
 //! `limiter.try_acquire()?`, `limiter.wrap(future).await?`. Threads need no runtime:
 //! `limiter.acquire().blocking_wait()?`.
 //!
@@ -82,7 +83,7 @@
 //! | floor | modules | |
 //! |---|---|---|
 //! | 5 | [`http`] | speaks HTTP: who asks, 429, clients |
-//! | 4 | `layer`, `service`, `per_key`, `refusal`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
+//! | 4 | `layer`, `service`, `per_key`, `joint`, `refusal`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
 //! | 4 | `stream` | hands out items and bytes: each with its permit |
 //! | 3 | `limiter` | asks: algorithm, state and line of waiters make a permit |
 //! | 2 | `store`, `clock`, `key`, `error`, `events`, `meters` | remembers: one atomic step per ask |
@@ -139,6 +140,7 @@ pub mod http;
 mod layer;
 mod service;
 mod per_key;
+mod joint;
 mod refusal;
 mod seat;
 mod future;
@@ -182,12 +184,15 @@ pub use decision::{Ask, Decision, Grant, Outcome, Take};
 pub use error::{Error, RateLimited, Reason};
 pub use future::ResponseFuture;
 pub use invalid::Invalid;
+pub use joint::{Joint, JointLayer, JointRules, OnLimitsOf};
 pub use key::Key;
 pub use layer::RateLimitLayer;
 pub use limiter::{
-    Acquire, AtCapacity, Attempt, Builder, Existing, Fresh, Granted, Hold, IntoKeyedLimiter,
-    IntoLimiter, KeyedLimiter, KeyedRateLimiter, LeaseLost, Limiter, ManyLimits, Patience,
-    Perished, Permit, RateLimiter, Reservation, SingleLimit, Terms, Ticket, Waiting, WrappedFn,
+    Acquire, AtCapacity, Attempt, Binding, Builder, Existing, Fresh, Granted, Hold,
+    IntoKeyedLimiter, IntoLimiter, JointAcquire, JointBuilder, JointGranted, JointHold,
+    JointLimiter, JointPermit, JointReservation, JointTicket, JointWaiting, KeyedLimiter,
+    KeyedRateLimiter, LeaseLost, LimitId, Limiter, ManyLimits, OnLimits, Patience, Perished,
+    Permit, RateLimiter, Reservation, SingleLimit, Terms, Ticket, Waiting, WrappedFn,
 };
 pub use nanos::Nanos;
 pub use per_key::{Answered, KeySource, MissingKey, OnTerms, PerKey, PerKeyLayer};

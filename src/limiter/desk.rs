@@ -39,8 +39,8 @@ pub(super) enum Turn<T> {
 /// limiter again.
 #[derive(Default)]
 pub(super) struct Wakes {
-    due: Vec<Waker>,
-    done: Vec<Waker>,
+    pub(super) due: Vec<Waker>,
+    pub(super) done: Vec<Waker>,
 }
 
 impl Wakes {

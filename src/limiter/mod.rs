@@ -1,10 +1,12 @@
 //! Asking for permits: at once, or in line.
 //!
-//! [`RateLimiter`] keeps one limit, [`KeyedRateLimiter`] one for each key. Both are used as they
-//! are or through a layer, and a [`Limiter`] of your own can stand in their place.
+//! [`RateLimiter`] keeps one limit, [`KeyedRateLimiter`] one for each key, [`JointLimiter`] several
+//! that are taken together. They are used as they are or through a layer, and a [`Limiter`] of your
+//! own can stand in their place.
 
 mod one;
 mod keyed;
+mod joint;
 mod builder;
 #[cfg(feature = "serde")]
 mod config;
@@ -28,6 +30,10 @@ mod forecast;
 
 pub use acquire::{Acquire, Granted};
 pub use builder::{Builder, ManyLimits, SingleLimit};
+pub use joint::{
+    Binding, JointAcquire, JointBuilder, JointGranted, JointHold, JointLimiter, JointPermit,
+    JointReservation, JointTicket, JointWaiting, LimitId, OnLimits,
+};
 pub use keyed::KeyedRateLimiter;
 pub use lanes::AtCapacity;
 pub use one::RateLimiter;

@@ -27,6 +27,14 @@ pub(crate) struct Fingerprint(u64);
 impl Fingerprint {
     /// Stands for all the keys that found the table full. No key has it.
     pub(crate) const OVERFLOW: Self = Self(0);
+
+    /// That of a key, by this seed.
+    #[inline]
+    pub(crate) fn of(seed: &RandomState, key: &(impl Key + ?Sized)) -> Self {
+        let mut hasher = seed.build_hasher();
+        key.write(&mut |bytes| hasher.write(bytes));
+        Self(hasher.finish().max(1))
+    }
 }
 
 /// How long an entry in use is left alone before it is looked at again.
@@ -70,9 +78,7 @@ impl<V, R: Clone> Table<V, R> {
 
     #[inline]
     pub(crate) fn fingerprint(&self, key: &(impl Key + ?Sized)) -> Fingerprint {
-        let mut hasher = self.seed.build_hasher();
-        key.write(&mut |bytes| hasher.write(bytes));
-        let fingerprint = Fingerprint(hasher.finish().max(1));
+        let fingerprint = Fingerprint::of(&self.seed, key);
         if let Some(names) = &self.names {
             names.note(fingerprint, key, self.len(), |key| self.contains(key));
         }
@@ -261,7 +267,7 @@ impl<V, R> Shard<V, R> {
 
 /// Fingerprints are hashes already.
 #[derive(Default)]
-struct Identity(u64);
+pub(crate) struct Identity(u64);
 
 impl Hasher for Identity {
     fn finish(&self) -> u64 {

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each module of the crate root and its floor.
-const FLOORS: [(&str, u8); 25] = [
+const FLOORS: [(&str, u8); 26] = [
     ("nanos", 1),
     ("invalid", 1),
     ("span", 1),
@@ -28,6 +28,7 @@ const FLOORS: [(&str, u8); 25] = [
     ("layer", 4),
     ("service", 4),
     ("per_key", 4),
+    ("joint", 4),
     ("refusal", 4),
     ("seat", 4),
     ("future", 4),

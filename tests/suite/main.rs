@@ -15,6 +15,7 @@ mod http;
 mod metrics;
 mod holding;
 mod ported;
+mod joint;
 mod precise;
 mod random;
 mod rate;

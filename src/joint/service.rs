@@ -1,0 +1,91 @@
+//! The service that asks for permits of several limits in `call`.
+
+use super::JointRules;
+use crate::{
+    error::{RateLimited, Reason},
+    events,
+    future::ResponseFuture,
+    limiter::{Attempt, JointLimiter, Limiter, OnLimits, Patience, Terms},
+    refusal::{Fail, OnRefusal},
+    seat::{Seat, unready},
+};
+use std::task::{Context, Poll};
+use tower_service::Service;
+
+/// A service whose calls are subject to several limits; made by [`JointLayer`](super::JointLayer).
+///
+/// `poll_ready` is that of the inner service: it never sees the request, so it cannot know the
+/// keys. `call` finds them and asks. A call that is let through at once goes straight to the inner
+/// service. One that is refused, or has to wait, lets go of the inner service's readiness, so that
+/// nothing is held in it; after the wait it is readied anew.
+#[derive(Clone, Debug)]
+pub struct Joint<S, F, R = Fail> {
+    pub(super) inner: S,
+    pub(super) limiter: JointLimiter,
+    pub(super) rules: F,
+    pub(super) patience: Patience,
+    pub(super) on_refusal: R,
+}
+
+impl<S, F, R> Joint<S, F, R> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service. Calling it is not limited.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the inner service out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// The limiter, shared with all clones.
+    pub fn limiter(&self) -> &JointLimiter {
+        &self.limiter
+    }
+}
+
+impl<S, F, R, Request> Service<Request> for Joint<S, F, R>
+where
+    S: Service<Request> + Clone,
+    F: JointRules<Request>,
+    R: OnRefusal<S::Response, S::Error>,
+{
+    type Response = S::Response;
+    type Error = R::Error;
+    type Future = ResponseFuture<S, Request, OnLimits, (), R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(|error| self.on_refusal.inner(error))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let on_refusal = self.on_refusal.clone();
+        let limits = match self.rules.limits(&self.limiter, &request) {
+            Ok(limits) => limits,
+            Err(missing) => {
+                events::no_key(missing.what_to_do());
+                unready(&mut self.inner);
+                return ResponseFuture::refused(RateLimited::new(Reason::NoKey), on_refusal);
+            }
+        };
+        let terms = Terms { cost: 1, patience: self.patience };
+        let wait = match limits.take(&(), terms) {
+            Attempt::Now(Ok(hold)) => {
+                return ResponseFuture::calling(self.inner.call(request), hold, on_refusal);
+            }
+            Attempt::Now(Err(refusal)) => {
+                unready(&mut self.inner);
+                return ResponseFuture::refused(refusal, on_refusal);
+            }
+            Attempt::Later(wait) => wait,
+        };
+        unready(&mut self.inner);
+        let seat = Seat::waiting(limits, wait);
+        ResponseFuture::waiting(seat, (), terms, self.inner.clone(), request, on_refusal)
+    }
+}

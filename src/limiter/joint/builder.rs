@@ -1,0 +1,173 @@
+//! Setting up several limits.
+
+use super::{
+    JointLimiter,
+    board::Board,
+    limit::{Arithmetic, Facts, Limit, fresh},
+    shared::Shared,
+};
+use crate::{algorithm::Algorithm, clock::Clock, invalid::Invalid, limiter::AtCapacity};
+use std::{
+    fmt,
+    hash::RandomState,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// How many keys of each limit are kept unless said otherwise.
+const MAX_KEYS: usize = 100_000;
+
+/// Sets up a [`JointLimiter`].
+///
+/// ```
+/// use tower_ratelimit::{AtCapacity, JointLimiter, Rate, SlidingWindow, Strict};
+///
+/// let mut limits = JointLimiter::builder()
+///     .max_waiting(1000)
+///     .max_keys(1_000_000)?
+///     .at_capacity(AtCapacity::Refuse);
+/// let per_user = limits.limit("per user", SlidingWindow::new(Rate::per_minute(60)?))?;
+/// let over_all = limits.limit("over all", Strict::new(Rate::per_second(500)?))?;
+/// let limiter = limits.build();
+/// limiter.on(per_user, "alice").on(over_all, &()).try_acquire().expect("the first call");
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
+#[must_use = "a builder limits nothing until it is built"]
+pub struct JointBuilder {
+    id: u64,
+    clock: Clock,
+    max_waiting: usize,
+    max_keys: usize,
+    at_capacity: AtCapacity,
+    limits: Vec<Named>,
+}
+
+struct Named {
+    name: Arc<str>,
+    facts: Arc<dyn Facts>,
+    build: Box<dyn FnOnce(usize) -> Box<dyn Limit> + Send>,
+}
+
+/// One of the limits of a [`JointLimiter`]; made by [`JointBuilder::limit`].
+///
+/// A number, not a name, so that nothing has to be looked up when a call comes and no name can be
+/// mistyped there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LimitId {
+    /// Of which limiter.
+    pub(super) of: u64,
+    pub(super) index: usize,
+}
+
+impl JointBuilder {
+    pub(super) fn new() -> Self {
+        static LIMITERS: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: LIMITERS.fetch_add(1, Ordering::Relaxed),
+            clock: Clock::default(),
+            max_waiting: usize::MAX,
+            max_keys: MAX_KEYS,
+            at_capacity: AtCapacity::default(),
+            limits: Vec::new(),
+        }
+    }
+
+    /// Adds a limit, whose name errors and events bear, and says how calls name it. It has a state
+    /// for each key; for one over all, call it with the key `()`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when there is a limit of this name already.
+    pub fn limit<A: Algorithm>(
+        &mut self,
+        name: impl Into<Arc<str>>,
+        algorithm: A,
+    ) -> Result<LimitId, Invalid> {
+        let name = name.into();
+        if self.limits.iter().any(|limit| limit.name == name) {
+            return Err(Invalid::new("name", name, "one that no other limit has"));
+        }
+        let algorithm = Arc::new(algorithm);
+        let facts = Arc::new(Arithmetic(Arc::clone(&algorithm)));
+        let build = Box::new(|max_keys| fresh(algorithm, max_keys));
+        self.limits.push(Named { name, facts, build });
+        Ok(LimitId { of: self.id, index: self.limits.len() - 1 })
+    }
+
+    /// Sets the clock; [`Clock::monotonic`] unless said otherwise.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
+        self
+    }
+
+    /// Lets at most this many calls wait for the same key of a limit; further ones fail at once
+    /// with [`QueueFull`](crate::Reason::QueueFull). Without it any number may wait.
+    pub fn max_waiting(mut self, calls: usize) -> Self {
+        self.max_waiting = calls;
+        self
+    }
+
+    /// Keeps at most this many keys of each limit at the same time, 1 and up; 100,000 unless said
+    /// otherwise. The keys of one limit take no room from those of another.
+    ///
+    /// A key is forgotten once its state equals that of a new one, which nobody notices, and
+    /// nobody stands in its line. What happens to a new key when all are in use is said by
+    /// [`at_capacity`](Self::at_capacity).
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the number is zero.
+    pub fn max_keys(mut self, keys: usize) -> Result<Self, Invalid> {
+        if keys == 0 {
+            return Err(Invalid::new("max_keys", keys, "at least 1"));
+        }
+        self.max_keys = keys;
+        Ok(self)
+    }
+
+    /// Says what becomes of a new key when as many as may be kept of its limit are in use:
+    /// [`AtCapacity::ShareOne`] unless said otherwise. A call that has a key refused is refused
+    /// whole, and takes nothing of its other limits.
+    pub fn at_capacity(mut self, policy: AtCapacity) -> Self {
+        self.at_capacity = policy;
+        self
+    }
+
+    /// The limiter.
+    #[must_use]
+    pub fn build(self) -> JointLimiter {
+        let names = self.limits.iter().map(|limit| Arc::clone(&limit.name)).collect();
+        let facts: Arc<[_]> = self.limits.iter().map(|limit| Arc::clone(&limit.facts)).collect();
+        let board = Board {
+            facts: Arc::clone(&facts),
+            limits: self.limits.into_iter().map(|limit| (limit.build)(self.max_keys)).collect(),
+            lines: Default::default(),
+            calls: Default::default(),
+            dues: Default::default(),
+            perishing: Default::default(),
+            look: Vec::new(),
+            forecast: Default::default(),
+            max_waiting: self.max_waiting,
+            at_capacity: self.at_capacity,
+            closed: false,
+            wakes: Default::default(),
+        };
+        JointLimiter::from_shared(Arc::new(Shared {
+            id: self.id,
+            clock: self.clock,
+            seed: RandomState::new(),
+            names,
+            facts,
+            board: Mutex::new(board),
+        }))
+    }
+}
+
+impl fmt::Debug for JointBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.limits.iter().map(|limit| &limit.name).collect();
+        f.debug_struct("JointBuilder").field("limits", &names).finish_non_exhaustive()
+    }
+}

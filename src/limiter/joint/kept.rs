@@ -1,0 +1,168 @@
+//! The states of the keys of one limit: bounded, and forgotten exactly.
+
+use super::limit::Limit;
+use crate::{
+    algorithm::Algorithm,
+    decision::{Ask, Decision},
+    nanos::Nanos,
+    store::memory::{Fingerprint, Identity},
+};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    hash::BuildHasherDefault,
+    sync::Arc,
+};
+
+/// How many keys a new one looks at to find some that can go.
+const EVICTIONS: usize = 3;
+
+type ByKey<V> = HashMap<Fingerprint, V, BuildHasherDefault<Identity>>;
+
+pub(super) struct Kept<A: Algorithm> {
+    algorithm: Arc<A>,
+    entries: ByKey<Entry<A::State>>,
+    /// When to look whether a key can go, never after the instant at which it can. Those that do
+    /// not agree with their entry have been replaced by earlier ones.
+    appointments: BinaryHeap<Reverse<(Nanos, Fingerprint)>>,
+    imagined: ByKey<A::State>,
+    max_keys: usize,
+}
+
+struct Entry<S> {
+    state: S,
+    /// How many calls need it to stay, whatever its state.
+    pins: usize,
+    /// Its appointment; [`Nanos::MAX`] for none.
+    due: Nanos,
+}
+
+impl<A: Algorithm> Kept<A> {
+    pub(super) fn new(algorithm: Arc<A>, max_keys: usize) -> Self {
+        Self {
+            algorithm,
+            entries: ByKey::default(),
+            appointments: BinaryHeap::new(),
+            imagined: ByKey::default(),
+            max_keys,
+        }
+    }
+
+    /// The key that stands for those without room is not counted.
+    fn is_full(&self) -> bool {
+        let overflow = usize::from(self.entries.contains_key(&Fingerprint::OVERFLOW));
+        self.entries.len() - overflow >= self.max_keys
+    }
+
+    /// Looks at up to `most` keys whose time has come, and drops those that equal new ones.
+    fn look_at(&mut self, most: usize, now: Nanos) -> usize {
+        let before = self.entries.len();
+        for _ in 0..most {
+            let Some(&Reverse((due, key))) = self.appointments.peek() else {
+                break;
+            };
+            if due > now {
+                break;
+            }
+            self.appointments.pop();
+            let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.due == due) else {
+                continue;
+            };
+            entry.due = Nanos::MAX;
+            self.tidy(key, now);
+        }
+        before - self.entries.len()
+    }
+
+    /// Drops the appointments that do not stand any more, once they are the most.
+    fn compact(&mut self) {
+        if self.appointments.len() > 2 * self.entries.len() + EVICTIONS {
+            let entries = &self.entries;
+            self.appointments.retain(|Reverse((due, key))| {
+                entries.get(key).is_some_and(|entry| entry.due == *due)
+            });
+        }
+    }
+}
+
+impl<A: Algorithm> Limit for Kept<A> {
+    fn decide(&mut self, key: Fingerprint, now: Nanos, ask: Ask) -> Decision {
+        match self.entries.get_mut(&key) {
+            Some(entry) => self.algorithm.decide(&mut entry.state, now, ask),
+            None => self.algorithm.decide(&mut A::State::default(), now, ask),
+        }
+    }
+
+    fn keep(&mut self, key: Fingerprint, now: Nanos) -> bool {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.pins += 1;
+            return true;
+        }
+        self.look_at(EVICTIONS, now);
+        if key != Fingerprint::OVERFLOW && self.is_full() {
+            self.look_at(usize::MAX, now);
+            if self.is_full() {
+                return false;
+            }
+        }
+        let entry = Entry { state: A::State::default(), pins: 1, due: Nanos::MAX };
+        self.entries.insert(key, entry);
+        true
+    }
+
+    fn release(&mut self, key: Fingerprint, now: Nanos) {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.pins = entry.pins.saturating_sub(1);
+        }
+        self.tidy(key, now);
+    }
+
+    fn tidy(&mut self, key: Fingerprint, now: Nanos) {
+        let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.pins == 0) else {
+            return;
+        };
+        let new_at = self.algorithm.new_at(&entry.state);
+        if new_at <= now {
+            self.entries.remove(&key);
+        } else if new_at < entry.due {
+            entry.due = new_at;
+            self.appointments.push(Reverse((new_at, key)));
+        }
+        self.compact();
+    }
+
+    fn evict(&mut self, now: Nanos) -> usize {
+        self.look_at(usize::MAX, now)
+    }
+
+    fn keys(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn reset(&mut self) {
+        self.entries.retain(|_, entry| entry.pins > 0);
+        for entry in self.entries.values_mut() {
+            entry.state = A::State::default();
+        }
+        self.compact();
+    }
+
+    fn imagine(&mut self, key: Fingerprint) {
+        let state = self.entries.get(&key).map(|entry| entry.state.clone());
+        self.imagined.insert(key, state.unwrap_or_default());
+    }
+
+    fn decide_imagined(&mut self, key: Fingerprint, now: Nanos, ask: Ask) -> Decision {
+        match self.imagined.get_mut(&key) {
+            Some(state) => self.algorithm.decide(state, now, ask),
+            None => {
+                let state = self.entries.get(&key).map(|entry| entry.state.clone());
+                self.algorithm.decide(&mut state.unwrap_or_default(), now, ask)
+            }
+        }
+    }
+
+    fn stop_imagining(&mut self) {
+        self.imagined.clear();
+    }
+}

@@ -1,0 +1,125 @@
+//! Several limits for everybody who asks.
+
+use super::{JointBuilder, LimitId, OnLimits, shared::Shared};
+use crate::{error::Reason, key::Key};
+use std::{fmt, sync::Arc};
+
+/// Several limits, kept in memory, of which a call is subject to some or all: per second and per
+/// day, per address and over all. They are taken together or not at all.
+///
+/// Each limit has its own algorithm and its own keys. A call names the limits it is
+/// [subject to](Self::on), with a key and a cost for each. All of them are asked from one reading
+/// of the clock; if one refuses, nothing is taken from any, and nobody ever sees some of them taken
+/// and others not. A refusal names the binding limit: the first that refuses for good, else one of
+/// which nobody knows when its permits come back, else the one with the longest wait, which is the
+/// wait of all and exact.
+///
+/// A call that waits gets in the lines of all its keys at once and is served when it is the first
+/// in each of them and all limits grant. Nobody overtakes, calls with crossing keys cannot wait for
+/// each other in a circle, and calls that have no key in common do not delay each other. While it
+/// is held up by one key it holds up those behind it at its other keys: let calls that wait long at
+/// a key of their own wait for it [first](crate::KeyedRateLimiter), and for what all share after
+/// that.
+///
+/// For several rates of a single key take [`SlidingWindow::all`](crate::SlidingWindow::all), which
+/// needs a log only. A handle: clones share the limits. It needs no runtime until somebody waits.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::net::Ipv4Addr;
+/// use tower_ratelimit::{JointLimiter, LeakyBucket, Quota, Rate, SlidingWindow};
+///
+/// let mut limits = JointLimiter::builder();
+/// let per_address = limits.limit("per address", SlidingWindow::new(Rate::per_second(2)?))?;
+/// let per_account = limits.limit("per account", Quota::new(100)?)?;
+/// let over_all = limits.limit("over all", LeakyBucket::new(Rate::per_second(50)?))?;
+/// let limiter = limits.build();
+///
+/// let address = Ipv4Addr::new(192, 0, 2, 7);
+/// let call = limiter.on(per_address, &address).on(per_account, "alice").on(over_all, &());
+/// call.try_acquire()?;
+/// call.acquire().await?; // waits its turn at all three
+/// let refused = call.try_acquire().unwrap_err();
+/// assert_eq!(refused.limit(), Some("per address"));
+/// assert_eq!(limiter.on(per_account, "alice").peek().decision().remaining, 97);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct JointLimiter(Arc<Shared>);
+
+impl JointLimiter {
+    /// Limits are added to the builder one by one.
+    pub fn builder() -> JointBuilder {
+        JointBuilder::new()
+    }
+
+    pub(super) fn from_shared(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// A call that takes one permit of this limit for this key, and whatever is
+    /// [added](OnLimits::on).
+    pub fn on<K: Key + ?Sized>(&self, limit: LimitId, key: &K) -> OnLimits {
+        OnLimits::new(Arc::clone(&self.0)).on(limit, key)
+    }
+
+    /// The same with this many permits. At a cost of 0 the call passes and takes nothing.
+    pub fn on_many<K: Key + ?Sized>(&self, limit: LimitId, key: &K, cost: u32) -> OnLimits {
+        OnLimits::new(Arc::clone(&self.0)).on_many(limit, key, cost)
+    }
+
+    /// The limit of this name, for whoever has only the limiter.
+    #[must_use]
+    pub fn limit(&self, name: &str) -> Option<LimitId> {
+        let index = self.0.names.iter().position(|other| **other == *name)?;
+        Some(LimitId { of: self.0.id, index })
+    }
+
+    /// The names of the limits, in the order in which they were added.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.names.iter().map(|name| &**name)
+    }
+
+    /// How many keys are kept now, of all limits.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.0.with(|board, _| board.limits.iter().map(|limit| limit.keys()).sum())
+    }
+
+    /// Forgets all keys whose state equals that of a new one, and says how many those were.
+    ///
+    /// That also happens in passing, a few at a time, whenever a new key comes: there is no need to
+    /// ask for it but to have the memory back while nobody comes.
+    pub fn evict(&self) -> usize {
+        self.0.with(|board, now| board.limits.iter_mut().map(|limit| limit.evict(now)).sum())
+    }
+
+    /// Sends away all who wait: they get [`Cancelled`](Reason::Cancelled). Nothing else changes.
+    pub fn cancel(&self) {
+        self.0.with(|board, now| board.send_away(Reason::Cancelled, now));
+    }
+
+    /// Begins anew: whoever waits gets [`Cancelled`](Reason::Cancelled), permits that were reserved
+    /// are worth nothing any more, and all limits are as if never used. It does not reopen what was
+    /// [closed](Self::close).
+    pub fn reset(&self) {
+        self.0.with(|board, now| board.reset(now));
+    }
+
+    /// Ends the limiter: whoever waits and whoever asks from now on gets
+    /// [`Closed`](Reason::Closed). Closing it twice changes nothing.
+    pub fn close(&self) {
+        self.0.with(|board, now| {
+            board.closed = true;
+            board.send_away(Reason::Closed, now);
+        });
+    }
+}
+
+impl fmt::Debug for JointLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JointLimiter").field(&self.0).finish()
+    }
+}

@@ -1,0 +1,218 @@
+//! Permits of several limits that were granted.
+
+use super::{
+    Binding, JointTicket, JointWaiting, OnLimits,
+    acquire::JointGranted,
+    on_limits::binding,
+    shared::{Shared, Used},
+};
+use crate::{
+    decision::Decision,
+    error::RateLimited,
+    limiter::{Attempt, LeaseLost, Perished, Terms},
+};
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// Permits of several limits that were granted and used.
+///
+/// Where calls hold the permits of one of the limits until they end
+/// ([`Concurrency`](crate::Concurrency), [`Serialized`](crate::Serialized)), dropping it says that
+/// the call has ended; elsewhere dropping it changes nothing. [`refund`](Self::refund) gives the
+/// permits of all limits back as if the call had never been.
+///
+/// ```
+/// use tower_ratelimit::{Concurrency, JointLimiter, Rate, SlidingWindow};
+///
+/// let mut limits = JointLimiter::builder();
+/// let in_flight = limits.limit("in flight", Concurrency::new(1)?)?;
+/// let per_hour = limits.limit("per hour", SlidingWindow::new(Rate::per_hour(2)?))?;
+/// let limiter = limits.build();
+/// let call = limiter.on(in_flight, &()).on(per_hour, &());
+///
+/// let permit = call.try_acquire().expect("the first");
+/// assert_eq!(call.try_acquire().unwrap_err().limit(), Some("in flight"));
+/// drop(permit); // the call has ended
+/// drop(call.try_acquire().expect("one at a time, and two an hour"));
+/// assert_eq!(call.try_acquire().unwrap_err().limit(), Some("per hour"));
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
+pub struct JointPermit {
+    shared: Arc<Shared>,
+    used: Used,
+}
+
+impl JointPermit {
+    fn new(call: &OnLimits, used: Used) -> Self {
+        Self { shared: Arc::clone(call.shared()), used }
+    }
+
+    /// How the limit stood that has the least left, when the permits were granted.
+    #[must_use]
+    pub fn binding(&self) -> Binding {
+        binding(&self.shared, &self.used.binding)
+    }
+
+    /// The same without its name.
+    pub fn decision(&self) -> Decision {
+        self.used.binding.decision
+    }
+
+    /// How long the call stood in line.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.used.waited.into()
+    }
+
+    /// Gives the permits of all limits back, to those who wait. What the limits have recovered by
+    /// themselves since does not come back twice.
+    pub fn refund(mut self) {
+        self.shared.refund(&self.used);
+        self.used.parts.clear();
+    }
+
+    /// Says that the call goes on, so that the [leases](crate::Concurrency::lease) of its limits
+    /// begin anew. Where there are no leases this changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseLost`] when one of the leases had ended and others have its permits by now. The call
+    /// is not counted any more as being in flight, by any of its limits.
+    pub fn renew(&mut self) -> Result<(), LeaseLost> {
+        match !self.shared.holds(&self.used) || self.shared.renew(&mut self.used) {
+            true => Ok(()),
+            false => Err(LeaseLost),
+        }
+    }
+}
+
+impl Drop for JointPermit {
+    fn drop(&mut self) {
+        if self.shared.holds(&self.used) {
+            self.shared.end(&self.used);
+        }
+    }
+}
+
+impl fmt::Debug for JointPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JointPermit").field("binding", &self.binding()).finish_non_exhaustive()
+    }
+}
+
+/// What a service keeps while one of its calls runs: dropping it says that the call has ended.
+///
+/// It is empty where calls do not hold the permits of any of their limits.
+pub struct JointHold(Option<Box<Held>>);
+
+struct Held {
+    shared: Arc<Shared>,
+    used: Used,
+}
+
+impl JointHold {
+    pub(super) fn new(shared: &Arc<Shared>, used: Used) -> Self {
+        if !shared.holds(&used) {
+            return Self(None);
+        }
+        let shared = Arc::clone(shared);
+        Self(Some(Box::new(Held { shared, used })))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.end(&self.used);
+    }
+}
+
+impl fmt::Debug for JointHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JointHold").field(&self.0.is_some()).finish()
+    }
+}
+
+/// Permits of several limits that were granted and not used yet. Dropped, all of them go back, to
+/// those who wait.
+///
+/// They keep as long as those of the limit whose permits keep the
+/// [shortest](crate::Algorithm::shelf_life). After that they go back as soon as somebody else needs
+/// them.
+#[must_use = "permits go back when their reservation is dropped"]
+pub struct JointReservation {
+    shared: Arc<Shared>,
+    /// Gone once the reservation was committed.
+    ticket: Option<JointTicket>,
+}
+
+impl JointReservation {
+    fn new(call: &OnLimits, ticket: JointTicket) -> Self {
+        Self { shared: Arc::clone(call.shared()), ticket: Some(ticket) }
+    }
+
+    /// The call takes place now.
+    ///
+    /// # Errors
+    ///
+    /// [`Perished`] when the permits were too old. They went back.
+    pub fn commit(mut self) -> Result<JointPermit, Perished> {
+        let ticket = self.ticket.take().ok_or(Perished)?;
+        let used = self.shared.commit(ticket.0)?;
+        Ok(JointPermit { shared: Arc::clone(&self.shared), used })
+    }
+}
+
+impl Drop for JointReservation {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.shared.give_back(ticket.0);
+        }
+    }
+}
+
+impl fmt::Debug for JointReservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JointReservation").field("ticket", &self.ticket).finish_non_exhaustive()
+    }
+}
+
+impl JointGranted for JointPermit {
+    fn ask(call: &OnLimits, terms: Terms) -> Attempt<Self, JointWaiting> {
+        call.take_on(terms).map(|used| Self::new(call, used))
+    }
+
+    fn poll(
+        call: &OnLimits,
+        waiting: &mut JointWaiting,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Self, RateLimited>> {
+        waiting.poll_used(cx).map_ok(|used| Self::new(call, used))
+    }
+
+    fn block(call: &OnLimits, waiting: JointWaiting) -> Result<Self, RateLimited> {
+        waiting.block_used().map(|used| Self::new(call, used))
+    }
+}
+
+impl JointGranted for JointReservation {
+    fn ask(call: &OnLimits, terms: Terms) -> Attempt<Self, JointWaiting> {
+        call.reserve_on(terms).map(|ticket| Self::new(call, ticket))
+    }
+
+    fn poll(
+        call: &OnLimits,
+        waiting: &mut JointWaiting,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Self, RateLimited>> {
+        Pin::new(waiting).poll(cx).map_ok(|ticket| Self::new(call, ticket))
+    }
+
+    fn block(call: &OnLimits, waiting: JointWaiting) -> Result<Self, RateLimited> {
+        waiting.block().map(|ticket| Self::new(call, ticket))
+    }
+}

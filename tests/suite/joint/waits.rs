@@ -1,0 +1,89 @@
+//! Waits that are known, and those that are not.
+
+use super::{in_line, ms, one_per, two};
+use tokio::time::{Instant, sleep};
+use tokio_test::{assert_pending, assert_ready_err, task};
+use tower_ratelimit::{Concurrency, JointLimiter, ManualClock, Reason};
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_is_known_before_anything_is_taken() {
+    let (limiter, a, b) = two(JointLimiter::builder(), 100, 250);
+    let both = limiter.on(a, &()).on(b, &());
+    drop(both.try_acquire().unwrap());
+    let first = in_line(&both);
+    let refused = both.acquire().max_wait(ms(499)).await.unwrap_err();
+    assert_eq!((refused.limit(), refused.retry_after()), (Some("b"), Some(ms(500))));
+    assert_eq!((refused.max_wait(), refused.reason()), (Some(ms(499)), Reason::UsedUp));
+    let mut accepted = task::spawn(both.acquire().max_wait(ms(500)));
+    assert_pending!(accepted.poll());
+    let start = Instant::now();
+    let first = tokio::spawn(async move { first.into_inner().await.unwrap() });
+    assert_eq!(accepted.into_inner().await.unwrap().waited(), ms(500));
+    assert_eq!(start.elapsed(), ms(500));
+    assert_eq!(first.await.unwrap().waited(), ms(250));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_known_wait_counts_those_who_hold_up_the_ones_before() {
+    let (limiter, a, b) = two(JointLimiter::builder(), 100, 1000);
+    drop(limiter.on(a, &()).on(b, &()).try_acquire().unwrap());
+    // At b it waits until 1000, and holds up a, where nobody else stands.
+    let _held_up = in_line(&limiter.on(a, &()).on(b, &()));
+    let refused = limiter.on(a, &()).try_acquire().unwrap_err();
+    assert_eq!((refused.limit(), refused.retry_after()), (Some("a"), Some(ms(1100))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_out_waits_until_then_and_takes_nothing() {
+    let (limiter, a, b) = two(JointLimiter::builder(), 100, 250);
+    let both = limiter.on(a, &()).on(b, &());
+    drop(both.try_acquire().unwrap());
+    let start = Instant::now();
+    let refused = both.acquire().timeout(ms(200)).await.unwrap_err();
+    assert_eq!(start.elapsed(), ms(200));
+    assert_eq!((refused.limit(), refused.retry_after()), (Some("b"), Some(ms(50))));
+    drop(limiter.on(a, &()).try_acquire().unwrap());
+    sleep(ms(100)).await;
+    drop(both.try_acquire().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_maximum_wait_is_a_time_out_where_calls_hold_their_permits() {
+    let mut limits = JointLimiter::builder();
+    let running = limits.limit("running", Concurrency::new(1).unwrap()).unwrap();
+    let paced = limits.limit("paced", one_per(1000)).unwrap();
+    let limiter = limits.build();
+    let both = limiter.on(running, &()).on(paced, &());
+    let permit = both.try_acquire().unwrap();
+    // What is certain is known up front.
+    let refused = task::spawn(both.acquire().max_wait(ms(999))).poll();
+    let refused = assert_ready_err!(refused);
+    assert_eq!((refused.limit(), refused.retry_after()), (Some("paced"), Some(ms(1000))));
+    let start = Instant::now();
+    let refused = both.acquire().max_wait(ms(1500)).await.unwrap_err();
+    assert_eq!((refused.limit(), refused.retry_after()), (Some("running"), None));
+    assert_eq!(start.elapsed(), ms(1500));
+    let waiting = both.clone();
+    let waiting = tokio::spawn(async move { waiting.acquire().await.unwrap().waited() });
+    sleep(ms(300)).await;
+    drop(permit);
+    assert_eq!(waiting.await.unwrap(), ms(300));
+}
+
+#[test]
+fn a_thread_waits_without_a_runtime() {
+    let clock = ManualClock::new();
+    let (limiter, a, b) = two(JointLimiter::builder().clock(clock.clone()), 100, 250);
+    let both = limiter.on(a, &()).on(b, &());
+    drop(both.try_acquire().unwrap());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| both.reserve().blocking_wait().unwrap().commit().unwrap());
+        // Behind it once it stands in line.
+        while both.peek().decision().retry_after() != Some(ms(500)) {
+            std::thread::yield_now();
+        }
+        clock.advance(ms(250));
+        drop(waiting.join().unwrap());
+    });
+    assert_eq!(both.try_acquire().unwrap_err().retry_after(), Some(ms(250)));
+}
