@@ -1,18 +1,19 @@
 //! Everything under the one lock: all limits, and all who stand in line.
 
 use super::{
-    call::{Call, Calls, Standing, Unused},
+    call::{Calls, Standing},
     forecast::Forecast,
+    keys::NoRoom,
     limit::{Facts, LaneId, Limit, Part},
     line::Lines,
+    take::{Taken, Tried},
     verdict::{Answer, Verdict},
 };
 use crate::{
-    decision::{Ask, Decision, Grant, Outcome, Take},
+    decision::{Decision, Outcome},
     error::Reason,
     limiter::{AtCapacity, Terms, desk::Wakes, line::Place},
     nanos::Nanos,
-    store::memory::Fingerprint,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -49,20 +50,6 @@ enum Answered {
     Waits,
 }
 
-/// Permits just taken.
-pub(super) struct Taken {
-    /// One for each part, in order.
-    pub(super) grants: Vec<Grant>,
-    pub(super) binding: Answer,
-}
-
-/// How an ask for permits of all limits came out.
-pub(super) enum Tried {
-    Granted(Taken),
-    /// Nothing was taken.
-    Refused(Verdict),
-}
-
 impl Board {
     /// Answers a call that has just come.
     pub(super) fn ask(&mut self, now: Nanos, parts: Vec<Part>, terms: Terms) -> Asked {
@@ -77,7 +64,10 @@ impl Board {
         }
         let parts = match self.keep(costly(parts), now) {
             Ok(parts) => parts,
-            Err(refused) => return refused,
+            Err(NoRoom(part)) => {
+                let binding = self.peek_at(&[part], now).binding;
+                return Asked::Refused(Reason::TooManyKeys, Some(binding));
+            }
         };
         let answer = self.answer(now, &parts, terms);
         match answer {
@@ -135,47 +125,6 @@ impl Board {
         }
     }
 
-    /// Keeps the lanes of these parts, those without room as the ones that such lanes share.
-    pub(super) fn keep(&mut self, mut parts: Vec<Part>, now: Nanos) -> Result<Vec<Part>, Asked> {
-        for index in 0..parts.len() {
-            let LaneId { limit, key } = parts[index].lane;
-            if self.limits[limit].keep(key, now) {
-                continue;
-            }
-            if self.at_capacity == AtCapacity::Refuse {
-                let cost = parts[index].cost;
-                let refusing = Verdict::new(self.decide_each(&parts[index..=index], now, false));
-                self.release(&parts[..index], now);
-                let binding = Answer { limit, cost, ..refusing.binding };
-                return Err(Asked::Refused(Reason::TooManyKeys, Some(binding)));
-            }
-            parts[index].lane.key = Fingerprint::OVERFLOW;
-            self.limits[limit].keep(Fingerprint::OVERFLOW, now);
-        }
-        Ok(self.merge(parts, now))
-    }
-
-    /// Makes one part of those that came to share a lane.
-    fn merge(&mut self, parts: Vec<Part>, now: Nanos) -> Vec<Part> {
-        let mut merged: Vec<Part> = Vec::with_capacity(parts.len());
-        for part in parts {
-            match merged.iter_mut().find(|other| other.lane == part.lane) {
-                Some(other) => {
-                    other.cost = other.cost.saturating_add(part.cost);
-                    self.limits[part.lane.limit].release(part.lane.key, now);
-                }
-                None => merged.push(part),
-            }
-        }
-        merged
-    }
-
-    pub(super) fn release(&mut self, parts: &[Part], now: Nanos) {
-        for part in parts {
-            self.limits[part.lane.limit].release(part.lane.key, now);
-        }
-    }
-
     /// Whether others stand before a call that comes now.
     fn is_behind(&self, parts: &[Part]) -> bool {
         !self.lines.is_empty() && parts.iter().any(|part| self.lines.waiting(part.lane) > 0)
@@ -203,54 +152,6 @@ impl Board {
         }
     }
 
-    /// Takes all these permits, or none and says why. One that has to wait may be remembered to
-    /// have come, which is all that a refusal changes.
-    pub(super) fn take(&mut self, parts: &[Part], now: Nanos, queued: bool) -> Tried {
-        let peeked = self.decide_each(parts, now, queued);
-        let is_granted = peeked.iter().all(|(_, decision)| decision.is_granted());
-        let mut grants = Vec::with_capacity(parts.len());
-        let mut taken = Vec::with_capacity(parts.len());
-        for (part, peek) in &peeked {
-            // Of several limits one alone is asked to take only if it refuses.
-            if !is_granted && peek.is_granted() {
-                taken.push((*part, *peek));
-                continue;
-            }
-            let take = Ask::Take(Take { cost: part.cost, queued });
-            let decision = self.decide(part.lane, now, take);
-            taken.push((*part, decision));
-            grants.extend(decision.grant());
-        }
-        let verdict = Verdict::new(taken.iter().copied());
-        if !verdict.is_granted() {
-            // An algorithm refused what it had said that it would grant.
-            for (part, decision) in taken {
-                if let (true, Some(grant)) = (is_granted, decision.grant()) {
-                    let _ = self.decide(part.lane, now, Ask::GiveBack(grant));
-                }
-            }
-            return Tried::Refused(verdict);
-        }
-        for part in parts {
-            self.changed(part.lane);
-        }
-        Tried::Granted(Taken { grants, binding: verdict.binding })
-    }
-
-    /// What each limit would answer.
-    fn decide_each(&mut self, parts: &[Part], now: Nanos, queued: bool) -> Vec<(Part, Decision)> {
-        let peek = |cost| Ask::Peek(Take { cost, queued });
-        parts.iter().map(|part| (*part, self.decide(part.lane, now, peek(part.cost)))).collect()
-    }
-
-    fn peek_at(&mut self, parts: &[Part], now: Nanos) -> Verdict {
-        Verdict::new(self.decide_each(parts, now, false))
-    }
-
-    pub(super) fn decide(&mut self, lane: LaneId, now: Nanos, ask: Ask) -> Decision {
-        self.limits[lane.limit].decide(lane.key, now, ask)
-    }
-
     /// When a call would be served that gets in line now.
     fn turn(&mut self, parts: &[Part], now: Nanos) -> Verdict {
         let Self { forecast, limits, lines, calls, .. } = self;
@@ -273,38 +174,6 @@ impl Board {
     pub(super) fn changed(&mut self, lane: LaneId) {
         if self.forecast.covers(lane) {
             self.forecast.forget(&mut self.limits);
-        }
-    }
-
-    /// Keeps permits just taken until they are used.
-    pub(super) fn hold(&mut self, parts: Vec<Part>, taken: Taken) -> Place {
-        let place = self.calls.add(parts, Standing::Perished);
-        self.grant(place, taken);
-        place
-    }
-
-    /// The call at `place` has permits from now on.
-    pub(super) fn grant(&mut self, place: Place, taken: Taken) {
-        let grants = taken.grants;
-        let Some(Call { parts, standing, waker, .. }) = self.calls.get_mut(place) else {
-            return;
-        };
-        let keeps =
-            |(part, grant): (&Part, &Grant)| grant.at + self.facts[part.lane.limit].shelf_life();
-        let perishes = parts.iter().zip(&grants).map(keeps).min().unwrap_or(Nanos::MAX);
-        for part in parts.iter() {
-            self.lines.grant(part.lane, perishes, place);
-        }
-        self.perishing.insert((perishes, place));
-        self.wakes.due.extend(waker.take());
-        *standing = Standing::Granted(Unused { grants, perishes });
-    }
-
-    /// The permits of a call are not unused any more.
-    pub(super) fn ungrant(&mut self, place: Place, parts: &[Part], perishes: Nanos) {
-        self.perishing.remove(&(perishes, place));
-        for part in parts {
-            self.lines.ungrant(part.lane, perishes, place);
         }
     }
 }

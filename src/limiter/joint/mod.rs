@@ -13,6 +13,8 @@ mod permit;
 mod waiting;
 mod shared;
 mod board;
+mod keys;
+mod take;
 mod serve;
 mod turn;
 mod call;

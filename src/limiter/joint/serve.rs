@@ -1,9 +1,10 @@
 //! Letting go those whose turn has come, whoever looks.
 
 use super::{
-    board::{Board, Tried},
+    board::Board,
     call::{Call, Standing, Unused},
     limit::{LaneId, Part},
+    take::Tried,
 };
 use crate::{
     decision::{Ask, Grant, Outcome},

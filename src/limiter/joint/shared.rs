@@ -1,8 +1,9 @@
 //! A limiter without its handle: the lock, and what is done about a call outside of it.
 
 use super::{
-    board::{Asked, Board, Taken, reason},
+    board::{Asked, Board, reason},
     limit::{Facts, Part},
+    take::Taken,
     turn::Turn,
     verdict::{Answer, Verdict},
     waiting::JointWaiting,

@@ -1,9 +1,10 @@
 //! What calls do that have a place: look, use their permits.
 
 use super::{
-    board::{Board, Taken, Tried},
+    board::Board,
     call::{Call, Standing},
     limit::Part,
+    take::{Taken, Tried},
     verdict::Verdict,
 };
 use crate::{

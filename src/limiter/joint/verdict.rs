@@ -77,10 +77,6 @@ impl Verdict {
         self
     }
 
-    pub(super) fn is_granted(&self) -> bool {
-        self.binding.decision.is_granted()
-    }
-
     pub(super) fn outcome(&self) -> Outcome {
         self.binding.decision.outcome
     }

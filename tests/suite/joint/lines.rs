@@ -15,7 +15,8 @@ use tower_ratelimit::{
 async fn released(calls: &[OnLimits]) -> Vec<u128> {
     let start = Instant::now();
     let mut tasks = Vec::new();
-    for call in calls.iter().cloned() {
+    for call in calls {
+        let call = call.clone();
         tasks.push(tokio::spawn(async move {
             drop(call.acquire().await.unwrap());
             start.elapsed().as_millis()

@@ -3,6 +3,7 @@
 mod taking;
 mod threads;
 mod oracle;
+mod chaos;
 mod lines;
 mod waits;
 mod giving_back;
