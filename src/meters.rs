@@ -86,7 +86,7 @@ impl Meters {
             Reason::Cancelled => &self.refused.cancelled,
             Reason::Closed => &self.refused.closed,
             // Such a request never gets as far as a limit.
-            Reason::NoKey => return,
+            Reason::NoKey | Reason::UnknownLimit => return,
         };
         counter.increment(1);
     }
