@@ -10,6 +10,7 @@ mod perishing;
 mod plenty;
 mod order;
 mod keys;
+mod joint;
 mod waking;
 mod budget;
 mod runtime;
