@@ -339,8 +339,11 @@ impl<'a, A: Algorithm> Desk<'a, A> {
                 Outcome::Later(wait) | Outcome::InUse(Some(wait)) => {
                     return self.wake_first_at(self.now + wait);
                 }
-                // Whoever ends a call serves those in line.
-                Outcome::InUse(None) => return self.wake_first_at(Nanos::MAX),
+                // Whoever ends a call serves those in line. They look, too, as whoever is let go
+                // may be one that nobody polls, whose permits have to perish first.
+                Outcome::InUse(None) => {
+                    return self.wake_first_at(self.now + self.algorithm.shelf_life());
+                }
             }
         }
     }

@@ -230,3 +230,20 @@ fn a_try_behind_others_knows_no_more_than_they_do_when_calls_end() {
         assert!(!limiter.peek(1).is_granted());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn callers_whom_nobody_polls_hold_up_those_behind_them_for_a_while_only() {
+    let limiter = RateLimiter::new(Concurrency::new(1).unwrap());
+    let permit = limiter.try_acquire().unwrap();
+    let mut left = Vec::new();
+    for _ in 0..5 {
+        let mut waiting = tokio_test::task::spawn(limiter.acquire());
+        tokio_test::assert_pending!(waiting.poll());
+        left.push(waiting);
+    }
+    let last = limiter.spawn(async {}).unwrap();
+    drop(permit);
+    // Each of the five may keep its permit for a second.
+    let served = tokio::time::timeout(std::time::Duration::from_secs(10), last).await;
+    served.expect("its turn comes").unwrap().unwrap();
+}
