@@ -278,10 +278,16 @@ impl<'a, A: Algorithm> Desk<'a, A> {
 
     /// Sends away all who wait.
     pub(super) fn send_away(&mut self, reason: Reason) {
-        while let Some(waiter) = self.line.send_first_away(reason) {
-            self.wakes.due.extend(waiter.waker);
+        while self.line.waiting() > 0 {
+            self.send_first_away(reason);
         }
-        *self.forecast = None;
+    }
+
+    fn send_first_away(&mut self, reason: Reason) {
+        if let Some(waiter) = self.line.send_first_away(reason) {
+            self.wakes.due.extend(waiter.waker);
+            *self.forecast = None;
+        }
     }
 
     /// Lets all who wait pass, in order, and takes nothing for it.
@@ -331,11 +337,9 @@ impl<'a, A: Algorithm> Desk<'a, A> {
                     *self.forecast = None;
                     self.wakes.due.extend(waiter.waker);
                 }
-                // It finds out for itself when it is polled.
-                Outcome::Never | Outcome::Exhausted => {
-                    self.wakes.due.extend(first.remove().waker);
-                    *self.forecast = None;
-                }
+                // It is told when it is polled, whatever the limit is by then.
+                Outcome::Never => self.send_first_away(Reason::TooCostly),
+                Outcome::Exhausted => self.send_first_away(Reason::Exhausted),
                 Outcome::Later(wait) | Outcome::InUse(Some(wait)) => {
                     return self.wake_first_at(self.now + wait);
                 }

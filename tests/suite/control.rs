@@ -375,3 +375,16 @@ async fn a_key_that_finds_no_room_gets_no_arithmetic_of_its_own() {
     limiter.key("bob").try_acquire().unwrap();
     assert_eq!(limiter.key("bob").try_acquire().unwrap_err().retry_after(), Some(ms(100)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_who_waits_for_more_than_a_changed_limit_has_is_told_so_though_it_changes_again() {
+    let bucket = |capacity| LeakyBucket::new(Rate::per_second(10).unwrap()).capacity(capacity);
+    let limiter = RateLimiter::new(bucket(4).unwrap());
+    limiter.try_acquire_many(4).unwrap();
+    let mut waiting = task::spawn(limiter.acquire().cost(4));
+    assert_pending!(waiting.poll());
+    limiter.set_algorithm(bucket(2).unwrap());
+    limiter.set_algorithm(bucket(5).unwrap());
+    limiter.try_acquire().unwrap();
+    assert_eq!(assert_ready_err!(waiting.poll()).reason(), Reason::TooCostly);
+}
