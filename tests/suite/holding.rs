@@ -242,6 +242,8 @@ async fn callers_whom_nobody_polls_hold_up_those_behind_them_for_a_while_only() 
         left.push(waiting);
     }
     let last = limiter.spawn(async {}).unwrap();
+    // It has looked, and waits to be told.
+    tokio::task::yield_now().await;
     drop(permit);
     // Each of the five may keep its permit for a second.
     let served = tokio::time::timeout(std::time::Duration::from_secs(10), last).await;
