@@ -1,9 +1,11 @@
 //! The response of a limited call.
 
 use crate::{
-    error::RateLimited,
+    error::{RateLimited, Reason},
+    events,
     key::Key,
-    limiter::{Limiter, Terms},
+    limiter::{Attempt, Limiter, Terms},
+    per_key::MissingKey,
     refusal::OnRefusal,
     seat::{Go, Seat, unready},
 };
@@ -71,6 +73,45 @@ impl<S: Service<Request>, Request, L: Limiter, K, R> ResponseFuture<S, Request, 
         let call = Box::new(Call { seat, key, terms, inner, request });
         let state = State::Waiting { call };
         Self { state, on_refusal }
+    }
+}
+
+impl<S, Request, L, K, R> ResponseFuture<S, Request, L, K, R>
+where
+    S: Service<Request> + Clone,
+    L: Limiter,
+    K: Key,
+{
+    /// Asks for permits in `call`: calls `inner` if they are there, and otherwise lets go of what
+    /// it has reserved.
+    #[inline(always)]
+    pub(crate) fn ask(
+        limiter: &L,
+        key: K,
+        terms: Terms,
+        inner: &mut S,
+        request: Request,
+        on_refusal: R,
+    ) -> Self {
+        let wait = match limiter.take(&key, terms) {
+            Attempt::Now(Ok(hold)) => return Self::calling(inner.call(request), hold, on_refusal),
+            Attempt::Now(Err(refusal)) => {
+                unready(inner);
+                return Self::refused(refusal, on_refusal);
+            }
+            Attempt::Later(wait) => wait,
+        };
+        unready(inner);
+        let seat = Seat::waiting(limiter.clone(), wait);
+        Self::waiting(seat, key, terms, inner.clone(), request, on_refusal)
+    }
+
+    /// Answers a request that does not say for whom to limit it.
+    #[cold]
+    pub(crate) fn without_key(missing: MissingKey, inner: &mut S, on_refusal: R) -> Self {
+        events::no_key(missing.what_to_do());
+        unready(inner);
+        Self::refused(RateLimited::new(Reason::NoKey), on_refusal)
     }
 }
 

@@ -2,12 +2,9 @@
 
 use super::JointRules;
 use crate::{
-    error::{RateLimited, Reason},
-    events,
     future::ResponseFuture,
-    limiter::{Attempt, JointLimiter, Limiter, OnLimits, Patience, Terms},
+    limiter::{JointLimiter, OnLimits, Patience, Terms},
     refusal::{Fail, OnRefusal},
-    seat::{Seat, unready},
 };
 use std::task::{Context, Poll};
 use tower_service::Service;
@@ -68,24 +65,10 @@ where
         let limits = match self.rules.limits(&self.limiter, &request) {
             Ok(limits) => limits,
             Err(missing) => {
-                events::no_key(missing.what_to_do());
-                unready(&mut self.inner);
-                return ResponseFuture::refused(RateLimited::new(Reason::NoKey), on_refusal);
+                return ResponseFuture::without_key(missing, &mut self.inner, on_refusal);
             }
         };
         let terms = Terms { cost: 1, patience: self.patience };
-        let wait = match limits.take(&(), terms) {
-            Attempt::Now(Ok(hold)) => {
-                return ResponseFuture::calling(self.inner.call(request), hold, on_refusal);
-            }
-            Attempt::Now(Err(refusal)) => {
-                unready(&mut self.inner);
-                return ResponseFuture::refused(refusal, on_refusal);
-            }
-            Attempt::Later(wait) => wait,
-        };
-        unready(&mut self.inner);
-        let seat = Seat::waiting(limits, wait);
-        ResponseFuture::waiting(seat, (), terms, self.inner.clone(), request, on_refusal)
+        ResponseFuture::ask(&limits, (), terms, &mut self.inner, request, on_refusal)
     }
 }

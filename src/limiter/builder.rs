@@ -2,9 +2,10 @@
 
 use super::{
     AtCapacity, KeyedRateLimiter, RateLimiter,
-    lanes::{Lanes, Single},
+    lanes::Lanes,
     rules::Rules,
     shared::{Settings, Shared},
+    single::Single,
 };
 use crate::{
     algorithm::Algorithm,

@@ -1,4 +1,4 @@
-//! The rules by which those are served who ask at one lane.
+//! What those are told who ask at one lane.
 
 use super::{
     forecast::Forecast,
@@ -61,13 +61,13 @@ impl Wakes {
 
 /// A lane with a line, at an instant.
 pub(super) struct Desk<'a, A: Algorithm> {
-    algorithm: &'a A,
-    gate: Gate,
-    slack: Nanos,
-    now: Nanos,
-    state: &'a mut A::State,
-    line: &'a mut Line,
-    forecast: &'a mut Option<Forecast<A>>,
+    pub(super) algorithm: &'a A,
+    pub(super) gate: Gate,
+    pub(super) slack: Nanos,
+    pub(super) now: Nanos,
+    pub(super) state: &'a mut A::State,
+    pub(super) line: &'a mut Line,
+    pub(super) forecast: &'a mut Option<Forecast<A>>,
     pub(super) wakes: Wakes,
 }
 
@@ -218,23 +218,6 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         }
     }
 
-    /// Says when the one at `place` should look again, and remembers how to wake it.
-    fn set_alarm(&mut self, place: Place, waker: &Waker, stands_in: bool) -> Nanos {
-        // The first in line has to be on time, and `serve` knows when that is. The others look
-        // after those before them that nobody polls, each about when its own turn comes; whoever
-        // found the first overdue stands in for it.
-        let due = self.line.first().map_or(self.now, |first| first.get().alarm);
-        let permits = if stands_in { 0 } else { self.line.permits_before(place) };
-        let alarm = due + self.algorithm.interval() * permits;
-        if let Some(waiter) = self.line.waiter(place) {
-            waiter.alarm = alarm;
-            if !waiter.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
-                self.wakes.done.extend(waiter.waker.replace(waker.clone()));
-            }
-        }
-        alarm
-    }
-
     /// Gives up a place: whatever it held goes to the next in line.
     pub(super) fn leave(&mut self, place: Place) {
         if self.line.was_sent_away(place).is_some() {
@@ -266,54 +249,6 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         decision.is_granted().then_some(decision)
     }
 
-    /// Tells the algorithm about permits that were used, and serves whom that lets go.
-    pub(super) fn settle(&mut self, ask: Ask) -> Decision {
-        // Whoever is overdue is let go by how the limit stood until now.
-        self.serve();
-        let decision = self.decide(ask);
-        *self.forecast = None;
-        self.serve();
-        decision
-    }
-
-    /// Sends away all who wait.
-    pub(super) fn send_away(&mut self, reason: Reason) {
-        while self.line.waiting() > 0 {
-            self.send_first_away(reason);
-        }
-    }
-
-    fn send_first_away(&mut self, reason: Reason) {
-        if let Some(waiter) = self.line.send_first_away(reason) {
-            self.wakes.due.extend(waiter.waker);
-            *self.forecast = None;
-        }
-    }
-
-    /// Lets all who wait pass, in order, and takes nothing for it.
-    pub(super) fn let_pass(&mut self) {
-        while let Some(first) = self.line.first() {
-            let (place, waiter) = first.remove_entry();
-            self.line.keep(place, Grant { cost: 0, at: Nanos::MAX });
-            self.wakes.due.extend(waiter.waker);
-        }
-        *self.forecast = None;
-    }
-
-    /// Begins anew: whoever waits is sent away, and permits not used yet are worth nothing.
-    pub(super) fn reset(&mut self) {
-        self.send_away(Reason::Cancelled);
-        self.line.send_unused_away(Reason::Cancelled);
-        *self.state = A::State::default();
-    }
-
-    /// Goes on by other rules, which hold for those in line, too.
-    pub(super) fn carry_over(&mut self, before: &A) {
-        self.algorithm.carry_over(before, self.state, self.now);
-        *self.forecast = None;
-        self.serve();
-    }
-
     /// Whether a place has permits that are good still.
     #[inline]
     pub(super) fn is_fresh(&self, place: Place) -> bool {
@@ -321,66 +256,8 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         grant.is_some_and(|grant| self.now < self.perishes(grant))
     }
 
-    /// Lets go all whose turn has come, in order, and sees that the next one wakes in time.
-    #[inline]
-    fn serve(&mut self) {
-        self.reclaim();
-        // Those in line are let go as if it were that much earlier, and so that much later.
-        let at = self.now - self.slack;
-        while let Some(first) = self.line.first() {
-            let take = Ask::Take(Take::queued(first.get().cost));
-            let decision = self.algorithm.decide(self.state, at, take);
-            match decision.outcome {
-                Outcome::Granted(grant) => {
-                    let (place, waiter) = first.remove_entry();
-                    self.line.keep(place, grant);
-                    *self.forecast = None;
-                    self.wakes.due.extend(waiter.waker);
-                }
-                // It is told when it is polled, whatever the limit is by then.
-                Outcome::Never => self.send_first_away(Reason::TooCostly),
-                Outcome::Exhausted => self.send_first_away(Reason::Exhausted),
-                Outcome::Later(wait) | Outcome::InUse(Some(wait)) => {
-                    return self.wake_first_at(self.now + wait);
-                }
-                // Whoever ends a call serves those in line. They look, too, as whoever is let go
-                // may be one that nobody polls, whose permits have to perish first.
-                Outcome::InUse(None) => {
-                    return self.wake_first_at(self.now + self.algorithm.shelf_life());
-                }
-            }
-        }
-    }
-
-    /// Sees that the first in line looks again at `due`, or earlier if unused permits perish, and
-    /// that the second looks after it not much later.
-    fn wake_first_at(&mut self, due: Nanos) {
-        let perishes = self.line.oldest().map(|(_, grant)| self.perishes(grant));
-        let due = perishes.map_or(due, |perishes| perishes.min(due));
-        let interval = self.algorithm.interval();
-        let mut alarm = due;
-        for (index, waiter) in self.line.first_two().enumerate() {
-            alarm = if index == 0 { due } else { alarm + interval * waiter.cost };
-            // Its own timer would be too late: it stood further behind when it set it.
-            if waiter.alarm > alarm {
-                self.wakes.due.extend(waiter.waker.take());
-            }
-            waiter.alarm = alarm;
-        }
-    }
-
-    /// Gives back the permits that nobody used in time.
-    #[inline]
-    fn reclaim(&mut self) {
-        while let Some((place, grant)) = self.line.oldest()
-            && self.now >= self.perishes(grant)
-        {
-            self.give_back(place);
-        }
-    }
-
     /// Gives back the unused permits of a place, if it has any.
-    fn give_back(&mut self, place: Place) {
+    pub(super) fn give_back(&mut self, place: Place) {
         if let Some(grant) = self.line.take(place) {
             let _ = self.decide(Ask::GiveBack(grant));
             *self.forecast = None;
@@ -389,12 +266,12 @@ impl<'a, A: Algorithm> Desk<'a, A> {
 
     /// From when on unused permits go to whoever needs them.
     #[inline]
-    fn perishes(&self, grant: Grant) -> Nanos {
+    pub(super) fn perishes(&self, grant: Grant) -> Nanos {
         grant.at + self.algorithm.shelf_life() + self.slack
     }
 
     #[inline]
-    fn decide(&mut self, ask: Ask) -> Decision {
+    pub(super) fn decide(&mut self, ask: Ask) -> Decision {
         self.algorithm.decide(self.state, self.now, ask)
     }
 }

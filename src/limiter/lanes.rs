@@ -1,6 +1,6 @@
 //! Where the lanes are kept: a single one, or one for each key.
 
-use super::{lane::Lane, line::Place, promise::Promise, rules::Rules};
+use super::{lane::Lane, line::Place, rules::Rules, single::Single};
 use crate::{
     algorithm::Algorithm,
     decision::{Decision, Outcome},
@@ -13,7 +13,7 @@ use crate::{
         names::KeptKey,
     },
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// What becomes of a new key when as many keys as may be kept are in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,50 +35,6 @@ pub enum AtCapacity {
 pub(super) enum Lanes<A: Algorithm> {
     One(Single<A>),
     Many(Box<Table<Lane<A>, Rules<A>>>, AtCapacity),
-}
-
-/// The lane of a limit that has only one.
-pub(super) struct Single<A: Algorithm> {
-    promise: Promise,
-    locked: Mutex<(Rules<A>, Lane<A>)>,
-}
-
-impl<A: Algorithm> Single<A> {
-    pub(super) fn new(rules: Rules<A>) -> Self {
-        Self { promise: Promise::default(), locked: Mutex::new((rules, Lane::default())) }
-    }
-
-    /// Works on the lane, once it knows of a promise that was made.
-    #[inline(always)]
-    fn with<T>(&self, work: impl FnOnce(&mut Rules<A>, &mut Lane<A>) -> T) -> T {
-        let (rules, lane) = &mut *lock(&self.locked);
-        self.end_promise(lane);
-        work(rules, lane)
-    }
-
-    #[inline(always)]
-    fn end_promise(&self, lane: &mut Lane<A>) {
-        if let Some(place) = self.promise.end() {
-            lane.owe(place);
-        }
-    }
-
-    /// Uses the permits of this place, if that is all there is to do.
-    #[inline(always)]
-    fn commit_quickly(&self, now: Nanos, place: Place) -> Option<Decision> {
-        let (rules, lane) = &mut *lock(&self.locked);
-        let decision = match self.promise.is_to(place) {
-            true => lane.take(&rules.algorithm, now, 1),
-            false => {
-                self.end_promise(lane);
-                lane.commit_quickly(rules, now, place)?
-            }
-        };
-        // Refused only by a clock that was set back, which is for those who take their time.
-        decision.grant()?;
-        self.promise.renew(lane.has_plenty(rules, now, decision.limit));
-        Some(decision)
-    }
 }
 
 impl<A: Algorithm> Lanes<A> {
@@ -109,7 +65,7 @@ impl<A: Algorithm> Lanes<A> {
 
     pub(super) fn rules(&self) -> Rules<A> {
         match self {
-            Lanes::One(single) => lock(&single.locked).0.clone(),
+            Lanes::One(single) => single.rules(),
             Lanes::Many(table, _) => table.rules(),
         }
     }
@@ -118,7 +74,7 @@ impl<A: Algorithm> Lanes<A> {
     #[inline(always)]
     pub(super) fn promise(&self) -> Option<Place> {
         match self {
-            Lanes::One(single) => single.promise.make(),
+            Lanes::One(single) => single.promise(),
             Lanes::Many(..) => None,
         }
     }
@@ -302,9 +258,4 @@ fn entry<A: Algorithm, T>(
         lane.tidy();
         result
     })
-}
-
-/// A panic in somebody's algorithm is no reason to panic in everybody else's calls.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

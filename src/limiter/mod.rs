@@ -21,10 +21,12 @@ mod answer;
 mod used;
 mod control;
 mod lanes;
+mod single;
 mod rules;
 mod promise;
 mod lane;
 mod desk;
+mod serve;
 mod line;
 mod forecast;
 

@@ -2,12 +2,9 @@
 
 use super::KeySource;
 use crate::{
-    error::{RateLimited, Reason},
-    events,
     future::ResponseFuture,
-    limiter::{Attempt, Limiter, Patience, Terms},
+    limiter::{Limiter, Patience, Terms},
     refusal::OnRefusal,
-    seat::{Seat, unready},
 };
 use std::task::{Context, Poll};
 use tower_service::Service;
@@ -71,25 +68,11 @@ where
         let key = match self.source.key(&request) {
             Ok(key) => key,
             Err(missing) => {
-                events::no_key(missing.what_to_do());
-                unready(&mut self.inner);
-                return ResponseFuture::refused(RateLimited::new(Reason::NoKey), on_refusal);
+                return ResponseFuture::without_key(missing, &mut self.inner, on_refusal);
             }
         };
         let terms = Terms { cost: 1, patience: self.patience };
         let terms = self.source.terms(&request, terms);
-        let wait = match self.limiter.take(&key, terms) {
-            Attempt::Now(Ok(hold)) => {
-                return ResponseFuture::calling(self.inner.call(request), hold, on_refusal);
-            }
-            Attempt::Now(Err(refusal)) => {
-                unready(&mut self.inner);
-                return ResponseFuture::refused(refusal, on_refusal);
-            }
-            Attempt::Later(wait) => wait,
-        };
-        unready(&mut self.inner);
-        let seat = Seat::waiting(self.limiter.clone(), wait);
-        ResponseFuture::waiting(seat, key, terms, self.inner.clone(), request, on_refusal)
+        ResponseFuture::ask(&self.limiter, key, terms, &mut self.inner, request, on_refusal)
     }
 }
