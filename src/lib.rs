@@ -149,7 +149,7 @@ pub mod stream;
 
 mod limiter;
 
-mod store;
+pub mod store;
 mod clock;
 mod key;
 mod error;

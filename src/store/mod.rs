@@ -1,5 +1,123 @@
 //! Where states are remembered. Each step on a state is atomic.
+//!
+//! A limit that never leaves its process keeps its states in memory by itself. For one that outlives
+//! it or is shared by many, a [`Store`] keeps them: [`MemoryStore`], or one of your own.
+
+mod order;
+mod answer;
+mod record;
+mod records;
+mod failure;
+mod memory_store;
 
 pub(crate) mod memory;
 mod entries;
 pub(crate) mod names;
+
+pub use answer::Answer;
+pub use failure::StoreError;
+pub use memory_store::MemoryStore;
+pub use order::{Batch, Order, Reserved, StoreAsk, StoreKey, StoredLimit, Turn};
+pub use record::Record;
+pub use records::Records;
+
+use crate::{algorithm::Algorithm, invalid::Invalid};
+
+/// Remembers the records of keys, and the seam for a database of your own.
+///
+/// A store is asked in batches, by the callers of one process; other processes ask it, too. It is a
+/// handle: clones share what they keep.
+///
+/// # Contract
+///
+/// - There is an answer for each order, in the order of the orders.
+/// - All orders of a [group](Batch::groups) are decided at one instant, as one step of which nobody
+///   sees a part: of several each takes its permits, or none does. A batch may be as many
+///   steps as it has groups.
+/// - Orders about the same key are decided one after the other, as they come in the batch.
+/// - The time is that of the store, not of those who ask, unless the batch [sets](Batch::now) it.
+/// - [`Batch::answer`] is the arithmetic of all of this for stores that can run Rust. Others give
+///   the same answers.
+/// - A record is kept until it [equals new](Record::new_at) at least.
+/// - A failure that leaves the answers unknown is an error, never a "yes".
+/// - The future may be dropped at any point. Then the batch is decided as a whole, or
+///   each group of it is decided or not.
+///
+/// # Example
+///
+/// ```
+/// use std::{collections::HashMap, convert::Infallible, sync::{Arc, Mutex}};
+/// use tower_ratelimit::{
+///     Clock, Nanos, Strict,
+///     store::{Answer, Batch, Record, Records, Store, StoreError, StoreKey, StoredLimit},
+/// };
+///
+/// /// Keeps everything for ever.
+/// #[derive(Clone, Default)]
+/// struct Archive(Arc<Mutex<HashMap<(Arc<str>, StoreKey), Record<Nanos>>>>, Clock);
+///
+/// impl Store<Strict> for Archive {
+///     async fn decide(&self, batch: Batch<Strict>) -> Result<Vec<Answer>, StoreError> {
+///         let mut files = Files(self.0.lock().map_err(|_| StoreError::new("a lock is broken"))?);
+///         batch.answer(self.1.now(), &mut files).map_err(StoreError::new)
+///     }
+/// }
+///
+/// struct Files<'a>(std::sync::MutexGuard<'a, HashMap<(Arc<str>, StoreKey), Record<Nanos>>>);
+///
+/// impl Records<Strict> for Files<'_> {
+///     type Error = Infallible;
+///
+///     fn load(
+///         &mut self,
+///         limit: &StoredLimit<Strict>,
+///         key: &StoreKey,
+///     ) -> Result<Option<Record<Nanos>>, Infallible> {
+///         Ok(self.0.get(&(Arc::clone(&limit.name), key.clone())).copied())
+///     }
+///
+///     fn save(
+///         &mut self,
+///         limit: &StoredLimit<Strict>,
+///         key: &StoreKey,
+///         record: Record<Nanos>,
+///         _: Nanos,
+///     ) -> Result<(), Infallible> {
+///         self.0.insert((Arc::clone(&limit.name), key.clone()), record);
+///         Ok(())
+///     }
+///
+///     fn forget(&mut self, limit: &StoredLimit<Strict>, key: &StoreKey) -> Result<(), Infallible> {
+///         self.0.remove(&(Arc::clone(&limit.name), key.clone()));
+///         Ok(())
+///     }
+/// }
+/// # let _ = Archive::default();
+/// ```
+pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
+    /// Answers a batch.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the answers are not known.
+    fn decide(
+        &self,
+        batch: Batch<A>,
+    ) -> impl Future<Output = Result<Vec<Answer>, StoreError>> + Send;
+
+    /// What becomes of an algorithm in this store: itself, unless the store keeps less than whole
+    /// nanoseconds. Then its intervals and windows are rounded up to what the store keeps.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the store cannot keep to it.
+    fn keep_to(&self, algorithm: A) -> Result<A, Invalid> {
+        Ok(algorithm)
+    }
+
+    /// How many batches the store may be asked at the same time by one limiter, 1 at least. Orders
+    /// of different batches are decided in any order.
+    fn batches_at_once(&self) -> usize {
+        1
+    }
+}

@@ -1,0 +1,133 @@
+//! What a store is asked: a batch of orders.
+
+use crate::{
+    decision::{Ask, Grant},
+    key::Key,
+    nanos::Nanos,
+};
+use std::sync::Arc;
+
+/// Orders that travel together. They come from many callers and are answered in turn.
+#[derive(Debug)]
+pub struct Batch<A> {
+    pub(crate) orders: Vec<Order<A>>,
+    pub(crate) now: Option<Nanos>,
+}
+
+impl<A> Batch<A> {
+    /// A batch of these orders.
+    #[must_use]
+    pub fn new(orders: Vec<Order<A>>) -> Self {
+        Self { orders, now: None }
+    }
+
+    /// The orders, in the order in which they are to be answered.
+    #[must_use]
+    pub fn orders(&self) -> &[Order<A>] {
+        &self.orders
+    }
+
+    /// The same, in groups: of several orders in one group each takes its permits, or none of
+    /// them does. Most groups are a single order.
+    pub fn groups(&self) -> impl Iterator<Item = &[Order<A>]> {
+        self.orders.chunk_by(|_, next| next.is_with_previous)
+    }
+
+    /// The instant at which to decide, where it is not for the clock of the store to say: that
+    /// is how tests tell the time.
+    #[must_use]
+    pub fn now(&self) -> Option<Nanos> {
+        self.now
+    }
+}
+
+/// One question about one key of one limit.
+#[derive(Debug)]
+pub struct Order<A> {
+    /// The limit it is about.
+    pub limit: Arc<StoredLimit<A>>,
+    /// The key it is about.
+    pub key: StoreKey,
+    /// What is asked.
+    pub ask: StoreAsk,
+    /// Whether it belongs to the [group](Batch::groups) of the order before it. All orders of a
+    /// group of several are [`Ask::Take`]s, each about a key of its own.
+    pub is_with_previous: bool,
+}
+
+// By hand, as a derived one would ask for an algorithm that can be cloned.
+impl<A> Clone for Order<A> {
+    fn clone(&self) -> Self {
+        let Self { limit, key, ask, is_with_previous } = self;
+        let (limit, key) = (Arc::clone(limit), key.clone());
+        Self { limit, key, ask: *ask, is_with_previous: *is_with_previous }
+    }
+}
+
+/// A limit as a store knows it: keys of limits of the same name are the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredLimit<A> {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its arithmetic.
+    pub algorithm: A,
+}
+
+/// What a store is asked about a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreAsk {
+    /// As the [`Algorithm`](crate::Algorithm) is asked. What takes permits takes them now, or not
+    /// at all.
+    Ask(Ask),
+    /// Take permits that are to be had within a time, and have them then: a place in line.
+    Reserve {
+        /// How many.
+        cost: u32,
+        /// The longest wait for them.
+        max_wait: Nanos,
+    },
+    /// Permits that were reserved go back before they were used.
+    Return(Reserved),
+    /// The key is as new.
+    Forget,
+}
+
+/// Permits that were taken ahead of their time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    /// The permits, and when they may be used.
+    pub grant: Grant,
+    /// The turn that they are.
+    pub turn: Turn,
+}
+
+/// Which of the reservations of a key one is. Whoever has the last one gives the time that it
+/// took back to those who come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// A running number, which begins again after the last one.
+    pub number: u32,
+    /// The instant of the reservation before it.
+    pub after: Nanos,
+}
+
+/// A key as a store keeps it: the bytes that it [wrote](Key::write).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreKey {
+    bytes: Box<[u8]>,
+}
+
+impl StoreKey {
+    /// That of a key.
+    pub fn new(key: &(impl Key + ?Sized)) -> Self {
+        let mut bytes = Vec::new();
+        key.write(&mut |part| bytes.extend_from_slice(part));
+        Self { bytes: bytes.into() }
+    }
+
+    /// The bytes, any of them, in any number.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
