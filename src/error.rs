@@ -1,6 +1,6 @@
 //! What a call gets that was not let through.
 
-use crate::rate::Rate;
+use crate::{rate::Rate, store::StoreError};
 use std::{error, fmt, sync::Arc, time::Duration};
 
 /// A call was not let through, and nothing was taken.
@@ -29,6 +29,7 @@ pub struct RateLimited {
     cost: u32,
     retry_after: Option<Duration>,
     max_wait: Option<Duration>,
+    cause: Option<StoreError>,
 }
 
 /// Why a call was not let through.
@@ -53,13 +54,23 @@ pub enum Reason {
     Cancelled,
     /// The limiter was closed.
     Closed,
+    /// The store that keeps the limit did not answer; the [source](error::Error::source) says why.
+    Unavailable,
 }
 
 impl RateLimited {
     /// A refusal for a limiter of your own; the setters add what it knows.
     #[must_use]
     pub fn new(reason: Reason) -> Self {
-        Self { reason, limit: None, rate: None, cost: 1, retry_after: None, max_wait: None }
+        Self {
+            reason,
+            limit: None,
+            rate: None,
+            cost: 1,
+            retry_after: None,
+            max_wait: None,
+            cause: None,
+        }
     }
 
     /// Sets the name of the limit.
@@ -94,6 +105,13 @@ impl RateLimited {
     pub fn with_max_wait(self, max_wait: Duration) -> Self {
         let max_wait = Some(max_wait);
         Self { max_wait, ..self }
+    }
+
+    /// Sets the failure behind it.
+    #[must_use]
+    pub fn with_cause(self, cause: StoreError) -> Self {
+        let cause = Some(cause);
+        Self { cause, ..self }
     }
 
     /// Why.
@@ -153,6 +171,7 @@ impl fmt::Display for RateLimited {
             Reason::UnknownLimit => f.write_str(" is not one of this limiter")?,
             Reason::Cancelled => f.write_str(" sent away all who waited")?,
             Reason::Closed => f.write_str(" was closed")?,
+            Reason::Unavailable => f.write_str(" is not available")?,
         }
         if let Some(wait) = self.retry_after {
             write!(f, ", retry after {wait:?}")?;
@@ -164,7 +183,11 @@ impl fmt::Display for RateLimited {
     }
 }
 
-impl error::Error for RateLimited {}
+impl error::Error for RateLimited {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.cause.as_ref().map(|cause| cause as _)
+    }
+}
 
 /// The error of a service behind a layer that can refuse: the refusal, or the inner service's own.
 ///

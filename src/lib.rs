@@ -112,7 +112,7 @@
 //! | metric | kind, unit | |
 //! |---|---|---|
 //! | `rate_limit_admitted_total` | counter, calls | used their permits, also those of no cost; a reservation that was dropped is not among them, a call that was refunded is |
-//! | `rate_limit_refused_total` | counter, calls | were not let through, by `reason`: `used_up` (also when a time-out ended the wait), `exhausted`, `too_costly`, `queue_full`, `too_many_keys`, `cancelled`, `closed` |
+//! | `rate_limit_refused_total` | counter, calls | were not let through, by `reason`: `used_up` (also when a time-out ended the wait), `exhausted`, `too_costly`, `queue_full`, `too_many_keys`, `cancelled`, `closed`, `unavailable` |
 //! | `rate_limit_wait_seconds` | histogram, seconds | how long a call stood in line until it was let go; only of those that did |
 //! | `rate_limit_waiting` | gauge, calls | stand in line now |
 //! | `rate_limit_keys` | gauge, keys | are kept now; limits per key only |
@@ -191,8 +191,10 @@ pub use limiter::{
     Acquire, AtCapacity, Attempt, Binding, Builder, Existing, Fresh, Granted, Hold,
     IntoKeyedLimiter, IntoLimiter, JointAcquire, JointBuilder, JointGranted, JointHold,
     JointLimiter, JointPermit, JointReservation, JointTicket, JointWaiting, KeyedLimiter,
-    KeyedRateLimiter, LeaseLost, LimitId, Limiter, ManyLimits, OnLimits, Patience, Perished,
-    Permit, RateLimiter, Reservation, SingleLimit, Terms, Ticket, Waiting, WrappedFn,
+    KeyedRateLimiter, LeaseLost, LimitId, Limiter, ManyLimits, OnFailure, OnLimits, Patience,
+    Perished, Permit, RateLimiter, Reservation, SingleLimit, StoredAcquire, StoredBuilder,
+    StoredHold, StoredKey, StoredLimiter, StoredPermit, StoredTicket, StoredWaiting, Terms, Ticket,
+    Waiting, WrappedFn,
 };
 pub use nanos::Nanos;
 pub use per_key::{Answered, KeySource, MissingKey, OnTerms, PerKey, PerKeyLayer};

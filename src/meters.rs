@@ -36,6 +36,7 @@ struct Refused {
     too_many_keys: Counter,
     cancelled: Counter,
     closed: Counter,
+    unavailable: Counter,
 }
 
 impl Meters {
@@ -63,6 +64,7 @@ impl Meters {
                 too_many_keys: refused("too_many_keys"),
                 cancelled: refused("cancelled"),
                 closed: refused("closed"),
+                unavailable: refused("unavailable"),
             },
             wait: histogram!(WAIT, labels(limit)),
             waiting: gauge!(WAITING, labels(limit)),
@@ -85,6 +87,7 @@ impl Meters {
             Reason::TooManyKeys => &self.refused.too_many_keys,
             Reason::Cancelled => &self.refused.cancelled,
             Reason::Closed => &self.refused.closed,
+            Reason::Unavailable => &self.refused.unavailable,
             // Such a request never gets as far as a limit.
             Reason::NoKey | Reason::UnknownLimit => return,
         };

@@ -51,9 +51,11 @@ pub fn too_many_requests<B: Default>(refusal: &RateLimited) -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() = match refusal.reason() {
         Reason::NoKey | Reason::UnknownLimit => StatusCode::INTERNAL_SERVER_ERROR,
-        Reason::QueueFull | Reason::TooManyKeys | Reason::Cancelled | Reason::Closed => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Reason::QueueFull
+        | Reason::TooManyKeys
+        | Reason::Cancelled
+        | Reason::Closed
+        | Reason::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Reason::UsedUp | Reason::Exhausted | Reason::TooCostly => StatusCode::TOO_MANY_REQUESTS,
     };
     let headers = response.headers_mut();

@@ -212,7 +212,7 @@ impl<A: Algorithm> Shared<A> {
         rate: Option<Rate>,
         terms: Terms,
     ) -> RateLimited {
-        let mut refusal = self.named(RateLimited::new(reason), terms);
+        let mut refusal = terms.refusal(reason, self.settings.name.as_ref());
         if let Some(rate) = rate {
             refusal = refusal.with_rate(rate);
         }
@@ -235,7 +235,7 @@ impl<A: Algorithm> Shared<A> {
                 let rate = self.lanes.algorithm_of(key).rate(decision.rate);
                 self.refusal(reason, decision, rate, terms)
             }
-            None => self.refused(self.named(RateLimited::new(reason), terms)),
+            None => self.refused(terms.refusal(reason, self.settings.name.as_ref())),
         }
     }
 
@@ -244,16 +244,5 @@ impl<A: Algorithm> Shared<A> {
         self.meters.refused(refusal.reason());
         events::refused(&refusal);
         refusal
-    }
-
-    fn named(&self, refusal: RateLimited, terms: Terms) -> RateLimited {
-        let mut refusal = refusal.with_cost(terms.cost);
-        if let Some(name) = &self.settings.name {
-            refusal = refusal.with_limit(Arc::clone(name));
-        }
-        match terms.patience.longest() {
-            Some(max_wait) => refusal.with_max_wait(max_wait),
-            None => refusal,
-        }
     }
 }

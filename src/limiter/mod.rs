@@ -7,6 +7,7 @@
 mod one;
 mod keyed;
 mod joint;
+mod stored;
 mod builder;
 #[cfg(feature = "serde")]
 mod config;
@@ -40,6 +41,10 @@ pub use keyed::KeyedRateLimiter;
 pub use lanes::AtCapacity;
 pub use one::RateLimiter;
 pub use permit::{Hold, LeaseLost, Permit, Reservation};
+pub use stored::{
+    OnFailure, StoredAcquire, StoredBuilder, StoredHold, StoredKey, StoredLimiter, StoredPermit,
+    StoredTicket, StoredWaiting,
+};
 pub use terms::{Patience, Terms};
 pub use used::Ticket;
 pub use waiting::Waiting;

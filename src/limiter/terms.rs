@@ -2,9 +2,10 @@
 
 use crate::{
     decision::{Decision, Outcome},
+    error::{RateLimited, Reason},
     nanos::Nanos,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// On what terms a call asks for permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,20 @@ impl Terms {
             // Nobody knows how long it will be, so a maximum wait is a time-out there.
             Outcome::InUse(_) => self.patience == Patience::Now,
             Outcome::Granted(_) | Outcome::Exhausted | Outcome::Never => false,
+        }
+    }
+}
+
+impl Terms {
+    /// The error for a call that was not let through on these terms.
+    pub(super) fn refusal(self, reason: Reason, limit: Option<&Arc<str>>) -> RateLimited {
+        let mut refusal = RateLimited::new(reason).with_cost(self.cost);
+        if let Some(name) = limit {
+            refusal = refusal.with_limit(Arc::clone(name));
+        }
+        match self.patience.longest() {
+            Some(max_wait) => refusal.with_max_wait(max_wait),
+            None => refusal,
         }
     }
 }

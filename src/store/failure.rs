@@ -12,15 +12,26 @@ use std::{error, fmt, sync::Arc};
 /// assert_eq!(error.to_string(), "the store of the limits failed");
 /// assert_eq!(error.source().expect("the cause is kept").to_string(), "no route to host");
 /// ```
+///
+/// Equal is only what comes from the same failure.
+// One word, as every refusal has room for it.
 #[derive(Clone, Debug)]
-pub struct StoreError(Arc<dyn error::Error + Send + Sync>);
+pub struct StoreError(Arc<Box<dyn error::Error + Send + Sync>>);
 
 impl StoreError {
     /// A failure with this cause.
     pub fn new(cause: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
-        Self(cause.into().into())
+        Self(Arc::new(cause.into()))
     }
 }
+
+impl PartialEq for StoreError {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for StoreError {}
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,6 +41,6 @@ impl fmt::Display for StoreError {
 
 impl error::Error for StoreError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        Some(&*self.0)
+        Some(&**self.0)
     }
 }

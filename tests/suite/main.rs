@@ -22,6 +22,7 @@ mod rate;
 mod reset_books;
 mod running;
 mod store;
+mod stored;
 mod stream;
 mod text;
 mod tower;

@@ -38,6 +38,7 @@ fn names_kinds_units_and_labels_are_fixed_and_all_series_are_there_from_the_star
         "queue_full",
         "too_costly",
         "too_many_keys",
+        "unavailable",
         "used_up",
     ];
     expected.splice(

@@ -1,0 +1,178 @@
+//! Setting up a limiter over a store.
+
+use super::{
+    super::{KeyedRateLimiter, rules::Gate},
+    StoredLimiter,
+    breaker::Breaker,
+    failing::{Failing, OnFailure},
+    pipeline::Pipeline,
+    refused::Refused,
+    shared::{Control, Settings, Shared},
+};
+use crate::{
+    algorithm::Algorithm,
+    clock::Clock,
+    invalid::Invalid,
+    meters::{KeyMeter, Meters},
+    store::{Store, StoredLimit},
+};
+use std::{
+    sync::{Arc, RwLock, atomic::AtomicUsize},
+    time::Duration,
+};
+use tokio::{runtime::Handle, sync::watch};
+
+const DEADLINE: Duration = Duration::from_secs(1);
+const FAILURES: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(1);
+const MAX_ASKS: usize = 100_000;
+
+/// Sets up a [`StoredLimiter`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use tower_ratelimit::{OnFailure, Rate, SlidingWindow, StoredLimiter, store::MemoryStore};
+///
+/// let limit = SlidingWindow::new(Rate::per_minute(600)?);
+/// // Four processes: each lets through a quarter while the store is away.
+/// let share = OnFailure::Local(SlidingWindow::new(Rate::per_minute(150)?));
+/// let limiter = StoredLimiter::builder("api", MemoryStore::default(), limit, share)
+///     .deadline(Duration::from_millis(100))?
+///     .breaker(3, Duration::from_secs(5))?
+///     .remember_refused(10_000)?
+///     .build()?;
+/// # limiter.key("alice").try_acquire().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder limits nothing until it is built"]
+pub struct StoredBuilder<A, S> {
+    name: Arc<str>,
+    store: S,
+    algorithm: A,
+    on_failure: OnFailure<A>,
+    settings: Settings,
+    breaker: Breaker,
+    refused: Option<usize>,
+}
+
+impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
+    pub(super) fn new(name: Arc<str>, store: S, algorithm: A, on_failure: OnFailure<A>) -> Self {
+        let settings =
+            Settings { clock: Clock::default(), deadline: DEADLINE.into(), max_asks: MAX_ASKS };
+        let breaker = Breaker::new(FAILURES, PAUSE.into());
+        Self { name, store, algorithm, on_failure, settings, breaker, refused: None }
+    }
+
+    /// How long a decision of the store may take, connecting to it included; 1 s unless said otherwise. It does
+    /// not bound how long a call waits for its turn.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when it is zero.
+    pub fn deadline(mut self, deadline: Duration) -> Result<Self, Invalid> {
+        self.settings.deadline = positive("deadline", deadline)?.into();
+        Ok(self)
+    }
+
+    /// After so many failures in a row nobody asks the store for this long; then one call may, and what becomes of it
+    /// decides. 5 failures and 1 s unless said otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when either is zero.
+    pub fn breaker(mut self, failures: u32, pause: Duration) -> Result<Self, Invalid> {
+        if failures == 0 {
+            return Err(Invalid::new("failures", failures, "at least 1"));
+        }
+        self.breaker = Breaker::new(failures, positive("pause", pause)?.into());
+        Ok(self)
+    }
+
+    /// How many asks may be under way at the same time; 100,000 unless said otherwise. One more
+    /// fares as if the store did not answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when it is zero.
+    pub fn max_asks(mut self, asks: usize) -> Result<Self, Invalid> {
+        if asks == 0 {
+            return Err(Invalid::new("max_asks", asks, "at least 1"));
+        }
+        self.settings.max_asks = asks;
+        Ok(self)
+    }
+
+    /// Remembers up to this many keys that the store has refused, and refuses them without asking
+    /// until the time it named: an attack costs no round trips then. Off unless said.
+    ///
+    /// What other processes give back, or a larger limit, is seen by such a key after that time only.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when it is zero.
+    pub fn remember_refused(mut self, keys: usize) -> Result<Self, Invalid> {
+        if keys == 0 {
+            return Err(Invalid::new("remember_refused", keys, "at least 1"));
+        }
+        self.refused = Some(keys);
+        Ok(self)
+    }
+
+    /// Sets the clock by which deadlines are measured and calls wait for their turns; the store has
+    /// its own. [`Clock::monotonic`] unless said otherwise.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.settings.clock = clock.into();
+        self
+    }
+
+    /// The limiter. It belongs to the runtime in which it is built: batches travel there for
+    /// threads that have none.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the store cannot keep to the algorithm, when the name is empty, and outside a tokio
+    /// runtime.
+    pub fn build(self) -> Result<StoredLimiter<A, S>, Invalid> {
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(Invalid::new("runtime", "none", "a tokio runtime, entered"));
+        };
+        if self.name.is_empty() {
+            return Err(Invalid::new("name", "empty", "a name, under which the store keeps it"));
+        }
+        let algorithm = self.store.keep_to(self.algorithm)?;
+        let meters = Meters::new(Some(&self.name));
+        let failing = match self.on_failure {
+            OnFailure::Refuse => Failing::Refuse,
+            OnFailure::Admit => Failing::Admit,
+            OnFailure::Local(share) => {
+                let name = format!("{}, local share", self.name);
+                let local = KeyedRateLimiter::builder(share).name(name);
+                Failing::Local(local.clock(self.settings.clock.clone()).build())
+            }
+        };
+        let refused = self.refused.map(|keys| Refused::new(keys, KeyMeter::new(Some(&self.name))));
+        let limit = StoredLimit { name: self.name, algorithm };
+        Ok(StoredLimiter(Arc::new(Shared {
+            limit: RwLock::new(Arc::new(limit)),
+            pipeline: Pipeline::new(self.store, runtime),
+            failing,
+            breaker: self.breaker,
+            refused,
+            control: watch::Sender::new(Control { gate: Gate::Working, cancels: 0 }),
+            asks: AtomicUsize::new(0),
+            settings: self.settings,
+            meters,
+        })))
+    }
+}
+
+fn positive(parameter: &'static str, span: Duration) -> Result<Duration, Invalid> {
+    match span.is_zero() {
+        true => Err(Invalid::new(parameter, "0 s", "longer than that")),
+        false => Ok(span),
+    }
+}

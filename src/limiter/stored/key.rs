@@ -1,0 +1,115 @@
+//! The limit of one key, kept by a store.
+
+use super::super::{Patience, Terms};
+use super::{StoredAcquire, StoredPermit, shared::Shared};
+use crate::{
+    algorithm::Algorithm,
+    decision::{Ask, Decision, Take},
+    error::{RateLimited, Reason},
+    store::{Store, StoreAsk, StoreKey},
+};
+use std::{fmt, sync::Arc};
+
+/// The limit of one key of a [`StoredLimiter`](super::StoredLimiter).
+///
+/// Each call is one round trip to the store, which it shares with the calls of others.
+pub struct StoredKey<A: Algorithm, S: Store<A>> {
+    shared: Arc<Shared<A, S>>,
+    key: StoreKey,
+}
+
+impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
+    pub(super) fn new(shared: Arc<Shared<A, S>>, key: StoreKey) -> Self {
+        Self { shared, key }
+    }
+
+    /// Takes one permit now, or not at all. It waits for the store to answer, and for nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`RateLimited`] when there is no permit, or the store does not answer and calls are
+    /// [refused](super::OnFailure::Refuse) then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it takes nothing: what was granted meanwhile goes back.
+    pub async fn try_acquire(&self) -> Result<StoredPermit<A, S>, RateLimited> {
+        self.try_acquire_many(1).await
+    }
+
+    /// Takes `cost` permits now, or none of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](Self::try_acquire), and [`TooCostly`](Reason::TooCostly) when that
+    /// many could never be had.
+    pub async fn try_acquire_many(&self, cost: u32) -> Result<StoredPermit<A, S>, RateLimited> {
+        self.acquire_on(Terms { cost, patience: Patience::Now }).await
+    }
+
+    /// Takes one permit and waits for its turn; [`StoredAcquire`] says how to ask for more, or to wait less.
+    pub fn acquire(&self) -> StoredAcquire<A, S> {
+        StoredAcquire::new(self.clone())
+    }
+
+    pub(super) async fn acquire_on(&self, terms: Terms) -> Result<StoredPermit<A, S>, RateLimited> {
+        let ticket = Arc::clone(&self.shared).reserve(self.key.clone(), terms).await?;
+        Ok(StoredPermit::new(Arc::clone(&self.shared), ticket))
+    }
+
+    /// What would happen to a call of this cost that asks now. Takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](Reason::Unavailable) when the store does not answer.
+    pub async fn peek(&self, cost: u32) -> Result<Decision, RateLimited> {
+        self.tell(StoreAsk::Ask(Ask::Peek(Take::fresh(cost))), cost).await
+    }
+
+    /// Takes permits whether they are there or not: for what turns out afterwards to have been more
+    /// than was asked for, or as a penalty. What is missing is a debt, and nobody passes before it
+    /// is paid off.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](Reason::Unavailable) when the store does not answer; whether anything was
+    /// taken is not known then.
+    pub async fn charge(&self, cost: u32) -> Result<Decision, RateLimited> {
+        self.tell(StoreAsk::Ask(Ask::Charge(cost)), cost).await
+    }
+
+    /// Begins anew: the next call passes at once. Those who wait keep their turns.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](Reason::Unavailable) when the store does not answer; whether it began
+    /// anew is not known then.
+    pub async fn reset(&self) -> Result<(), RateLimited> {
+        self.tell(StoreAsk::Forget, 0).await.map(drop)
+    }
+
+    async fn tell(&self, ask: StoreAsk, cost: u32) -> Result<Decision, RateLimited> {
+        let terms = Terms { cost, patience: Patience::Now };
+        self.shared.forget_refusal(&self.key);
+        match self.shared.ask(self.key.clone(), ask).await {
+            Ok(decided) => Ok(decided.take().decision),
+            Err(error) => Err(self.shared.refusal(Reason::Unavailable, terms).with_cause(error)),
+        }
+    }
+
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.shared.pipeline.runtime().block_on(future)
+    }
+}
+
+impl<A: Algorithm, S: Store<A>> Clone for StoredKey<A, S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), key: self.key.clone() }
+    }
+}
+
+impl<A: Algorithm, S: Store<A>> fmt::Debug for StoredKey<A, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredKey").field("key", &self.key).finish_non_exhaustive()
+    }
+}

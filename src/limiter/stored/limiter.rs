@@ -1,0 +1,203 @@
+//! Limits that a store keeps.
+
+use super::{
+    super::{Attempt, KeyedLimiter, Limiter, Perished, Terms, rules::Gate},
+    StoredBuilder, StoredHold, StoredKey, StoredTicket, StoredWaiting,
+    failing::{Failing, OnFailure},
+    permit::Kept,
+    shared::Shared,
+};
+use crate::{
+    algorithm::Algorithm,
+    events,
+    invalid::Invalid,
+    key::Key,
+    store::{Store, StoreKey, StoredLimit},
+};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError},
+};
+
+/// One limit for each key, kept by a [`Store`]: it outlives the process, and many processes share it.
+///
+/// A handle: clones share everything, and so do limiters of the same name over the same store, in
+/// this process and in others. It stands wherever a [`KeyedRateLimiter`](crate::KeyedRateLimiter)
+/// may: in layers, routes and clients. A limit for everybody is that of the key `()`.
+///
+/// Asks of many callers travel together: while one batch is under way the next one gathers. Whoever has to wait
+/// is told the instant of its turn by the one answer, in the order in which asks come to the store, and
+/// sleeps until then.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_ratelimit::{LeakyBucket, OnFailure, Rate, StoredLimiter, store::MemoryStore};
+///
+/// let bucket = LeakyBucket::new(Rate::per_second(10)?).capacity(2)?;
+/// let store = MemoryStore::default(); // or a database
+/// let logins = StoredLimiter::builder("logins", store, bucket, OnFailure::Refuse).build()?;
+///
+/// let alice = logins.key("alice");
+/// alice.try_acquire().await?;
+/// alice.acquire().await?;
+/// let refused = alice.try_acquire().await.unwrap_err();
+/// assert!(refused.retry_after().is_some());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # When the store does not answer
+///
+/// Every decision has a [deadline](StoredBuilder::deadline). When it is missed, and whenever the store fails, what was
+/// said with [`OnFailure`] happens. After [several failures](StoredBuilder::breaker) in a row
+/// nobody asks for a while, so that callers do not wait for nothing. An ask whose answer was lost may have taken permits;
+/// one whose answer comes late gives them back.
+pub struct StoredLimiter<A: Algorithm, S: Store<A>>(pub(super) Arc<Shared<A, S>>);
+
+impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
+    /// Sets up limits of this name.
+    pub fn builder(
+        name: impl Into<Arc<str>>,
+        store: S,
+        algorithm: A,
+        on_failure: OnFailure<A>,
+    ) -> StoredBuilder<A, S> {
+        StoredBuilder::new(name.into(), store, algorithm, on_failure)
+    }
+
+    /// The limit of this key.
+    #[must_use]
+    pub fn key<K: Key + ?Sized>(&self, key: &K) -> StoredKey<A, S> {
+        StoredKey::new(Arc::clone(&self.0), StoreKey::new(key))
+    }
+
+    /// Sends away all who wait in this process: they get [`Cancelled`](crate::Reason::Cancelled), and what
+    /// they had reserved goes back.
+    pub fn cancel(&self) {
+        self.log("cancel");
+        self.0.control.send_modify(|control| control.cancels += 1);
+        if let Failing::Local(local) = &self.0.failing {
+            local.cancel();
+        }
+    }
+
+    /// Lets everybody in this process pass, those who wait first, without a question to the store, until
+    /// [`end_breach`](Self::end_breach).
+    pub fn breach(&self) {
+        self.log("breach");
+        self.set_gate(Gate::Open);
+        if let Failing::Local(local) = &self.0.failing {
+            local.cancel();
+        }
+    }
+
+    /// Asks the store again after a [`breach`](Self::breach). What was [closed](Self::close) stays closed.
+    pub fn end_breach(&self) {
+        self.log("end_breach");
+        self.set_gate(Gate::Working);
+    }
+
+    /// Ends the limiter in this process: whoever waits and whoever asks from now on gets
+    /// [`Closed`](crate::Reason::Closed). Closing it twice changes nothing. The connection to the
+    /// store is released with the last handle.
+    pub fn close(&self) {
+        self.log("close");
+        self.set_gate(Gate::Closed);
+        if let Failing::Local(local) = &self.0.failing {
+            local.close();
+        }
+    }
+
+    fn set_gate(&self, gate: Gate) {
+        self.0.control.send_modify(|control| {
+            if control.gate != Gate::Closed {
+                control.gate = gate;
+            }
+        });
+    }
+
+    /// Asks by another arithmetic from now on. Those who wait already keep their turns; other processes
+    /// go by theirs until they are told, too.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the store cannot keep to it.
+    pub fn set_algorithm(&self, algorithm: A) -> Result<(), Invalid> {
+        let algorithm = self.0.pipeline.store().keep_to(algorithm)?;
+        self.log("set_algorithm");
+        let mut limit = self.0.limit.write().unwrap_or_else(PoisonError::into_inner);
+        *limit = Arc::new(StoredLimit { name: Arc::clone(&limit.name), algorithm });
+        Ok(())
+    }
+
+    /// The limit as the store keeps it.
+    #[must_use]
+    pub fn limit(&self) -> Arc<StoredLimit<A>> {
+        self.0.limit()
+    }
+
+    fn log(&self, action: &'static str) {
+        events::control(Some(&self.0.limit().name), action);
+    }
+}
+
+impl<A: Algorithm, S: Store<A>> Limiter for StoredLimiter<A, S> {
+    type Ticket = StoredTicket<A>;
+    type Hold = Kept<A, S>;
+    type Wait = StoredWaiting<A>;
+
+    fn reserve<K: Key + ?Sized>(
+        &self,
+        key: &K,
+        terms: Terms,
+    ) -> Attempt<StoredTicket<A>, StoredWaiting<A>> {
+        let reserve = Arc::clone(&self.0).reserve(StoreKey::new(key), terms);
+        Attempt::Later(StoredWaiting::new(reserve))
+    }
+
+    fn take<K: Key + ?Sized>(
+        &self,
+        key: &K,
+        terms: Terms,
+    ) -> Attempt<Kept<A, S>, StoredWaiting<A>> {
+        match self.reserve(key, terms) {
+            Attempt::Later(waiting) => Attempt::Later(waiting),
+            Attempt::Now(result) => {
+                Attempt::Now(result.map(|ticket| StoredHold::keep(&self.0, ticket)))
+            }
+        }
+    }
+
+    fn keeps(&self, ticket: &StoredTicket<A>) -> bool {
+        self.0.keeps(ticket)
+    }
+
+    fn commit(&self, ticket: StoredTicket<A>) -> Result<Kept<A, S>, Perished> {
+        match self.keeps(&ticket) {
+            true => Ok(StoredHold::keep(&self.0, ticket)),
+            false => {
+                self.give_back(ticket);
+                Err(Perished)
+            }
+        }
+    }
+
+    fn give_back(&self, ticket: StoredTicket<A>) {
+        self.0.give_back(ticket);
+    }
+}
+
+impl<A: Algorithm, S: Store<A>> KeyedLimiter for StoredLimiter<A, S> {}
+
+impl<A: Algorithm, S: Store<A>> Clone for StoredLimiter<A, S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<A: Algorithm + fmt::Debug, S: Store<A>> fmt::Debug for StoredLimiter<A, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,143 @@
+//! Permits of a store that were used.
+
+use super::{
+    super::{KeyedRateLimiter, LeaseLost, Limiter},
+    failing::Failing,
+    shared::Shared,
+    ticket::{From, StoredTicket, Taken},
+};
+use crate::{
+    algorithm::{Algorithm, Permits},
+    decision::{Ask, Decision},
+    nanos::Nanos,
+    store::{Store, StoreAsk},
+};
+use std::{fmt, mem, sync::Arc, time::Duration};
+
+/// Permits of a [`StoredLimiter`](super::StoredLimiter) that were granted and used.
+///
+/// Where calls hold their permits until they end ([`Concurrency`](crate::Concurrency),
+/// [`Serialized`](crate::Serialized)), dropping it tells the store that the call has ended; elsewhere
+/// dropping it changes nothing.
+pub struct StoredPermit<A: Algorithm, S: Store<A>> {
+    hold: StoredHold<A, S>,
+    waited: Nanos,
+}
+
+impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
+    pub(super) fn new(shared: Arc<Shared<A, S>>, ticket: StoredTicket<A>) -> Self {
+        let waited = ticket.waited;
+        Self { hold: StoredHold::new(shared, ticket), waited }
+    }
+
+    /// How the limit stood when the permits were granted; `None` when the store was not asked, or
+    /// did not answer.
+    #[must_use]
+    pub fn decision(&self) -> Option<Decision> {
+        match &self.hold.used {
+            Used::Store(taken) => Some(taken.answer.decision),
+            Used::Local(_) | Used::Nothing => None,
+        }
+    }
+
+    /// How long the call waited for its turn.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.waited.into()
+    }
+
+    /// Gives the permits back, without waiting for the store to answer. What the limit has recovered by
+    /// itself since does not come back twice.
+    pub fn refund(mut self) {
+        if let Used::Store(taken) = mem::replace(&mut self.hold.used, Used::Nothing)
+            && let Some(grant) = taken.answer.decision.grant()
+        {
+            self.hold.shared.tell(&taken, StoreAsk::Ask(Ask::GiveBack(grant)));
+        }
+    }
+
+    /// Tells the store that the call goes on, so that its [lease](crate::Concurrency::lease) begins anew. Where
+    /// there are no leases this changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseLost`] when the lease had ended and others have the permits by now, and when the store
+    /// does not answer: then nobody knows.
+    pub async fn renew(&mut self) -> Result<(), LeaseLost> {
+        let Used::Store(taken) = &mut self.hold.used else { return Ok(()) };
+        let grant =
+            taken.answer.decision.grant().filter(|grant| A::Permits::HELD && grant.cost > 0);
+        let Some(grant) = grant else { return Ok(()) };
+        let renew = StoreAsk::Ask(Ask::Renew(grant));
+        let decided = self.hold.shared.ask(taken.key.clone(), renew).await;
+        let answer = decided.map_err(|_| LeaseLost)?.take();
+        match answer.is_granted() {
+            true => {
+                taken.answer = answer;
+                Ok(())
+            }
+            false => Err(LeaseLost),
+        }
+    }
+}
+
+impl<A: Algorithm, S: Store<A>> fmt::Debug for StoredPermit<A, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredPermit").field("decision", &self.decision()).finish_non_exhaustive()
+    }
+}
+
+/// Says that a call has ended, as it is dropped: what a service keeps while the call runs where
+/// permits are [held](crate::Held).
+pub struct StoredHold<A: Algorithm, S: Store<A>> {
+    shared: Arc<Shared<A, S>>,
+    used: Used<A>,
+}
+
+/// What a call uses.
+enum Used<A: Algorithm> {
+    Store(Taken<A>),
+    /// Dropping it says there that the call has ended.
+    Local(LocalHold<A>),
+    Nothing,
+}
+
+type LocalHold<A> = <KeyedRateLimiter<A> as Limiter>::Hold;
+
+/// What a service keeps while a call runs: a [`StoredHold`], or nothing.
+pub(super) type Kept<A, S> = <<A as Algorithm>::Permits as Permits>::Kept<StoredHold<A, S>>;
+
+impl<A: Algorithm, S: Store<A>> StoredHold<A, S> {
+    fn new(shared: Arc<Shared<A, S>>, ticket: StoredTicket<A>) -> Self {
+        shared.meters.admitted();
+        let used = match (ticket.from, &shared.failing) {
+            (From::Store(taken), _) => Used::Store(taken),
+            (From::Local(ticket), Failing::Local(local)) => {
+                local.commit(ticket).map_or(Used::Nothing, Used::Local)
+            }
+            (From::Local(_) | From::Nobody, _) => Used::Nothing,
+        };
+        Self { shared, used }
+    }
+
+    pub(super) fn keep(shared: &Arc<Shared<A, S>>, ticket: StoredTicket<A>) -> Kept<A, S> {
+        let hold = Self::new(Arc::clone(shared), ticket);
+        A::Permits::keep(|| hold)
+    }
+}
+
+impl<A: Algorithm, S: Store<A>> Drop for StoredHold<A, S> {
+    fn drop(&mut self) {
+        if let Used::Store(taken) = &self.used
+            && A::Permits::HELD
+        {
+            self.shared.end(taken);
+        }
+    }
+}
+
+impl<A: Algorithm, S: Store<A>> fmt::Debug for StoredHold<A, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredHold").finish_non_exhaustive()
+    }
+}

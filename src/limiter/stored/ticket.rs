@@ -1,0 +1,56 @@
+//! Permits of a store that were granted and not used yet.
+
+use super::super::Ticket;
+use crate::{
+    algorithm::Algorithm,
+    decision::Decision,
+    nanos::Nanos,
+    store::{Answer, StoreKey, StoredLimit},
+};
+use std::{fmt, sync::Arc};
+
+/// Permits granted by a [`StoredLimiter`](super::StoredLimiter), and not used yet.
+#[must_use = "permits are committed or given back"]
+pub struct StoredTicket<A: Algorithm> {
+    pub(super) from: From<A>,
+    /// When they could be used first, by the clock of this process.
+    pub(super) at: Nanos,
+    /// How long the call waited for them.
+    pub(super) waited: Nanos,
+}
+
+/// Who granted permits.
+pub(super) enum From<A: Algorithm> {
+    Store(Taken<A>),
+    /// The limit in this process, as the store did not answer.
+    Local(Ticket),
+    /// Nobody: nothing was taken.
+    Nobody,
+}
+
+/// Permits that are taken in the store.
+pub(super) struct Taken<A: Algorithm> {
+    /// The limit as it was when they were taken.
+    pub(super) limit: Arc<StoredLimit<A>>,
+    pub(super) key: StoreKey,
+    pub(super) answer: Answer,
+}
+
+impl<A: Algorithm> StoredTicket<A> {
+    /// How the limit stood, if the store was asked.
+    pub(super) fn decision(&self) -> Option<Decision> {
+        match &self.from {
+            From::Store(taken) => Some(taken.answer.decision),
+            From::Local(_) | From::Nobody => None,
+        }
+    }
+}
+
+impl<A: Algorithm> fmt::Debug for StoredTicket<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredTicket")
+            .field("at", &self.at)
+            .field("decision", &self.decision())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,94 @@
+//! Asks that travel together.
+
+use super::{Slow, bucket, limiter, ms};
+use tokio::{task::JoinSet, time::Instant};
+use tower_ratelimit::Quota;
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_caller_sends_its_own_ask() {
+    let store = Slow::new(10);
+    let limiter = limiter(&store, bucket(1, 10));
+    let start = Instant::now();
+    for _ in 0..3 {
+        limiter.key("alice").try_acquire().await.unwrap();
+    }
+    assert_eq!(start.elapsed(), ms(30));
+    assert_eq!(store.batches(), [1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn asks_that_come_while_a_batch_is_under_way_ride_together_in_the_next() {
+    let store = Slow::new(10);
+    let limiter = limiter(&store, Quota::new(1000).unwrap());
+    let start = Instant::now();
+    let mut calls = JoinSet::new();
+    for caller in 0..64_u64 {
+        let limit = limiter.key(&caller);
+        calls.spawn(async move { limit.try_acquire().await.map(drop) });
+    }
+    while let Some(call) = calls.join_next().await {
+        call.unwrap().unwrap();
+    }
+    let batches = store.batches();
+    assert_eq!(batches.iter().sum::<usize>(), 64);
+    assert!(batches.len() <= 3, "{batches:?}");
+    assert!(start.elapsed() <= ms(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_in_a_loop_fill_every_batch() {
+    let store = Slow::new(10);
+    let limiter = limiter(&store, Quota::new(100_000).unwrap());
+    let mut calls = JoinSet::new();
+    for _ in 0..16 {
+        let limit = limiter.key("alice");
+        calls.spawn(async move {
+            for _ in 0..100 {
+                limit.try_acquire().await.unwrap();
+            }
+        });
+    }
+    while let Some(call) = calls.join_next().await {
+        call.unwrap();
+    }
+    let batches = store.batches();
+    assert_eq!(batches.iter().sum::<usize>(), 1600);
+    assert!(batches.len() <= 110, "{} batches", batches.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_is_not_polled_holds_up_nobody() {
+    let store = Slow::new(10);
+    let limiter = limiter(&store, bucket(1, 10));
+    // Its ask is on its way, and nobody looks after it any more.
+    let (alice, bob) = (limiter.key("alice"), limiter.key("bob"));
+    let mut stuck = tokio_test::task::spawn(alice.try_acquire());
+    tokio_test::assert_pending!(stuck.poll());
+    let start = Instant::now();
+    for _ in 0..3 {
+        bob.try_acquire().await.unwrap();
+    }
+    assert_eq!(start.elapsed(), ms(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn exactly_as_many_are_admitted_as_there_are_permits() {
+    let store = Slow::new(3).at_once(2);
+    let limiters = [(); 4].map(|()| limiter(&store, Quota::new(500).unwrap()));
+    let mut calls = JoinSet::new();
+    for caller in 0..64 {
+        let limit = limiters[caller % 4].key("alice");
+        calls.spawn(async move {
+            let mut admitted = 0;
+            while limit.try_acquire().await.is_ok() {
+                admitted += 1;
+            }
+            admitted
+        });
+    }
+    let mut admitted = 0;
+    while let Some(call) = calls.join_next().await {
+        admitted += call.unwrap();
+    }
+    assert_eq!(admitted, 500);
+}

@@ -1,0 +1,87 @@
+//! Permits that calls hold until they end, kept by a store.
+
+use super::{Slow, limiter, ms, refused, since};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use tower_ratelimit::{Concurrency, LeaseLost, Rate, Serialized};
+
+fn one_at_a_time(lease: Option<Duration>) -> Concurrency {
+    let one = Concurrency::new(1).unwrap();
+    lease.map_or(one, |lease| one.lease(lease).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_call_lets_the_next_one_go() {
+    let limiter = limiter(&Slow::new(0), one_at_a_time(None));
+    let permit = limiter.key("alice").acquire().await.unwrap();
+    refused(limiter.key("alice").try_acquire().await);
+    let start = Instant::now();
+    let end = async {
+        sleep(ms(60)).await;
+        drop(permit);
+    };
+    let limit = limiter.key("alice");
+    let (next, ()) = tokio::join!(async { limit.acquire().await }, end);
+    let next = next.unwrap();
+    assert!((60..=85).contains(&since(start)), "{}", since(start));
+    refused(limit.try_acquire().await);
+    drop(next);
+    sleep(ms(1)).await;
+    limit.try_acquire().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn r22_a_lease_is_renewed_or_its_holder_learns_that_it_lost_it() {
+    let limiter = limiter(&Slow::new(0), one_at_a_time(Some(ms(1000))));
+    let limit = limiter.key("alice");
+    let mut first = limit.acquire().await.unwrap();
+    sleep(ms(900)).await;
+    first.renew().await.unwrap();
+    sleep(ms(400)).await;
+    // Renewed: a second one is not let in at 1.3 s.
+    refused(limit.try_acquire().await);
+    sleep(ms(700)).await;
+    let mut second = limit.try_acquire().await.unwrap();
+    assert_eq!(first.renew().await, Err(LeaseLost));
+    drop(first);
+    sleep(ms(1)).await;
+    refused(limit.try_acquire().await);
+    second.renew().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn r25_serialized_calls_never_run_at_the_same_time() {
+    let serialized = Serialized::new(Rate::new(1, ms(500)).unwrap());
+    let limiter = limiter(&Slow::new(0), serialized);
+    let start = Instant::now();
+    let calls: Vec<_> = (0..3)
+        .map(|_| {
+            let limit = limiter.key("alice");
+            tokio::spawn(async move {
+                let permit = limit.acquire().await.unwrap();
+                let began = since(start);
+                sleep(ms(20)).await;
+                drop(permit);
+                (began, since(start))
+            })
+        })
+        .collect();
+    let mut runs = Vec::new();
+    for call in calls {
+        runs.push(call.await.unwrap());
+    }
+    runs.sort_unstable();
+    for pair in runs.windows(2) {
+        assert!(pair[1].0 >= pair[0].1, "{runs:?}");
+        assert!(pair[1].1 - pair[0].1 >= 500, "{runs:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_maximum_wait_is_a_time_out_where_nobody_knows_when_calls_end() {
+    let limiter = limiter(&Slow::new(0), one_at_a_time(None));
+    let _permit = limiter.key("alice").acquire().await.unwrap();
+    let start = Instant::now();
+    refused(limiter.key("alice").acquire().max_wait(ms(70)).await);
+    assert_eq!(since(start), 70);
+}

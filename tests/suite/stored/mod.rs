@@ -1,0 +1,51 @@
+//! Limits that a store keeps.
+
+mod slow;
+
+mod asking;
+mod batches;
+mod control;
+mod dropping;
+mod failing;
+mod holding;
+mod layers;
+mod remembering;
+
+use slow::Slow;
+use std::time::Duration;
+use tokio::time::Instant;
+use tower_ratelimit::{
+    Algorithm, LeakyBucket, OnFailure, Rate, RateLimited, StoredBuilder, StoredLimiter,
+};
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// A permit every so many milliseconds, and a burst of `capacity`.
+fn bucket(milliseconds: u64, capacity: u32) -> LeakyBucket {
+    LeakyBucket::new(Rate::new(1, ms(milliseconds)).unwrap()).capacity(capacity).unwrap()
+}
+
+fn builder<A: Algorithm>(store: &Slow<A>, algorithm: A) -> StoredBuilder<A, Slow<A>> {
+    StoredLimiter::builder("api", store.clone(), algorithm, OnFailure::Refuse)
+}
+
+fn limiter<A: Algorithm>(store: &Slow<A>, algorithm: A) -> StoredLimiter<A, Slow<A>> {
+    builder(store, algorithm).build().unwrap()
+}
+
+/// The refusal, and nothing else.
+fn refused<T>(result: Result<T, RateLimited>) -> RateLimited {
+    match result {
+        Err(refusal) => refusal,
+        Ok(_) => panic!("let through"),
+    }
+}
+
+/// How many milliseconds have passed since.
+fn since(start: Instant) -> u128 {
+    let passed = start.elapsed();
+    assert_eq!(passed.subsec_nanos() % 1_000_000, 0, "{passed:?}");
+    passed.as_millis()
+}

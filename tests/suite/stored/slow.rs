@@ -1,0 +1,95 @@
+//! A store that takes its time, and fails when it is told to.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::time::sleep;
+use tower_ratelimit::{
+    Algorithm,
+    store::{Answer, Batch, MemoryStore, Store, StoreError},
+};
+
+/// It decides halfway: half of its time passes before, half of it after.
+pub struct Slow<A: Algorithm> {
+    store: MemoryStore<A>,
+    script: Arc<Mutex<Script>>,
+}
+
+#[derive(Debug, Default)]
+struct Script {
+    takes: Duration,
+    mood: Mood,
+    at_once: usize,
+    batches: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mood {
+    #[default]
+    Answers,
+    Fails,
+    /// Never comes back.
+    Hangs,
+    Panics,
+}
+
+impl<A: Algorithm> Slow<A> {
+    /// A store that takes so many milliseconds.
+    pub fn new(milliseconds: u64) -> Self {
+        let takes = Duration::from_millis(milliseconds);
+        let script = Script { takes, at_once: 1, ..Script::default() };
+        Self { store: MemoryStore::default(), script: Arc::new(Mutex::new(script)) }
+    }
+
+    pub fn at_once(self, batches: usize) -> Self {
+        self.script.lock().unwrap().at_once = batches;
+        self
+    }
+
+    pub fn set(&self, mood: Mood) {
+        self.script.lock().unwrap().mood = mood;
+    }
+
+    /// How many orders came in each batch so far.
+    pub fn batches(&self) -> Vec<usize> {
+        self.script.lock().unwrap().batches.clone()
+    }
+}
+
+impl<A: Algorithm> Store<A> for Slow<A> {
+    async fn decide(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
+        let (takes, mood) = {
+            let mut script = self.script.lock().unwrap();
+            script.batches.push(batch.orders().len());
+            (script.takes, script.mood)
+        };
+        sleep(takes / 2).await;
+        match mood {
+            Mood::Answers => {}
+            Mood::Fails => return Err(StoreError::new("it is told to")),
+            Mood::Hangs => std::future::pending().await,
+            Mood::Panics => panic!("it is told to"),
+        }
+        let answers = self.store.decide(batch).await;
+        sleep(takes - takes / 2).await;
+        answers
+    }
+
+    fn batches_at_once(&self) -> usize {
+        self.script.lock().unwrap().at_once
+    }
+}
+
+impl<A: Algorithm> Clone for Slow<A> {
+    fn clone(&self) -> Self {
+        Self { store: self.store.clone(), script: Arc::clone(&self.script) }
+    }
+}
+
+impl<A: Algorithm> fmt::Debug for Slow<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slow").field("script", &self.script).finish_non_exhaustive()
+    }
+}
