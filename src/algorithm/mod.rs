@@ -193,6 +193,12 @@ pub trait Algorithm: Send + Sync + 'static {
     /// the bound by much: one [interval](Self::interval), or [`WAKE_UP`] where that is longer.
     fn shelf_life(&self) -> Nanos;
 
+    /// Whether calls of this limit hold their permits until they end. It may be less often than its
+    /// [type](Self::Permits) says, where one type stands for several limits.
+    fn holds(&self) -> bool {
+        Self::Permits::HELD
+    }
+
     /// The rates of the limit, counted from zero, for messages and headers.
     fn rate(&self, index: usize) -> Option<Rate>;
 

@@ -129,6 +129,10 @@ impl Algorithm for AnyAlgorithm {
         with!(self, limit => limit.shelf_life())
     }
 
+    fn holds(&self) -> bool {
+        with!(self, limit => limit.holds())
+    }
+
     fn rate(&self, index: usize) -> Option<Rate> {
         with!(self, limit => limit.rate(index))
     }

@@ -2,7 +2,7 @@
 
 use super::kept::Kept;
 use crate::{
-    algorithm::{Algorithm, Permits},
+    algorithm::Algorithm,
     decision::{Ask, Decision},
     nanos::Nanos,
     rate::Rate,
@@ -50,7 +50,7 @@ impl<A: Algorithm> Facts for Arithmetic<A> {
     }
 
     fn holds(&self) -> bool {
-        A::Permits::HELD
+        self.0.holds()
     }
 }
 

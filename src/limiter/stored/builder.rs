@@ -5,6 +5,7 @@ use super::{
     StoredLimiter,
     breaker::Breaker,
     failing::{Failing, OnFailure},
+    line::Lines,
     pipeline::Pipeline,
     refused::Refused,
     shared::{Control, Settings, Shared},
@@ -164,6 +165,7 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
             refused,
             control: watch::Sender::new(Control { gate: Gate::Working, cancels: 0 }),
             asks: AtomicUsize::new(0),
+            lines: Lines::default(),
             settings: self.settings,
             meters,
         })))

@@ -8,6 +8,7 @@ mod permit;
 mod shared;
 mod waiting;
 mod ticket;
+mod line;
 mod failing;
 mod refused;
 mod breaker;

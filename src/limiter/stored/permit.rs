@@ -65,8 +65,8 @@ impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
     /// does not answer: then nobody knows.
     pub async fn renew(&mut self) -> Result<(), LeaseLost> {
         let Used::Store(taken) = &mut self.hold.used else { return Ok(()) };
-        let grant =
-            taken.answer.decision.grant().filter(|grant| A::Permits::HELD && grant.cost > 0);
+        let grant = taken.answer.decision.grant().filter(|grant| grant.cost > 0);
+        let grant = grant.filter(|_| taken.limit.algorithm.holds());
         let Some(grant) = grant else { return Ok(()) };
         let renew = StoreAsk::Ask(Ask::Renew(grant));
         let decided = self.hold.shared.ask(taken.key.clone(), renew).await;

@@ -5,13 +5,14 @@ use super::{
     breaker::Breaker,
     failing::Failing,
     group::{Decided, Group, undo},
+    line::{AGAIN, Lines, Place},
     pipeline::Pipeline,
     refused::Refused,
     ticket::{From, StoredTicket, Taken},
-    time::before,
+    time::{Either, before, first_of},
 };
 use crate::{
-    algorithm::{Algorithm, Permits},
+    algorithm::Algorithm,
     clock::Clock,
     decision::{Ask, Decision, Outcome},
     error::{RateLimited, Reason},
@@ -22,16 +23,13 @@ use crate::{
 };
 use std::{
     fmt,
+    future::pending,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
 use tokio::sync::watch;
-
-/// How often the store is asked again for permits that are in use, and come back when other calls
-/// end.
-const AGAIN: Nanos = Nanos::new(25_000_000);
 
 /// A limiter without its handle.
 pub(super) struct Shared<A: Algorithm, S: Store<A>> {
@@ -42,6 +40,7 @@ pub(super) struct Shared<A: Algorithm, S: Store<A>> {
     pub(super) refused: Option<Refused>,
     pub(super) control: watch::Sender<Control>,
     pub(super) asks: AtomicUsize,
+    pub(super) lines: Lines,
     pub(super) settings: Settings,
     pub(super) meters: Meters,
 }
@@ -114,19 +113,36 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
         }
         let end = match terms.patience {
             Patience::Timeout(longest) => since + longest.into(),
-            Patience::MaxWait(longest) if A::Permits::HELD => since + longest.into(),
+            Patience::MaxWait(longest) if self.limit().algorithm.holds() => since + longest.into(),
             _ => Nanos::MAX,
         };
         let mut longest = terms.patience.longest().map_or(Nanos::MAX, Nanos::from);
+        let mut place = match terms.cost > 0 && self.lines.has(&key) {
+            true if terms.patience == Patience::Now => {
+                return Err(self.refusal(Reason::UsedUp, terms));
+            }
+            true => Some(self.lines.join(&key, since)),
+            false => None,
+        };
         loop {
+            if let Some(place) = &place {
+                let turn = before(&self.settings.clock, end, self.turn(place));
+                match first_of(turn, self.disturbed(before_it)).await {
+                    Either::First(Some(())) => {}
+                    Either::First(None) => return Err(self.refusal(Reason::UsedUp, terms)),
+                    Either::Second(now) => return self.sent_away(now, terms, since),
+                }
+            }
             let sent = self.now();
             let ask = StoreAsk::Reserve { cost: terms.cost, max_wait: longest };
             let decided = match self.ask(key.clone(), ask).await {
                 Ok(decided) => decided,
                 Err(error) => return self.without_store(&key, terms, since, error).await,
             };
-            let again = match decided.answer().decision.outcome {
+            let decision = decided.answer().decision;
+            let again = match decision.outcome {
                 Outcome::Granted(_) => {
+                    drop(place);
                     return self.stand_by(decided, key, terms, since, before_it).await;
                 }
                 Outcome::Later(wait) => {
@@ -134,33 +150,35 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
                     match terms.patience {
                         // Those before it may give up: it asks again at the end.
                         Patience::Timeout(_) if self.now() < end => end,
-                        _ => {
-                            return Err(self.decided(
-                                Reason::UsedUp,
-                                decided.answer().decision,
-                                terms,
-                            ));
-                        }
+                        _ => return Err(self.decided(Reason::UsedUp, decision, terms)),
                     }
                 }
                 Outcome::InUse(hint) if terms.patience != Patience::Now && self.now() < end => {
+                    place.get_or_insert_with(|| self.lines.join(&key, self.now()));
                     (self.now() + hint.unwrap_or(AGAIN).min(AGAIN)).min(end)
                 }
-                Outcome::InUse(_) => {
-                    return Err(self.decided(Reason::UsedUp, decided.answer().decision, terms));
-                }
-                Outcome::Exhausted => {
-                    return Err(self.decided(Reason::Exhausted, decided.answer().decision, terms));
-                }
-                Outcome::Never => {
-                    return Err(self.decided(Reason::TooCostly, decided.answer().decision, terms));
-                }
+                Outcome::InUse(_) => return Err(self.decided(Reason::UsedUp, decision, terms)),
+                Outcome::Exhausted => return Err(self.decided(Reason::Exhausted, decision, terms)),
+                Outcome::Never => return Err(self.decided(Reason::TooCostly, decision, terms)),
             };
             longest = longest.min(end - again);
-            if let Some(now) = before(&self.settings.clock, again, self.disturbed(before_it)).await
-            {
+            let called = async {
+                match &place {
+                    Some(place) => place.called.notified().await,
+                    None => pending().await,
+                }
+            };
+            let again = before(&self.settings.clock, again, called);
+            if let Either::Second(now) = first_of(again, self.disturbed(before_it)).await {
                 return self.sent_away(now, terms, since);
             }
+        }
+    }
+
+    /// Waits until it is the turn of this place to ask.
+    async fn turn(&self, place: &Place<'_>) {
+        while let Err(again) = place.look(self.now()) {
+            let _ = before(&self.settings.clock, again, place.called.notified()).await;
         }
     }
 
@@ -257,6 +275,7 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
         let (limit, key) = (Arc::clone(&taken.limit), taken.key.clone());
         self.forget_refusal(&key);
         self.pipeline.send(Order { limit, key, ask, is_with_previous: false });
+        self.lines.call(&taken.key);
     }
 
     /// Permits that are not used go back.
@@ -279,7 +298,8 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
 
     /// The call that used these permits has ended.
     pub(super) fn end(&self, taken: &Taken<A>) {
-        if let Some(grant) = taken.answer.decision.grant().filter(|grant| grant.cost > 0) {
+        let grant = taken.answer.decision.grant().filter(|grant| grant.cost > 0);
+        if let Some(grant) = grant.filter(|_| taken.limit.algorithm.holds()) {
             self.tell(taken, StoreAsk::Ask(Ask::End(grant)));
         }
     }

@@ -25,3 +25,22 @@ pub(super) async fn before<F: Future>(clock: &Clock, end: Nanos, future: F) -> O
     })
     .await
 }
+
+/// Which of two came first.
+pub(super) enum Either<A, B> {
+    First(A),
+    Second(B),
+}
+
+/// What the first future comes to, unless the second is ready before.
+pub(super) async fn first_of<A, B>(
+    first: impl Future<Output = A>,
+    second: impl Future<Output = B>,
+) -> Either<A, B> {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    poll_fn(|cx| match first.as_mut().poll(cx) {
+        Poll::Ready(first) => Poll::Ready(Either::First(first)),
+        Poll::Pending => second.as_mut().poll(cx).map(Either::Second),
+    })
+    .await
+}

@@ -3,7 +3,7 @@
 use super::{Slow, limiter, ms, refused, since};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-use tower_ratelimit::{Concurrency, LeaseLost, Rate, Serialized};
+use tower_ratelimit::{AnyAlgorithm, Concurrency, LeaseLost, Rate, Serialized};
 
 fn one_at_a_time(lease: Option<Duration>) -> Concurrency {
     let one = Concurrency::new(1).unwrap();
@@ -84,4 +84,70 @@ async fn a_maximum_wait_is_a_time_out_where_nobody_knows_when_calls_end() {
     let start = Instant::now();
     refused(limiter.key("alice").acquire().max_wait(ms(70)).await);
     assert_eq!(since(start), 70);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_in_one_process_are_served_in_order() {
+    let limiter = limiter(&Slow::new(0), one_at_a_time(None));
+    let permit = limiter.key("alice").acquire().await.unwrap();
+    let (served, mut order) = tokio::sync::mpsc::unbounded_channel();
+    for caller in 0..8 {
+        let limit = limiter.key("alice");
+        let served = served.clone();
+        tokio::spawn(async move {
+            let _permit = limit.acquire().await.unwrap();
+            served.send(caller).unwrap();
+            sleep(ms(10)).await;
+        });
+        sleep(ms(1)).await;
+    }
+    refused(limiter.key("alice").try_acquire().await);
+    sleep(ms(100)).await;
+    drop(permit);
+    for caller in 0..8 {
+        assert_eq!(order.recv().await, Some(caller));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_in_line_that_nobody_polls_holds_up_nobody() {
+    let limiter = limiter(&Slow::new(0), one_at_a_time(None));
+    let limit = limiter.key("alice");
+    let permit = limit.acquire().await.unwrap();
+    let mut stuck = tokio_test::task::spawn(std::future::IntoFuture::into_future(limit.acquire()));
+    for _ in 0..3 {
+        tokio_test::assert_pending!(stuck.poll());
+        sleep(ms(1)).await;
+    }
+    drop(permit);
+    let start = Instant::now();
+    limit.acquire().await.unwrap();
+    assert!(since(start) <= 100, "{}", since(start));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_gives_up_its_place_lets_the_next_one_ask() {
+    let limiter = limiter(&Slow::new(0), one_at_a_time(None));
+    let limit = limiter.key("alice");
+    let permit = limit.acquire().await.unwrap();
+    let first = tokio::spawn(std::future::IntoFuture::into_future(limit.acquire()));
+    sleep(ms(1)).await;
+    let second = tokio::spawn(std::future::IntoFuture::into_future(limit.acquire()));
+    sleep(ms(1)).await;
+    first.abort();
+    drop(permit);
+    let start = Instant::now();
+    second.await.unwrap().unwrap();
+    assert!(since(start) <= 25, "{}", since(start));
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_that_hold_nothing_are_not_told_when_calls_end_whatever_their_type() {
+    let store = Slow::new(0);
+    let limiter = limiter(&store, "leaky bucket 10/s, capacity 5".parse::<AnyAlgorithm>().unwrap());
+    for _ in 0..3 {
+        drop(limiter.key("alice").acquire().await.unwrap());
+    }
+    sleep(ms(10)).await;
+    assert_eq!(store.batches(), [1, 1, 1]);
 }
