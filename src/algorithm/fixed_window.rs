@@ -11,9 +11,9 @@ use std::time::Duration;
 /// The permits of the rate in each window as long as its period; what is left over is lost.
 ///
 /// A window begins with the first call after the one before has ended or, when
-/// [aligned](Self::aligned_to), at fixed instants: every full hour, say, of the clock. The cheap
-/// one: its state has 32 bytes whatever the rate, and its numbers are those that many a vendor
-/// documents.
+/// [aligned](Self::aligned_to), at fixed instants: every full hour, say, of the
+/// [wall clock](crate::Clock::wall). The cheap one: its state has 32 bytes whatever the rate, and
+/// its numbers are those that many a vendor documents.
 ///
 /// Calls at the end of one window and at the beginning of the next are twice the rate within an
 /// instant. When that is too much, take [`SlidingWindow`](crate::SlidingWindow) or
@@ -67,7 +67,9 @@ impl FixedWindow {
     }
 
     /// The same with windows that begin at fixed instants: at this one, counted from where the
-    /// limiter's [`Clock`](crate::Clock) began, and whole periods before and after it.
+    /// limiter's [`Clock`](crate::Clock) began, and whole periods before and after it. For the hours
+    /// and days of the calendar take [`Clock::wall`](crate::Clock::wall), which counts from
+    /// 1970-01-01 00:00 UTC.
     #[must_use]
     pub fn aligned_to(self, instant: Duration) -> Self {
         Self { bucket: self.bucket.aligned_to(instant), ..self }

@@ -20,6 +20,10 @@ use std::time::Duration;
 /// refusal names the first failing rate by growing period, and its `retry_after` is the latest
 /// over all of them.
 ///
+/// Where both ends of a window count, as some vendors have it, two calls exactly one period apart
+/// are still in the same one. Time is whole nanoseconds, so that rule is a period of 1 ns more:
+/// `Rate::new(n, period + Duration::from_nanos(1))`.
+///
 /// All permits of a window may be used at once. The log holds one entry of 16 bytes for each
 /// call in the longest period, and a decision takes time logarithmic in their number. For long
 /// periods with many permits take [`LeakyBucket::any_window`](crate::LeakyBucket::any_window):

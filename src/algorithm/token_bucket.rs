@@ -128,7 +128,9 @@ impl TokenBucket {
     }
 
     /// The same with permits that arrive at fixed instants: at this one, counted from where the
-    /// limiter's [`Clock`](crate::Clock) began, and whole periods before and after it.
+    /// limiter's [`Clock`](crate::Clock) began, and whole periods before and after it. For the hours
+    /// and days of the calendar take [`Clock::wall`](crate::Clock::wall), which counts from
+    /// 1970-01-01 00:00 UTC.
     #[must_use]
     pub fn aligned_to(self, instant: Duration) -> Self {
         let grid = self.refill.grid.fixed(instant);

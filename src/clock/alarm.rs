@@ -44,6 +44,7 @@ impl Alarm {
     pub(crate) fn poll(&mut self, clock: &Clock, at: Nanos, cx: &mut Context<'_>) -> Poll<()> {
         match &clock.0 {
             Source::Manual(clock) => clock.poll_until(at, cx),
+            Source::Custom(clock) => self.poll_custom(clock, at, cx),
             Source::Monotonic { origin, wakes: Wakes::Ticking } => {
                 self.poll_sleep(far_enough(*origin, at), cx)
             }
@@ -53,7 +54,7 @@ impl Alarm {
         }
     }
 
-    fn poll_sleep(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_sleep(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if sleep.deadline() != deadline || sleep.is_elapsed() {
             sleep.as_mut().reset(deadline);

@@ -1,6 +1,7 @@
 //! The one door to the time.
 
 mod manual;
+mod custom;
 mod alarm;
 mod precise;
 mod sleeper;
@@ -11,6 +12,7 @@ pub(crate) use alarm::Alarm;
 pub(crate) use sleeper::Sleeper;
 
 use crate::nanos::Nanos;
+use custom::Custom;
 use tokio::time::Instant;
 
 /// Where a limiter reads the time, and how its callers wait for it to pass.
@@ -23,6 +25,7 @@ pub struct Clock(Source);
 enum Source {
     Monotonic { origin: Instant, wakes: Wakes },
     Manual(ManualClock),
+    Custom(Custom),
 }
 
 /// How close to their instants the callers are woken.
@@ -78,13 +81,15 @@ impl Clock {
         Self(Source::Monotonic { origin: Instant::now(), wakes: Wakes::Precise })
     }
 
-    /// How long ago the clock began.
+    /// How long ago the clock began: how long it has run or, where it counts from an instant of its
+    /// own, what it shows.
     #[inline(always)]
     #[must_use]
     pub fn now(&self) -> Nanos {
         match &self.0 {
             Source::Monotonic { origin, .. } => since(*origin),
             Source::Manual(clock) => clock.now(),
+            Source::Custom(clock) => clock.now(),
         }
     }
 }

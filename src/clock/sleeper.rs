@@ -57,6 +57,11 @@ impl Sleeper {
                     }
                 }
             }
+            Source::Custom(clock) => {
+                if let Some(left) = clock.left(at) {
+                    self.sleep(Instant::now() + left, Wakes::Ticking);
+                }
+            }
             Source::Monotonic { wakes, .. } => {
                 let left = Duration::from(at - clock.now()).min(LONGEST_SLEEP);
                 self.sleep(Instant::now() + left, *wakes);

@@ -4,6 +4,7 @@
 mod algorithms;
 mod blocking;
 mod cases;
+mod clocks;
 #[cfg(feature = "serde")]
 mod config;
 mod control;
