@@ -35,3 +35,29 @@ async fn a_spawned_call_that_is_sent_away_says_so_in_its_handle() {
     limiter.close();
     assert_eq!(limiter.spawn(async {}).unwrap_err().reason(), Reason::Closed);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_beyond_the_bound_of_the_line_is_refused_at_once_and_never_runs() {
+    let limiter = RateLimiter::builder(one_per_100_ms()).max_waiting(2).build();
+    let start = Instant::now();
+    let ran = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let push = |number: u32| {
+        let ran = std::sync::Arc::clone(&ran);
+        limiter.spawn(async move {
+            ran.lock().unwrap().push((number, start.elapsed().as_millis()));
+            number * 10
+        })
+    };
+    let handles = [0, 1, 2].map(|number| push(number).unwrap());
+    let refused = push(3).unwrap_err();
+    assert_eq!(refused.reason(), Reason::QueueFull);
+    assert_eq!(refused.retry_after(), Some(Duration::from_millis(300)));
+    let mut results = Vec::new();
+    for handle in handles {
+        results.push(handle.await.unwrap().unwrap());
+    }
+    // There is room again, and the next one has a slot of its own.
+    results.push(push(4).unwrap().await.unwrap().unwrap());
+    assert_eq!(results, [0, 10, 20, 40]);
+    assert_eq!(*ran.lock().unwrap(), [(0, 0), (1, 100), (2, 200), (4, 300)]);
+}
