@@ -22,11 +22,13 @@ const MAX_KEYS: usize = 100_000;
 /// Sets up a [`RateLimiter`] or a [`KeyedRateLimiter`].
 ///
 /// ```
+/// use std::time::Duration;
 /// use tower_ratelimit::{AtCapacity, KeyedRateLimiter, Rate, RateLimiter, SlidingWindow, Strict};
 ///
 /// let outgoing = RateLimiter::builder(Strict::new(Rate::per_second(5)?))
 ///     .name("outgoing")
 ///     .max_waiting(1000)
+///     .slack(Duration::from_millis(50)) // the clock of those who count it, too, may be behind
 ///     .build();
 /// let logins = KeyedRateLimiter::builder(SlidingWindow::new(Rate::per_minute(5)?))
 ///     .name("logins")

@@ -108,7 +108,31 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
     /// Forgets all keys whose state equals that of a new one, and says how many those were.
     ///
     /// That also happens in passing, a few at a time, whenever a new key comes: there is no need to
-    /// ask for it but to have the memory back while nobody comes.
+    /// ask for it but to have the memory back while nobody comes. Nothing runs in the background
+    /// unless you let it:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use tower_ratelimit::{KeyedRateLimiter, Rate, Strict};
+    ///
+    /// let limiter = KeyedRateLimiter::new(Strict::new(Rate::per_second(1)?));
+    /// let sweeping = limiter.clone();
+    /// let task = tokio::spawn(async move {
+    ///     let mut minutes = tokio::time::interval(Duration::from_secs(60));
+    ///     loop {
+    ///         minutes.tick().await;
+    ///         sweeping.evict();
+    ///     }
+    /// });
+    /// limiter.key("alice").try_acquire()?;
+    /// # tokio::time::sleep(Duration::from_secs(61)).await;
+    /// # assert_eq!(limiter.keys(), 0);
+    /// # task.abort();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn evict(&self) -> usize {
         self.0.lanes.evict(self.0.now())
     }

@@ -64,6 +64,10 @@ use std::{error, fmt};
 /// it does not. Dropping the [`Wait`](Self::Wait) future gives up the place in line and whatever
 /// was granted to it.
 ///
+/// It may send each key to a limit of its own kind, and find out which when the key comes for the
+/// first time: [`Attempt::Later`] has room for a look-up, and for a `spawn_blocking` around what would
+/// block the thread.
+///
 /// # Example
 ///
 /// ```

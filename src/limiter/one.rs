@@ -34,6 +34,19 @@ use std::{fmt, sync::Arc};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// One for the whole program is a static:
+///
+/// ```
+/// use std::sync::LazyLock;
+/// use tower_ratelimit::{Rate, RateLimiter, Strict};
+///
+/// static OUTGOING: LazyLock<RateLimiter<Strict>> = LazyLock::new(|| {
+///     RateLimiter::new(Strict::new(Rate::per_second(5).expect("five a second is a rate")))
+/// });
+///
+/// OUTGOING.try_acquire().expect("the first call");
+/// ```
 pub struct RateLimiter<A: Algorithm> {
     shared: Arc<Shared<A>>,
     key: Fingerprint,
@@ -147,6 +160,22 @@ impl<A: Algorithm> RateLimiter<A> {
 
     /// Lets everybody pass (of all keys, where there are keys) and takes nothing for it, those who wait first and in order, until
     /// [`reset`](Self::reset).
+    ///
+    /// ```
+    /// use tower_ratelimit::{Rate, RateLimiter, Reason, Strict};
+    ///
+    /// let limiter = RateLimiter::new(Strict::new(Rate::per_day(1)?));
+    /// limiter.breach();
+    /// for _ in 0..100 {
+    ///     limiter.try_acquire().expect("the gate is open");
+    /// }
+    /// limiter.reset();
+    /// limiter.try_acquire().expect("the first of the day");
+    /// limiter.try_acquire().expect_err("one a day again");
+    /// limiter.close();
+    /// assert_eq!(limiter.try_acquire().unwrap_err().reason(), Reason::Closed);
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
     pub fn breach(&self) {
         self.shared.breach();
     }

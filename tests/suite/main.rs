@@ -22,6 +22,7 @@ mod joint;
 mod precise;
 mod random;
 mod rate;
+mod readme;
 mod reset_books;
 mod routing;
 mod running;
