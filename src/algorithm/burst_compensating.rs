@@ -1,6 +1,9 @@
 //! Even pacing that makes up for late wake-ups, and for nothing else.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, Spent, WAKE_UP, end_of_time, rescale, slots_in};
+use super::{
+    Algorithm, LONGEST_SPAN, Refills, Spent, WAKE_UP, end_of_time, rescale, slots_in,
+    stored::stored_fields,
+};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome, Take},
     invalid::Invalid,
@@ -66,6 +69,8 @@ pub struct PacedState {
     /// When the last slots were taken.
     taken_at: Nanos,
 }
+
+stored_fields!(PacedState { next, catch_up_until, taken_at });
 
 impl BurstCompensating {
     /// Calls one interval of this rate apart, catching up by bursts of at most 5.

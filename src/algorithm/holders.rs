@@ -1,5 +1,6 @@
 //! Who holds permits.
 
+use super::stored::{StoredState, read_grants, write_grants};
 use crate::{decision::Grant, nanos::Nanos};
 use std::collections::VecDeque;
 
@@ -81,5 +82,20 @@ impl Holders {
 
     pub(super) fn youngest(&self) -> Option<Grant> {
         self.grants.back().copied()
+    }
+}
+
+impl StoredState for Holders {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        write_grants(self.grants.iter().copied(), bytes);
+        self.latest.write(bytes);
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let grants = read_grants(bytes)?;
+        let permits = grants.iter().map(|grant| u64::from(grant.cost)).sum();
+        let latest = Nanos::read(bytes)?;
+        let is_last = grants.back().is_none_or(|last| last.at <= latest);
+        is_last.then_some(Self { grants, permits, latest })
     }
 }

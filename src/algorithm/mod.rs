@@ -18,6 +18,7 @@
 //! Each publishes its bound as [`Algorithm::most_in`], which a property test holds it to.
 
 mod permits;
+mod stored;
 mod leaky_bucket;
 mod strict;
 mod burst_compensating;
@@ -46,6 +47,7 @@ pub use quota::Quota;
 pub use serialized::{SerialLog, Serialized};
 pub use sliding_window::SlidingWindow;
 pub use sliding_window_counter::{SlidingWindowCounter, WindowCounts};
+pub use stored::StoredState;
 pub use strict::Strict;
 pub use token_bucket::TokenBucket;
 pub use tokens::Tokens;

@@ -1,6 +1,8 @@
 //! One call at a time, and so many completions in a window.
 
-use super::{Algorithm, Held, Refills, WAKE_UP, slots_in, window_log::WindowLog};
+use super::{
+    Algorithm, Held, Refills, WAKE_UP, slots_in, stored::StoredState, window_log::WindowLog,
+};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     nanos::Nanos,
@@ -53,6 +55,21 @@ pub struct Serialized {
 pub struct SerialLog {
     running: Option<Grant>,
     completions: WindowLog,
+}
+
+impl StoredState for SerialLog {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        self.running.write(bytes);
+        self.completions.write(bytes);
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let running: Option<Grant> = StoredState::read(bytes)?;
+        // A call of no cost does not run as far as the limit knows.
+        let is_none_or_counts = running.is_none_or(|grant| grant.cost > 0);
+        let completions = WindowLog::read(bytes)?;
+        is_none_or_counts.then_some(Self { running, completions })
+    }
 }
 
 impl Serialized {

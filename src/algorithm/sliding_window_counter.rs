@@ -1,6 +1,6 @@
 //! About n permits in any window, estimated from two counters.
 
-use super::{Algorithm, Refills, Spent, WAKE_UP, end_of_time};
+use super::{Algorithm, Refills, Spent, WAKE_UP, end_of_time, stored::stored_fields};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     nanos::Nanos,
@@ -71,6 +71,8 @@ pub struct WindowCounts {
     /// The permits taken in the window before.
     previous: u64,
 }
+
+stored_fields!(WindowCounts { start, current, previous });
 
 impl SlidingWindowCounter {
     /// About the permits of this rate in any window as long as its period.

@@ -1,6 +1,6 @@
 //! What is missing from a bucket that is refilled on a grid.
 
-use super::grid::Grid;
+use super::{grid::Grid, stored::StoredState};
 use crate::{decision::Grant, nanos::Nanos};
 
 /// How permits arrive.
@@ -99,5 +99,25 @@ impl Tokens {
         if *before != *after {
             self.tick = next;
         }
+    }
+}
+
+/// Nothing is known of a bucket before it has begun.
+impl StoredState for Tokens {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        self.begun.write(bytes);
+        if self.begun {
+            self.missing.write(bytes);
+            self.fresh.write(bytes);
+            self.tick.write(bytes);
+        }
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        if !bool::read(bytes)? {
+            return Some(Self::default());
+        }
+        let [missing, fresh] = [u64::read(bytes)?, u64::read(bytes)?];
+        Some(Self { missing, fresh, tick: Nanos::read(bytes)?, begun: true })
     }
 }

@@ -1,5 +1,6 @@
 //! A log of calls, and how many permits of it are in a window.
 
+use super::stored::{StoredState, read_grants, write_grants};
 use crate::{decision::Grant, nanos::Nanos};
 use std::collections::VecDeque;
 
@@ -107,5 +108,24 @@ impl WindowLog {
     /// When no call is left in a window of this length.
     pub(super) fn empty_at(&self, period: Nanos) -> Nanos {
         self.calls.back().map_or(Nanos::ZERO, |call| call.at + period)
+    }
+}
+
+/// The calls as they were granted. The running sum begins anew, as only what lies between two calls
+/// matters.
+impl StoredState for WindowLog {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        let grants = self.calls.iter().enumerate().map(|(index, call)| {
+            let cost = call.total - self.total_before(index);
+            // As much as the call was granted, which was a u32.
+            Grant { cost: cost as u32, at: call.at }
+        });
+        write_grants(grants, bytes);
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let mut log = Self::default();
+        read_grants(bytes)?.into_iter().for_each(|grant| log.push(grant));
+        Some(log)
     }
 }

@@ -4,8 +4,8 @@ use super::AnyAlgorithm;
 use crate::{
     algorithm::{
         Algorithm, BurstCompensating, Concurrency, FixedWindow, Holders, LeakyBucket, PacedState,
-        Quota, SerialLog, Serialized, SlidingWindow, SlidingWindowCounter, Strict, TokenBucket,
-        Tokens, WindowCounts, WindowLog,
+        Quota, SerialLog, Serialized, SlidingWindow, SlidingWindowCounter, StoredState, Strict,
+        TokenBucket, Tokens, WindowCounts, WindowLog, stored::stored_fields,
     },
     decision::{Ask, Decision, Outcome, Take},
     nanos::Nanos,
@@ -138,3 +138,44 @@ impl AnyState {
         let _ = self.decide(limit, now, Ask::Charge(used.min(most)));
     }
 }
+
+/// A number that says whose state it is comes before it. Numbers are never used anew.
+macro_rules! stored {
+    ($($number:literal $algorithm:ident),+ $(,)?) => {
+        impl StoredState for Kept {
+            fn write(&self, bytes: &mut Vec<u8>) {
+                match self {
+                    Kept::New => 0_u8.write(bytes),
+                    $(Kept::$algorithm(state) => {
+                        let number: u8 = $number;
+                        number.write(bytes);
+                        state.write(bytes);
+                    })+
+                }
+            }
+
+            fn read(bytes: &mut &[u8]) -> Option<Self> {
+                match u8::read(bytes)? {
+                    0 => Some(Kept::New),
+                    $($number => StoredState::read(bytes).map(Kept::$algorithm),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+stored![
+    1 LeakyBucket,
+    2 Strict,
+    3 BurstCompensating,
+    4 TokenBucket,
+    5 Quota,
+    6 SlidingWindow,
+    7 FixedWindow,
+    8 SlidingWindowCounter,
+    9 Concurrency,
+    10 Serialized,
+];
+
+stored_fields!(AnyState { since, kept });

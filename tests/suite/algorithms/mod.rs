@@ -23,6 +23,7 @@ mod in_flight;
 mod leases;
 mod renewal;
 mod serialized;
+mod stored;
 mod token_bucket;
 mod windows;
 
