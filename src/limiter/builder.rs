@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     invalid::Invalid,
     meters::KeyMeter,
-    store::memory::{Fingerprint, Table},
+    store::memory::{Fingerprint, Seed, Table},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -188,7 +188,7 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
     pub fn build(self) -> KeyedRateLimiter<A> {
         let meter = KeyMeter::new(self.settings.name.as_ref());
         let rules = Rules::new(self.algorithm, self.settings.slack.into());
-        let mut table = Box::new(Table::new(self.keys.max_keys, &rules, meter));
+        let mut table = Box::new(Table::new(Seed::random(), self.keys.max_keys, &rules, meter));
         if self.keys.list_keys {
             table.keep_names();
         }

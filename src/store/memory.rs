@@ -1,5 +1,7 @@
 //! States of many keys in this process: bounded, sharded, evicting exactly.
 
+pub(crate) use super::fingerprint::{Fingerprint, Identity, Seed};
+
 use super::{
     entries::Entries,
     names::{KeptKey, Names},
@@ -8,7 +10,7 @@ use crate::{key::Key, meters::KeyMeter, nanos::Nanos};
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, hash_map},
-    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
+    hash::BuildHasherDefault,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,26 +18,6 @@ const SHARDS: usize = 16;
 
 /// How many entries an insertion below the cap looks at to find some that can go.
 const EVICTIONS: usize = 3;
-
-/// A key as the table knows it: a seeded 64-bit hash of its bytes. The key itself is not kept.
-///
-/// With n keys, the chance that any two share an entry is about n² / 2⁶⁵: one in 3.7 million
-/// for three million keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Fingerprint(u64);
-
-impl Fingerprint {
-    /// Stands for all the keys that found the table full. No key has it.
-    pub(crate) const OVERFLOW: Self = Self(0);
-
-    /// That of a key, by this seed.
-    #[inline]
-    pub(crate) fn of(seed: &RandomState, key: &(impl Key + ?Sized)) -> Self {
-        let mut hasher = seed.build_hasher();
-        key.write(&mut |bytes| hasher.write(bytes));
-        Self(hasher.finish().max(1))
-    }
-}
 
 /// How long an entry in use is left alone before it is looked at again.
 const IN_USE: Nanos = Nanos::new(1_000_000_000);
@@ -48,7 +30,7 @@ pub(crate) struct Full;
 /// entries go by the same rules, of which each shard has its copy under its own lock.
 #[derive(Debug)]
 pub(crate) struct Table<V, R> {
-    seed: RandomState,
+    seed: Seed,
     shards: [Mutex<Shard<V, R>>; SHARDS],
     entries: Entries,
     /// The keys themselves, where they are to be listed.
@@ -67,9 +49,9 @@ struct Shard<V, R> {
 }
 
 impl<V, R: Clone> Table<V, R> {
-    pub(crate) fn new(capacity: usize, rules: &R, meter: KeyMeter) -> Self {
+    pub(crate) fn new(seed: Seed, capacity: usize, rules: &R, meter: KeyMeter) -> Self {
         Self {
-            seed: RandomState::new(),
+            seed,
             names: None,
             shards: std::array::from_fn(|_| Mutex::new(Shard::new(rules.clone()))),
             entries: Entries::new(capacity, meter),
@@ -262,25 +244,5 @@ impl<V, R> Shard<V, R> {
                 entries.contains_key(key) && seen.insert(*key, ()).is_none()
             });
         }
-    }
-}
-
-/// Fingerprints are hashes already.
-#[derive(Default)]
-pub(crate) struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u64(&mut self, fingerprint: u64) {
-        self.0 = fingerprint;
     }
 }

@@ -11,6 +11,7 @@ mod failure;
 mod memory_store;
 
 pub(crate) mod memory;
+mod fingerprint;
 mod entries;
 pub(crate) mod names;
 

@@ -6,10 +6,11 @@ use super::{
     limit::{Arithmetic, Facts, Limit, fresh},
     shared::Shared,
 };
-use crate::{algorithm::Algorithm, clock::Clock, invalid::Invalid, limiter::AtCapacity};
+use crate::{
+    algorithm::Algorithm, clock::Clock, invalid::Invalid, limiter::AtCapacity, store::memory::Seed,
+};
 use std::{
     fmt,
-    hash::RandomState,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -157,7 +158,7 @@ impl JointBuilder {
         JointLimiter::from_shared(Arc::new(Shared {
             id: self.id,
             clock: self.clock,
-            seed: RandomState::new(),
+            seed: Seed::random(),
             names,
             facts,
             board: Mutex::new(board),

@@ -15,11 +15,10 @@ use crate::{
     events,
     limiter::{Attempt, Perished, Terms, line::Place},
     nanos::Nanos,
+    store::memory::Seed,
 };
 use std::{
-    fmt,
-    hash::RandomState,
-    mem,
+    fmt, mem,
     sync::{Arc, Mutex, PoisonError},
     task::Waker,
 };
@@ -28,7 +27,7 @@ pub(super) struct Shared {
     /// No other limiter of this process has it.
     pub(super) id: u64,
     pub(super) clock: Clock,
-    pub(super) seed: RandomState,
+    pub(super) seed: Seed,
     pub(super) names: Vec<Arc<str>>,
     pub(super) facts: Arc<[Arc<dyn Facts>]>,
     pub(super) board: Mutex<Board>,

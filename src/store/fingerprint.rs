@@ -1,0 +1,103 @@
+//! Keys as tables know them: hashed with a seed.
+
+use crate::key::Key;
+use siphasher::sip::SipHasher13;
+use std::{
+    fmt,
+    hash::{BuildHasher, Hasher, RandomState},
+};
+
+/// A key as the table knows it: a seeded 64-bit hash of its bytes. The key itself is not kept.
+///
+/// With n keys, the chance that any two share an entry is about n² / 2⁶⁵: one in 3.7 million
+/// for three million keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Fingerprint(pub(super) u64);
+
+impl Fingerprint {
+    /// Stands for all the keys that found the table full. No key has it.
+    pub(crate) const OVERFLOW: Self = Self(0);
+
+    /// That of a key, by this seed.
+    #[inline]
+    pub(crate) fn of(seed: &Seed, key: &(impl Key + ?Sized)) -> Self {
+        let mut hasher = seed.hasher();
+        key.write(&mut |bytes| hasher.write(bytes));
+        Self(hasher.finish().max(1))
+    }
+}
+
+/// What the fingerprints of a table depend on, so that nobody can tell which keys have the same.
+///
+/// The standard library's hasher would do but for its seed, which cannot be written down. This is
+/// the same function, SipHash-1-3 with 128 bits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seed(u64, u64);
+
+impl Seed {
+    /// One that nobody knows.
+    pub(crate) fn random() -> Self {
+        // The standard library draws its own from the system; what it makes of two numbers tells
+        // nothing of that seed, nor of the other number.
+        let random = RandomState::new();
+        Self(random.hash_one(0_u64), random.hash_one(1_u64))
+    }
+
+    #[inline]
+    fn hasher(self) -> SipHasher13 {
+        SipHasher13::new_with_keys(self.0, self.1)
+    }
+}
+
+/// Whoever reads a log does not learn the seed.
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed(..)")
+    }
+}
+
+/// Fingerprints are hashes already.
+#[derive(Default)]
+pub(crate) struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, fingerprint: u64) {
+        self.0 = fingerprint;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fingerprint, Seed};
+
+    #[test]
+    fn the_seed_decides_about_the_fingerprint_of_a_key() {
+        let seed = Seed::random();
+        assert_eq!(Fingerprint::of(&seed, "alice"), Fingerprint::of(&seed, "alice"));
+        for other in [Seed::random(), Seed(seed.0, !seed.1), Seed(!seed.0, seed.1)] {
+            assert_ne!(Fingerprint::of(&seed, "alice"), Fingerprint::of(&other, "alice"));
+        }
+    }
+
+    /// A vector of those published with the function.
+    #[test]
+    fn keys_are_hashed_the_same_on_all_machines() {
+        let seed = Seed(0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
+        let bytes: [u8; 15] = std::array::from_fn(|index| index as u8);
+        let whole = Fingerprint::of(&seed, &bytes);
+        assert_eq!(whole, Fingerprint(0xd320_d86d_2a51_9956));
+        let (first, second): ([u8; 4], [u8; 11]) =
+            (std::array::from_fn(|index| bytes[index]), std::array::from_fn(|i| bytes[i + 4]));
+        assert_eq!(Fingerprint::of(&seed, &(first, second)), whole);
+    }
+}
