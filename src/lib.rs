@@ -66,7 +66,8 @@
 //!
 //! # What it is not
 //!
-//! It keeps its state in this process, and does not adapt its limits to how the calls fare.
+//! It keeps its state in this process, which a [`Snapshot`] takes through a restart, and does not
+//! adapt its limits to how the calls fare.
 //!
 //! # How it differs
 //!
@@ -202,7 +203,7 @@ pub use per_key::{Answered, KeySource, MissingKey, OnTerms, PerKey, PerKeyLayer}
 pub use rate::Rate;
 pub use refusal::{Boxed, Fail, OnRefusal, Respond, WaitOnly};
 pub use service::RateLimit;
-pub use store::names::KeptKey;
+pub use store::{names::KeptKey, snapshot::Snapshot};
 
 /// The code in the README compiles.
 #[cfg(doctest)]

@@ -98,4 +98,9 @@ impl StoredState for Holders {
         let is_last = grants.back().is_none_or(|last| last.at <= latest);
         is_last.then_some(Self { grants, permits, latest })
     }
+
+    fn end_calls(&mut self, _: Nanos) {
+        self.grants.clear();
+        self.permits = 0;
+    }
 }

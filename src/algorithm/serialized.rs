@@ -70,6 +70,13 @@ impl StoredState for SerialLog {
         let completions = WindowLog::read(bytes)?;
         is_none_or_counts.then_some(Self { running, completions })
     }
+
+    /// The call counts as completed.
+    fn end_calls(&mut self, now: Nanos) {
+        if let Some(Grant { cost, at }) = self.running.take() {
+            self.completions.push(Grant { cost, at: self.completions.latest(at.max(now)) });
+        }
+    }
 }
 
 impl Serialized {

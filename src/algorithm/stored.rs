@@ -55,6 +55,14 @@ pub trait StoredState: Sized {
     /// Reads a state off the front of these bytes and leaves what follows it; `None` when it is not
     /// the bytes of such a state that they begin with, and then how far they were read is not said.
     fn read(bytes: &mut &[u8]) -> Option<Self>;
+
+    /// Ends the calls in flight, which nobody will end any more: the process that ran them is gone.
+    ///
+    /// Only states of calls that [hold](crate::Held) their permits know of any; for others there is
+    /// nothing to do, which is what this does unless written otherwise.
+    fn end_calls(&mut self, now: Nanos) {
+        let _ = now;
+    }
 }
 
 macro_rules! integers {

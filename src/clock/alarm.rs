@@ -42,7 +42,8 @@ impl Alarm {
     ///
     /// Outside a tokio runtime with a timer, unless the clock is a manual one.
     pub(crate) fn poll(&mut self, clock: &Clock, at: Nanos, cx: &mut Context<'_>) -> Poll<()> {
-        match &clock.0 {
+        let at = clock.at_source(at);
+        match &clock.source {
             Source::Manual(clock) => clock.poll_until(at, cx),
             Source::Custom(clock) => self.poll_custom(clock, at, cx),
             Source::Monotonic { origin, wakes: Wakes::Ticking } => {

@@ -1,12 +1,12 @@
 //! A clock that reads the time elsewhere.
 
-use super::{Clock, Source, alarm::Alarm};
+use super::{Clock, Source, alarm::Alarm, since_1970, wall_time};
 use crate::nanos::Nanos;
 use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use tokio::time::Instant;
 
@@ -46,7 +46,7 @@ impl Clock {
     /// ```
     #[must_use]
     pub fn wall() -> Self {
-        Self::from_fn(|| SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default())
+        Self::from_fn(|| since_1970(wall_time()).into())
     }
 
     /// A clock of your own: the function says how much time has passed since an instant that stays
@@ -86,7 +86,7 @@ impl Clock {
     /// ```
     #[must_use]
     pub fn from_fn(now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        Self(Source::Custom(Custom(Arc::new(now))))
+        Self::of(Source::Custom(Custom(Arc::new(now))))
     }
 }
 

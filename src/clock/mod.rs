@@ -5,11 +5,13 @@ mod custom;
 mod alarm;
 mod precise;
 mod sleeper;
+mod wall;
 
 pub use manual::ManualClock;
 
 pub(crate) use alarm::Alarm;
 pub(crate) use sleeper::Sleeper;
+pub(crate) use wall::{WallTime, after_1970, passed, since_1970, wall_time};
 
 use crate::nanos::Nanos;
 use custom::Custom;
@@ -17,9 +19,14 @@ use tokio::time::Instant;
 
 /// Where a limiter reads the time, and how its callers wait for it to pass.
 ///
-/// Cloning is cheap, and clones tell the same time.
+/// Cloning is cheap, and clones tell the same time. That of a limiter which was
+/// [restored](crate::Builder::restore) goes on from where the earlier limiter's stood.
 #[derive(Clone, Debug)]
-pub struct Clock(Source);
+pub struct Clock {
+    source: Source,
+    /// How many nanoseconds it shows more than its source.
+    ahead: i64,
+}
 
 #[derive(Clone, Debug)]
 enum Source {
@@ -44,7 +51,7 @@ impl Clock {
     /// `#[tokio::test(start_paused = true)]` see exact instants.
     #[must_use]
     pub fn monotonic() -> Self {
-        Self(Source::Monotonic { origin: Instant::now(), wakes: Wakes::Ticking })
+        Self::of(Source::Monotonic { origin: Instant::now(), wakes: Wakes::Ticking })
     }
 
     /// The same, with callers woken within microseconds of their instants, not at the next
@@ -78,7 +85,7 @@ impl Clock {
     /// ```
     #[must_use]
     pub fn precise() -> Self {
-        Self(Source::Monotonic { origin: Instant::now(), wakes: Wakes::Precise })
+        Self::of(Source::Monotonic { origin: Instant::now(), wakes: Wakes::Precise })
     }
 
     /// How long ago the clock began: how long it has run or, where it counts from an instant of its
@@ -86,11 +93,32 @@ impl Clock {
     #[inline(always)]
     #[must_use]
     pub fn now(&self) -> Nanos {
-        match &self.0 {
+        Nanos::new(self.shown_by_source().get().saturating_add_signed(self.ahead))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, ahead: 0 }
+    }
+
+    #[inline(always)]
+    fn shown_by_source(&self) -> Nanos {
+        match &self.source {
             Source::Monotonic { origin, .. } => since(*origin),
             Source::Manual(clock) => clock.now(),
             Source::Custom(clock) => clock.now(),
         }
+    }
+
+    /// What its source shows when it shows `at`.
+    fn at_source(&self, at: Nanos) -> Nanos {
+        Nanos::new(at.get().saturating_sub_signed(self.ahead))
+    }
+
+    /// The same clock, set so that it shows `now` now; at most 292 years off its source.
+    pub(crate) fn showing(self, now: Nanos) -> Self {
+        let ahead = i128::from(now.get()) - i128::from(self.shown_by_source().get());
+        let ahead = i64::try_from(ahead).unwrap_or(if ahead > 0 { i64::MAX } else { i64::MIN });
+        Self { ahead, ..self }
     }
 }
 
@@ -102,7 +130,7 @@ impl Default for Clock {
 
 impl From<ManualClock> for Clock {
     fn from(clock: ManualClock) -> Self {
-        Self(Source::Manual(clock))
+        Self::of(Source::Manual(clock))
     }
 }
 

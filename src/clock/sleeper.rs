@@ -49,16 +49,17 @@ impl Sleeper {
     /// Returns when the clock shows `at`, or when the thread was woken since the last time, or a
     /// little earlier or later: the caller looks at the clock again.
     pub(crate) fn sleep_until(&self, clock: &Clock, at: Nanos) {
-        match &clock.0 {
-            Source::Manual(clock) => {
-                if clock.poll_until(at, &mut Context::from_waker(&self.waker)).is_pending() {
+        match &clock.source {
+            Source::Manual(source) => {
+                let at = clock.at_source(at);
+                if source.poll_until(at, &mut Context::from_waker(&self.waker)).is_pending() {
                     while !self.is_woken() {
                         thread::park();
                     }
                 }
             }
-            Source::Custom(clock) => {
-                if let Some(left) = clock.left(at) {
+            Source::Custom(source) => {
+                if let Some(left) = source.left(clock.at_source(at)) {
                     self.sleep(Instant::now() + left, Wakes::Ticking);
                 }
             }

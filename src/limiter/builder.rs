@@ -186,9 +186,14 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
     /// The limiter.
     #[must_use]
     pub fn build(self) -> KeyedRateLimiter<A> {
+        self.build_with(Seed::random())
+    }
+
+    /// The limiter, with this seed for the hashes of its keys.
+    pub(super) fn build_with(self, seed: Seed) -> KeyedRateLimiter<A> {
         let meter = KeyMeter::new(self.settings.name.as_ref());
         let rules = Rules::new(self.algorithm, self.settings.slack.into());
-        let mut table = Box::new(Table::new(Seed::random(), self.keys.max_keys, &rules, meter));
+        let mut table = Box::new(Table::new(seed, self.keys.max_keys, &rules, meter));
         if self.keys.list_keys {
             table.keep_names();
         }

@@ -38,6 +38,10 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
         Builder::keyed(algorithm)
     }
 
+    pub(super) fn shared(&self) -> &Shared<A> {
+        &self.0
+    }
+
     pub(super) fn from_shared(shared: Arc<Shared<A>>) -> Self {
         Self(shared)
     }

@@ -40,6 +40,21 @@ impl<A: Algorithm> Lane<A> {
         }
     }
 
+    /// One that goes on with a state from before.
+    pub(super) fn with_state(state: A::State) -> Self {
+        Self { state, queue: None }
+    }
+
+    /// The state once all permits have gone back that are not used yet.
+    pub(super) fn without_line(&self, algorithm: &A, now: Nanos) -> A::State {
+        let mut state = self.state.clone();
+        let unused = self.queue.iter().flat_map(|queue| queue.line.all_unused());
+        for grant in unused.filter(|grant| grant.cost > 0) {
+            let _ = algorithm.decide(&mut state, now, Ask::GiveBack(grant));
+        }
+        state
+    }
+
     /// Whether anybody has, or had, a place in its line.
     pub(super) fn has_line(&self) -> bool {
         self.queue.is_some()

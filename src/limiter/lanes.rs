@@ -9,7 +9,7 @@ use crate::{
     nanos::Nanos,
     rate::Rate,
     store::{
-        memory::{Fingerprint, Full, Table},
+        memory::{Fingerprint, Full, Seed, Table},
         names::KeptKey,
     },
 };
@@ -211,6 +211,35 @@ impl<A: Algorithm> Lanes<A> {
                 work(rules, lane);
                 lane.tidy();
             }),
+        }
+    }
+
+    /// Looks at all lanes there are of keys, shard by shard.
+    pub(super) fn each(&self, look: impl FnMut(Fingerprint, &Rules<A>, &Lane<A>)) {
+        if let Lanes::Many(table, _) = self {
+            table.each(look);
+        }
+    }
+
+    /// Goes on with the state of a key from before; false when there is one.
+    pub(super) fn restore(&self, key: Fingerprint, state: A::State) -> bool {
+        match self {
+            Lanes::One(single) => {
+                single.with(|_, lane| *lane = Lane::with_state(state));
+                true
+            }
+            Lanes::Many(table, _) => {
+                let due = table.rules().algorithm.new_at(&state);
+                table.restore(key, Lane::with_state(state), due)
+            }
+        }
+    }
+
+    /// The seed of the fingerprints, where there are keys.
+    pub(super) fn seed(&self) -> Option<Seed> {
+        match self {
+            Lanes::One(_) => None,
+            Lanes::Many(table, _) => Some(table.seed()),
         }
     }
 

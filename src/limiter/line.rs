@@ -160,6 +160,11 @@ impl Line {
         Some(*grant)
     }
 
+    /// All unused permits, the youngest first.
+    pub(super) fn all_unused(&self) -> impl Iterator<Item = Grant> {
+        self.unused.iter().rev().map(|(_, grant)| *grant)
+    }
+
     /// Takes out the unused permits of this place.
     pub(super) fn take(&mut self, place: Place) -> Option<Grant> {
         let (_, grant) = self.unused.remove(self.find(place)?)?;

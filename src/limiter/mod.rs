@@ -9,6 +9,8 @@ mod keyed;
 mod joint;
 mod stored;
 mod builder;
+mod snapshot;
+mod restore;
 #[cfg(feature = "serde")]
 mod config;
 mod terms;

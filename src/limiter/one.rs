@@ -78,6 +78,10 @@ impl<A: Algorithm> RateLimiter<A> {
         &self.shared
     }
 
+    pub(super) fn key(&self) -> Fingerprint {
+        self.key
+    }
+
     pub(super) fn from_shared(shared: Arc<Shared<A>>, key: Fingerprint) -> Self {
         Self { shared, key }
     }

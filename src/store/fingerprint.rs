@@ -32,7 +32,7 @@ impl Fingerprint {
 /// The standard library's hasher would do but for its seed, which cannot be written down. This is
 /// the same function, SipHash-1-3 with 128 bits.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seed(u64, u64);
+pub(crate) struct Seed(pub(super) u64, pub(super) u64);
 
 impl Seed {
     /// One that nobody knows.
@@ -41,6 +41,16 @@ impl Seed {
         // nothing of that seed, nor of the other number.
         let random = RandomState::new();
         Self(random.hash_one(0_u64), random.hash_one(1_u64))
+    }
+
+    /// For checksums.
+    pub(super) const KNOWN: Self = Self(0, 0);
+
+    /// The hash of all these bytes.
+    pub(super) fn hash(self, parts: &[&[u8]]) -> u64 {
+        let mut hasher = self.hasher();
+        parts.iter().for_each(|part| hasher.write(part));
+        hasher.finish()
     }
 
     #[inline]

@@ -117,6 +117,31 @@ impl<V, R: Clone> Table<V, R> {
         }
     }
 
+    /// Looks at all entries, shard by shard.
+    pub(crate) fn each(&self, mut look: impl FnMut(Fingerprint, &R, &V)) {
+        for shard in &self.shards {
+            let Shard { rules, entries, .. } = &*lock(shard);
+            entries.iter().for_each(|(key, entry)| look(*key, rules, entry));
+        }
+    }
+
+    /// Puts in an entry from before, to look at when it is `due`; false if the key has one. It may
+    /// be one more than there may be: what is kept already is not given up.
+    pub(crate) fn restore(&self, key: Fingerprint, entry: V, due: Nanos) -> bool {
+        let Shard { entries, appointments, .. } = &mut *self.shard(key);
+        let hash_map::Entry::Vacant(vacant) = entries.entry(key) else { return false };
+        vacant.insert(entry);
+        appointments.push(Reverse((due, key)));
+        self.entries.exceed();
+        self.entries.made();
+        true
+    }
+
+    /// The seed of the fingerprints.
+    pub(crate) fn seed(&self) -> Seed {
+        self.seed
+    }
+
     /// Forgets all entries that equal new ones, and says how many those were.
     pub(crate) fn evict(&self, now: Nanos, new_at: impl Fn(&R, &V) -> Option<Nanos>) -> usize {
         let evict = |shard: &Mutex<Shard<V, R>>| lock(shard).evict(now, usize::MAX, &new_at);

@@ -14,6 +14,7 @@ pub(crate) mod memory;
 mod fingerprint;
 mod entries;
 pub(crate) mod names;
+pub(crate) mod snapshot;
 
 pub use answer::Answer;
 pub use failure::StoreError;

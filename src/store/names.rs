@@ -12,11 +12,15 @@ use std::{
 /// twice as many, and these.
 const SPARE: usize = 64;
 
-/// A key that a limiter keeps, as it [wrote](Key::write) itself.
+/// A key that a limiter keeps, as it [wrote](Key::write) itself: it is that key, for whoever asks.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeptKey(Box<[u8]>);
 
 impl KeptKey {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
     /// The bytes that the key wrote.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -29,6 +33,13 @@ impl KeptKey {
         let (length, text) = self.0.split_first_chunk()?;
         let is_all = u64::from_le_bytes(*length) == text.len() as u64;
         std::str::from_utf8(text).ok().filter(|_| is_all)
+    }
+}
+
+/// The key that it was.
+impl Key for KeptKey {
+    fn write(&self, out: &mut dyn FnMut(&[u8])) {
+        out(&self.0);
     }
 }
 

@@ -26,6 +26,7 @@ mod readme;
 mod reset_books;
 mod routing;
 mod running;
+mod snapshot;
 mod store;
 mod stored;
 mod stream;

@@ -5,7 +5,7 @@ use crate::{
     algorithm::{
         Algorithm, BurstCompensating, Concurrency, FixedWindow, Holders, LeakyBucket, PacedState,
         Quota, SerialLog, Serialized, SlidingWindow, SlidingWindowCounter, StoredState, Strict,
-        TokenBucket, Tokens, WindowCounts, WindowLog, stored::stored_fields,
+        TokenBucket, Tokens, WindowCounts, WindowLog,
     },
     decision::{Ask, Decision, Outcome, Take},
     nanos::Nanos,
@@ -161,6 +161,13 @@ macro_rules! stored {
                     _ => None,
                 }
             }
+
+            fn end_calls(&mut self, now: Nanos) {
+                match self {
+                    Kept::New => {}
+                    $(Kept::$algorithm(state) => state.end_calls(now),)+
+                }
+            }
         }
     };
 }
@@ -178,4 +185,17 @@ stored![
     10 Serialized,
 ];
 
-stored_fields!(AnyState { since, kept });
+impl StoredState for AnyState {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        self.since.write(bytes);
+        self.kept.write(bytes);
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        Some(Self { since: Nanos::read(bytes)?, kept: Kept::read(bytes)? })
+    }
+
+    fn end_calls(&mut self, now: Nanos) {
+        self.kept.end_calls(now);
+    }
+}

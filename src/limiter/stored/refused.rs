@@ -3,7 +3,10 @@
 use crate::{
     meters::KeyMeter,
     nanos::Nanos,
-    store::{StoreKey, memory::Table},
+    store::{
+        StoreKey,
+        memory::{Seed, Table},
+    },
 };
 use std::fmt;
 
@@ -20,7 +23,7 @@ struct Refusal {
 impl Refused {
     /// Remembers at most this many keys.
     pub(super) fn new(keys: usize, meter: KeyMeter) -> Self {
-        Self(Box::new(Table::new(keys, &(), meter)))
+        Self(Box::new(Table::new(Seed::random(), keys, &(), meter)))
     }
 
     /// How long a call of this cost is refused in any case.
