@@ -12,7 +12,7 @@ use tower_ratelimit::{
 };
 
 /// It decides halfway: half of its time passes before, half of it after.
-pub struct Slow<A: Algorithm> {
+pub(super) struct Slow<A: Algorithm> {
     store: MemoryStore<A>,
     script: Arc<Mutex<Script>>,
 }
@@ -26,7 +26,7 @@ struct Script {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mood {
+pub(super) enum Mood {
     #[default]
     Answers,
     Fails,
@@ -37,23 +37,23 @@ pub enum Mood {
 
 impl<A: Algorithm> Slow<A> {
     /// A store that takes so many milliseconds.
-    pub fn new(milliseconds: u64) -> Self {
+    pub(super) fn new(milliseconds: u64) -> Self {
         let takes = Duration::from_millis(milliseconds);
         let script = Script { takes, at_once: 1, ..Script::default() };
         Self { store: MemoryStore::default(), script: Arc::new(Mutex::new(script)) }
     }
 
-    pub fn at_once(self, batches: usize) -> Self {
+    pub(super) fn at_once(self, batches: usize) -> Self {
         self.script.lock().unwrap().at_once = batches;
         self
     }
 
-    pub fn set(&self, mood: Mood) {
+    pub(super) fn set(&self, mood: Mood) {
         self.script.lock().unwrap().mood = mood;
     }
 
     /// How many orders came in each batch so far.
-    pub fn batches(&self) -> Vec<usize> {
+    pub(super) fn batches(&self) -> Vec<usize> {
         self.script.lock().unwrap().batches.clone()
     }
 }
