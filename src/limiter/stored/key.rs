@@ -74,8 +74,8 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
     ///
     /// [`Unavailable`](Reason::Unavailable) when the store does not answer; whether anything was
     /// taken is not known then.
-    pub async fn charge(&self, cost: u32) -> Result<Decision, RateLimited> {
-        self.tell(StoreAsk::Ask(Ask::Charge(cost)), cost).await
+    pub async fn charge(&self, cost: u32) -> Result<(), RateLimited> {
+        self.tell(StoreAsk::Ask(Ask::Charge(cost)), cost).await.map(drop)
     }
 
     /// Begins anew: the next call passes at once. Those who wait keep their turns.
