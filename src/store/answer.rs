@@ -1,8 +1,7 @@
 //! What a store answers.
 
-use super::{Reserved, Turn};
 use crate::{
-    decision::{Decision, Outcome},
+    decision::{Decision, Grant, Outcome},
     nanos::Nanos,
 };
 
@@ -15,22 +14,19 @@ pub struct Answer {
     pub decision: Decision,
     /// How long until the permits may be used; zero unless they were reserved.
     pub wait: Nanos,
-    /// Which reservation they are, if they are to be had later.
-    pub turn: Option<Turn>,
 }
 
 impl Answer {
-    /// The answer at `now` to what was decided as of `at`, which is not before.
+    /// The answer at `now` to what was decided as of `at`, which may be later.
     pub(super) fn new(decision: Decision, at: Nanos, now: Nanos) -> Self {
-        let wait = at - now;
-        let full_after = decision.full_after + wait;
+        let until = at - now;
         let outcome = match decision.outcome {
-            Outcome::Later(later) => Outcome::Later(later + wait),
-            Outcome::InUse(Some(later)) => Outcome::InUse(Some(later + wait)),
+            Outcome::Later(later) => Outcome::Later(later + until),
+            Outcome::InUse(Some(later)) => Outcome::InUse(Some(later + until)),
             others => others,
         };
-        let wait = if decision.is_granted() { wait } else { Nanos::ZERO };
-        Self { decision: Decision { outcome, full_after, ..decision }, wait, turn: None }
+        let full_after = decision.full_after + until;
+        Self { decision: Decision { outcome, full_after, ..decision }, wait: Nanos::ZERO }
     }
 
     /// Whether permits were granted.
@@ -39,9 +35,10 @@ impl Answer {
         self.decision.is_granted()
     }
 
-    /// What goes back if they are not used, where they were taken ahead of their time.
+    /// What [goes back](super::StoreAsk::Return) if it is not used, where it was taken ahead of its
+    /// time.
     #[must_use]
-    pub fn reserved(&self) -> Option<Reserved> {
-        Some(Reserved { grant: self.decision.grant()?, turn: self.turn? })
+    pub fn reserved(&self) -> Option<Grant> {
+        self.decision.grant().filter(|_| self.wait > Nanos::ZERO)
     }
 }

@@ -19,7 +19,7 @@ pub(crate) mod snapshot;
 pub use answer::Answer;
 pub use failure::StoreError;
 pub use memory_store::MemoryStore;
-pub use order::{Batch, Order, Reserved, StoreAsk, StoreKey, StoredLimit, Turn};
+pub use order::{Batch, Order, StoreAsk, StoreKey, StoredLimit};
 pub use record::Record;
 pub use records::Records;
 
@@ -75,7 +75,7 @@ use crate::{algorithm::Algorithm, invalid::Invalid};
 ///         limit: &StoredLimit<Strict>,
 ///         key: &StoreKey,
 ///     ) -> Result<Option<Record<Nanos>>, Infallible> {
-///         Ok(self.0.get(&(Arc::clone(&limit.name), key.clone())).copied())
+///         Ok(self.0.get(&(Arc::clone(&limit.name), key.clone())).cloned())
 ///     }
 ///
 ///     fn save(

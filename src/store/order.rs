@@ -50,8 +50,9 @@ pub struct Order<A> {
     pub key: StoreKey,
     /// What is asked.
     pub ask: StoreAsk,
-    /// Whether it belongs to the [group](Batch::groups) of the order before it. All orders of a
-    /// group of several are [`Ask::Take`]s, each about a key of its own.
+    /// Whether it belongs to the [group](Batch::groups) of the order before it. Orders of a group
+    /// of several are [`Ask::Take`]s. When none of them takes its permits, each is answered as if
+    /// those before it had.
     pub is_with_previous: bool,
 }
 
@@ -86,29 +87,10 @@ pub enum StoreAsk {
         /// The longest wait for them.
         max_wait: Nanos,
     },
-    /// Permits that were reserved go back before they were used.
-    Return(Reserved),
+    /// Permits that were [reserved](super::Answer::reserved) go back before they were used, once.
+    Return(Grant),
     /// The key is as new.
     Forget,
-}
-
-/// Permits that were taken ahead of their time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reserved {
-    /// The permits, and when they may be used.
-    pub grant: Grant,
-    /// The turn that they are.
-    pub turn: Turn,
-}
-
-/// Which of the reservations of a key one is. Whoever has the last one gives the time that it
-/// took back to those who come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Turn {
-    /// A running number, which begins again after the last one.
-    pub number: u32,
-    /// The instant of the reservation before it.
-    pub after: Nanos,
 }
 
 /// A key as a store keeps it: the bytes that it [wrote](Key::write).

@@ -1,26 +1,35 @@
 //! What is remembered of a key, and how an order changes it.
 
-use super::{Answer, Reserved, StoreAsk, Turn};
+use super::{Answer, StoreAsk};
 use crate::{
     algorithm::Algorithm,
-    decision::{Ask, Decision, Outcome, Take},
+    decision::{Ask, Decision, Grant, Outcome, Take},
     nanos::Nanos,
 };
 
 /// The state of a key, and of the reservations on it.
 ///
-/// Where there are reservations, the state is that of the instant of the last one, and whatever is
-/// asked before that instant is decided as it will be then. So the algorithm is asked in the order of time, nobody overtakes, and what goes
-/// back goes back as if those who come later had been let go already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The algorithm is asked in the order of time and never about the past: where there are
+/// reservations, the state is that of the instant of the last one, and whatever changes it before
+/// that instant changes it as it will be then. So nobody overtakes.
+///
+/// A reservation that goes back with others behind it leaves its slot free, of which the state knows
+/// nothing: the next reservation that needs no more takes it. How the limit stood before the last
+/// reservation nobody knows. When that one goes back, its permits are there at its instant, and
+/// nobody has any before that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record<S> {
     /// The state of the algorithm.
     pub state: S,
     /// The instant of the last reservation; in the past when there is none.
     pub ahead: Nanos,
-    /// The number of the last reservation.
-    pub turn: u32,
+    /// The reservations before the last one that went back, by their instants and then their costs.
+    pub free: Vec<Grant>,
 }
+
+/// How many free slots are kept. Those beyond, which nobody may need before their time, are given
+/// back at the end of the line.
+const MOST_FREE: usize = 1024;
 
 impl<S: Clone> Record<S> {
     /// From when on the record equals a new one: it may be forgotten then, at any time.
@@ -34,36 +43,59 @@ impl<S: Clone> Record<S> {
         A: Algorithm<State = S>,
         S: Default,
     {
-        let at = self.ahead.max(now);
-        match ask {
-            StoreAsk::Ask(Ask::Take(Take { cost: 0, .. })) | StoreAsk::Reserve { cost: 0, .. } => {
-                self.decide(algorithm, now, now, Ask::Take(Take::fresh(0)))
-            }
-            StoreAsk::Ask(Ask::Take(take)) if at > now => {
-                self.turn(algorithm, now, Take::queued(take.cost))
-            }
-            StoreAsk::Ask(ask @ Ask::Take(_)) => self.decide(algorithm, now, now, ask),
-            StoreAsk::Ask(Ask::Peek(take)) if at > now && take.cost > 0 => {
-                self.turn(algorithm, now, Take::queued(take.cost))
-            }
-            StoreAsk::Ask(ask) => self.decide(algorithm, now, at, ask),
+        if self.ahead <= now {
+            self.close_free(algorithm, Nanos::MAX);
+        }
+        let answer = match ask {
+            StoreAsk::Reserve { cost: 0, .. } => self.nothing(algorithm, now),
             StoreAsk::Reserve { cost, max_wait } => self.reserve(algorithm, now, cost, max_wait),
-            StoreAsk::Return(reserved) => self.give_back(algorithm, now, reserved),
+            StoreAsk::Ask(Ask::Take(take) | Ask::Peek(take)) if take.cost == 0 => {
+                self.nothing(algorithm, now)
+            }
+            StoreAsk::Ask(Ask::Take(take) | Ask::Peek(take)) if self.ahead > now => {
+                self.behind(algorithm, now, take.cost)
+            }
+            StoreAsk::Ask(ask @ (Ask::Take(_) | Ask::Peek(_))) => {
+                self.decide(algorithm, now, now, ask)
+            }
+            // The call takes place now, whoever is ahead.
+            StoreAsk::Ask(ask @ Ask::Renew(_)) => self.decide(algorithm, now, now, ask),
+            StoreAsk::Ask(ask) => self.decide(algorithm, now, self.ahead.max(now), ask),
+            StoreAsk::Return(grant) => self.give_back(algorithm, now, grant),
             StoreAsk::Forget => {
                 *self = Self::default();
-                self.decide(algorithm, now, now, Ask::Peek(Take::fresh(0)))
+                self.nothing(algorithm, now)
             }
-        }
+        };
+        // While others are ahead there is nothing to be had now.
+        let remaining = if self.ahead > now { 0 } else { answer.decision.remaining };
+        Answer { decision: Decision { remaining, ..answer.decision }, ..answer }
     }
 
-    /// What a call would be told that gets in line now, as a refusal.
-    fn turn<A: Algorithm<State = S>>(&mut self, algorithm: &A, now: Nanos, take: Take) -> Answer {
-        let answer = self.decide(algorithm, now, self.ahead.max(now), Ask::Peek(take));
-        let outcome = match answer.decision.outcome {
-            Outcome::Granted(_) => Outcome::Later(answer.wait),
-            refused => refused,
+    /// How the limit stands, for a call that takes nothing.
+    fn nothing<A: Algorithm<State = S>>(&mut self, algorithm: &A, now: Nanos) -> Answer {
+        let peek = Ask::Peek(Take::fresh(0));
+        let mut answer = self.decide(algorithm, now, self.ahead.max(now), peek);
+        answer.decision.outcome = Outcome::Granted(Grant { cost: 0, at: now });
+        answer
+    }
+
+    /// What a call is told that has to stand behind all others, with nobody else asking.
+    fn behind<A: Algorithm<State = S>>(&mut self, algorithm: &A, now: Nanos, cost: u32) -> Answer {
+        let ask = Ask::Peek(Take::queued(cost));
+        let mut answer = match self.free.is_empty() {
+            true => self.decide(algorithm, now, self.ahead, ask),
+            // By then they are over.
+            false => {
+                let mut then = self.clone();
+                then.close_free(algorithm, Nanos::MAX);
+                then.decide(algorithm, now, self.ahead, ask)
+            }
         };
-        Answer::new(Decision { outcome, remaining: 0, ..answer.decision }, now, now)
+        if answer.is_granted() {
+            answer.decision.outcome = Outcome::Later(self.ahead - now);
+        }
+        answer
     }
 
     /// Takes permits as soon as they are to be had, if that is within the longest wait.
@@ -74,46 +106,95 @@ impl<S: Clone> Record<S> {
         cost: u32,
         max_wait: Nanos,
     ) -> Answer {
-        let ahead = self.ahead.max(now);
-        let take = match ahead > now {
-            true => Take::queued(cost),
-            false => Take::fresh(cost),
+        let suits = |free: &Grant| free.at >= now && free.cost >= cost;
+        if let Some(index) = self.free.iter().position(suits) {
+            return self.take_free(algorithm, now, index, cost, max_wait);
+        }
+        let answer = match self.ahead > now {
+            true => self.behind(algorithm, now, cost),
+            // Asked and not foreseen: a time that begins with the first call begins.
+            false => self.decide(algorithm, now, now, Ask::Take(Take::fresh(cost))),
         };
-        let foreseen = self.decide(algorithm, now, ahead, Ask::Peek(take));
-        let at = match foreseen.decision.outcome {
-            Outcome::Granted(_) => ahead,
-            Outcome::Later(wait) => now + wait,
-            _ => return foreseen,
-        };
+        match answer.decision.outcome {
+            Outcome::Later(wait) if wait <= max_wait => {
+                self.take_at(algorithm, now, now + wait, cost)
+            }
+            _ => answer,
+        }
+    }
+
+    /// Takes a slot that went back.
+    fn take_free<A: Algorithm<State = S>>(
+        &mut self,
+        algorithm: &A,
+        now: Nanos,
+        index: usize,
+        cost: u32,
+        max_wait: Nanos,
+    ) -> Answer {
+        let mut answer = self.nothing(algorithm, now);
+        let at = self.free[index].at;
         if at - now > max_wait {
-            return self.turn(algorithm, now, take);
+            answer.decision.outcome = Outcome::Later(at - now);
+            return answer;
         }
-        let take = if at > now { Take::queued(cost) } else { take };
-        let mut answer = self.decide(algorithm, now, at, Ask::Take(take));
-        if answer.decision.is_granted() && at > now {
-            let turn = Turn { number: self.turn.wrapping_add(1), after: self.ahead };
-            (self.turn, self.ahead) = (turn.number, at);
-            answer.turn = Some(turn);
+        self.free.remove(index);
+        answer.decision.outcome = Outcome::Granted(Grant { cost, at });
+        Answer { wait: at - now, ..answer }
+    }
+
+    /// Takes permits that are to be had at this instant, behind all others.
+    fn take_at<A: Algorithm<State = S>>(
+        &mut self,
+        algorithm: &A,
+        now: Nanos,
+        at: Nanos,
+        cost: u32,
+    ) -> Answer {
+        let take = Take::queued(cost);
+        if !self.free.is_empty() && !self.decide(algorithm, now, at, Ask::Peek(take)).is_granted() {
+            // It needs what the free slots have, and comes before those who may come for them.
+            self.close_free(algorithm, Nanos::MAX);
         }
-        answer
+        let answer = self.decide(algorithm, now, at, Ask::Take(take));
+        if !answer.is_granted() {
+            return answer;
+        }
+        self.ahead = at;
+        self.close_free(algorithm, now);
+        Answer { wait: at - now, ..answer }
     }
 
     fn give_back<A: Algorithm<State = S>>(
         &mut self,
         algorithm: &A,
         now: Nanos,
-        Reserved { grant, turn }: Reserved,
+        grant: Grant,
     ) -> Answer {
-        let at = self.ahead.max(now);
-        let answer = self.decide(algorithm, now, at, Ask::GiveBack(grant));
-        // Behind the last one stands nobody.
-        if (self.turn, self.ahead) == (turn.number, grant.at) {
-            (self.turn, self.ahead) = (turn.number.wrapping_sub(1), turn.after);
+        self.close_free(algorithm, now);
+        let is_before_others = grant.at >= now && grant.at < self.ahead;
+        if is_before_others && self.free.len() < MOST_FREE {
+            let place =
+                self.free.partition_point(|free| (free.at, free.cost) <= (grant.at, grant.cost));
+            self.free.insert(place, grant);
+        } else if grant.at <= self.ahead {
+            return self.decide(algorithm, now, self.ahead.max(now), Ask::GiveBack(grant));
         }
+        // Nobody reserved beyond the last one: it was forgotten meanwhile, and nothing goes back.
+        let mut answer = self.nothing(algorithm, now);
+        answer.decision.outcome = Outcome::Granted(grant);
         answer
     }
 
-    /// Asks the algorithm at an instant that is not before `now`.
+    /// Gives the free slots before this instant back to the algorithm, behind everybody.
+    fn close_free<A: Algorithm<State = S>>(&mut self, algorithm: &A, before: Nanos) {
+        let closed = self.free.partition_point(|free| free.at < before);
+        for grant in self.free.drain(..closed) {
+            let _ = algorithm.decide(&mut self.state, self.ahead, Ask::GiveBack(grant));
+        }
+    }
+
+    /// Asks the algorithm at an instant.
     fn decide<A>(&mut self, algorithm: &A, now: Nanos, at: Nanos, ask: Ask) -> Answer
     where
         A: Algorithm<State = S>,

@@ -76,35 +76,77 @@ fn answer_together<A: Algorithm, R: Records<A>>(
     now: Nanos,
     records: &mut R,
 ) -> Result<Vec<Answer>, R::Error> {
-    let peek = |order: &Order<A>| match order.ask {
-        StoreAsk::Ask(Ask::Take(take)) => {
-            let peek = StoreAsk::Ask(Ask::Peek(take));
-            Order { ask: peek, ..order.clone() }.answer(now, records)
-        }
-        _ => order.answer(now, records),
-    };
-    let foreseen: Vec<Answer> = group.iter().map(peek).collect::<Result<_, _>>()?;
-    match foreseen.iter().all(Answer::is_granted) {
-        true => group.iter().map(|order| order.answer(now, records)).collect(),
-        false => Ok(foreseen),
+    let mut steps: Vec<Step<'_, A>> = Vec::with_capacity(group.len());
+    for order in group {
+        // A key that comes twice is as the order before left it.
+        let step = match steps.iter().rev().find(|step| step.order.is_about_the_same(order)) {
+            Some(earlier) => Step::new(order, now, Some(earlier.record.clone())),
+            None => Step::new(order, now, records.load(&order.limit, &order.key)?),
+        };
+        steps.push(step);
     }
+    let all = steps.iter().all(|step| step.answer.is_granted());
+    let mut answers = Vec::with_capacity(steps.len());
+    for step in steps {
+        answers.push(step.answer);
+        if all || !step.answer.is_granted() {
+            step.keep(now, records)?;
+        }
+    }
+    Ok(answers)
 }
 
 impl<A: Algorithm> Order<A> {
     fn answer<R: Records<A>>(&self, now: Nanos, records: &mut R) -> Result<Answer, R::Error> {
-        let algorithm = &self.limit.algorithm;
-        let mut record = records.load(&self.limit, &self.key)?.unwrap_or_default();
-        let before = record.new_at(algorithm);
-        let answer = record.answer(algorithm, now, self.ask);
-        let new_at = record.new_at(algorithm);
-        match (self.ask, answer.decision.outcome) {
-            (StoreAsk::Forget, _) => records.forget(&self.limit, &self.key)?,
-            (StoreAsk::Ask(Ask::Peek(_)), _) => {}
-            // Remembers that the first call came, where the time of the limit begins with it.
-            (_, Outcome::Granted(_)) => records.save(&self.limit, &self.key, record, new_at)?,
-            _ if new_at != before => records.save(&self.limit, &self.key, record, new_at)?,
-            _ => {}
-        }
+        let step = Step::new(self, now, records.load(&self.limit, &self.key)?);
+        let answer = step.answer;
+        step.keep(now, records)?;
         Ok(answer)
+    }
+
+    fn is_about_the_same(&self, other: &Self) -> bool {
+        self.key == other.key && self.limit.name == other.limit.name
+    }
+}
+
+/// An order that is answered, and a record that may have to be kept for it.
+struct Step<'a, A: Algorithm> {
+    order: &'a Order<A>,
+    answer: Answer,
+    record: Record<A::State>,
+    /// Whether there was a record.
+    was_there: bool,
+    /// Whether it was like a new one.
+    was_new: bool,
+}
+
+impl<'a, A: Algorithm> Step<'a, A> {
+    fn new(order: &'a Order<A>, now: Nanos, loaded: Option<Record<A::State>>) -> Self {
+        let algorithm = &order.limit.algorithm;
+        let was_there = loaded.is_some();
+        // What equals new is new, so that it is all the same who has forgotten it and who has not.
+        let kept = loaded.filter(|record| record.new_at(algorithm) > now);
+        let was_new = kept.is_none();
+        let mut record = kept.unwrap_or_default();
+        let answer = record.answer(algorithm, now, order.ask);
+        Self { order, answer, record, was_there, was_new }
+    }
+
+    fn keep<R: Records<A>>(self, now: Nanos, records: &mut R) -> Result<(), R::Error> {
+        let Order { limit, key, ask, .. } = self.order;
+        let new_at = self.record.new_at(&limit.algorithm);
+        let is_new = new_at <= now;
+        let changes = match (ask, self.answer.decision.outcome) {
+            (StoreAsk::Ask(Ask::Peek(_)), _) => false,
+            (_, Outcome::Granted(grant)) => grant.cost > 0 || *ask == StoreAsk::Forget,
+            // A refusal changes nothing, but that the first call came, where the time of the limit
+            // begins with it.
+            _ => self.was_new && !is_new,
+        };
+        match (changes, is_new) {
+            (true, false) => records.save(limit, key, self.record, new_at),
+            (true, true) if self.was_there => records.forget(limit, key),
+            _ => Ok(()),
+        }
     }
 }
