@@ -29,6 +29,7 @@ mod running;
 mod snapshot;
 mod store;
 mod stored;
+mod stores;
 mod stream;
 mod text;
 mod tower;

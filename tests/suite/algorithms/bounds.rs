@@ -16,7 +16,7 @@ use tower_ratelimit::{
 for_each_algorithm![no_window_holds_more_than_the_published_bound];
 
 /// The most of these instants, in order, that a half-open window of this length holds.
-pub(super) fn fullest(instants: &[u64], length: u64) -> u64 {
+pub(crate) fn fullest(instants: &[u64], length: u64) -> u64 {
     let mut first = 0;
     let mut most = 0;
     for (last, instant) in instants.iter().enumerate() {
@@ -29,7 +29,7 @@ pub(super) fn fullest(instants: &[u64], length: u64) -> u64 {
 }
 
 /// Whether no window of any length holds more of these instants than the algorithm says.
-pub(super) fn keeps_its_bound(
+pub(crate) fn keeps_its_bound(
     algorithm: &impl Algorithm,
     mut instants: Vec<u64>,
 ) -> TestCaseResult {

@@ -11,19 +11,19 @@ use tower_ratelimit::{Algorithm, Ask, Decision, Nanos, Take};
 const END: u64 = 1 << 62;
 
 #[derive(Clone, Debug)]
-pub(super) struct History {
-    pub(super) start: u64,
-    pub(super) steps: Vec<Step>,
+pub(crate) struct History {
+    pub(crate) start: u64,
+    pub(crate) steps: Vec<Step>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
-    pub(super) pause: Pause,
-    pub(super) take: Take,
+pub(crate) struct Step {
+    pub(crate) pause: Pause,
+    pub(crate) take: Take,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Pause {
+pub(crate) enum Pause {
     None,
     Nanosecond,
     /// Thousandths of an interval.
@@ -38,7 +38,7 @@ pub(super) enum Pause {
 
 impl Pause {
     /// The instant after this pause.
-    pub(super) fn after(self, algorithm: &impl Algorithm, now: u64, wait: u64) -> u64 {
+    pub(crate) fn after(self, algorithm: &impl Algorithm, now: u64, wait: u64) -> u64 {
         let interval = algorithm.interval().get();
         let (pause, offset) = match self {
             Self::None => (0, 0),
@@ -60,7 +60,7 @@ impl Pause {
     }
 }
 
-pub(super) fn pause() -> impl Strategy<Value = Pause> {
+pub(crate) fn pause() -> impl Strategy<Value = Pause> {
     prop_oneof![
         4 => Just(Pause::None),
         2 => Just(Pause::Nanosecond),
@@ -84,14 +84,14 @@ fn step() -> impl Strategy<Value = Step> {
         .prop_map(|(pause, cost, queued)| Step { pause, take: Take { cost, queued } })
 }
 
-pub(super) fn history() -> impl Strategy<Value = History> {
+pub(crate) fn history() -> impl Strategy<Value = History> {
     let start = prop_oneof![Just(0), Just(1), 2..2_000_000_000_000u64];
     let steps = prop::collection::vec(step(), 1..30);
     (start, steps).prop_map(|(start, steps)| History { start, steps })
 }
 
 /// Checks this property of random limits after random histories.
-pub(super) fn check<A: Algorithm + Debug>(
+pub(crate) fn check<A: Algorithm + Debug>(
     limits: impl Strategy<Value = A>,
     property: impl Fn(A, History) -> TestCaseResult,
 ) {
@@ -99,7 +99,7 @@ pub(super) fn check<A: Algorithm + Debug>(
 }
 
 /// The same for histories of another kind, in this many cases.
-pub(super) fn check_with<H: Debug, A: Algorithm + Debug>(
+pub(crate) fn check_with<H: Debug, A: Algorithm + Debug>(
     cases: u32,
     histories: impl Strategy<Value = H>,
     limits: impl Strategy<Value = A>,
@@ -114,16 +114,16 @@ pub(super) fn check_with<H: Debug, A: Algorithm + Debug>(
 }
 
 /// One take of a history, with the state before and after it.
-pub(super) struct Moment<'a, S> {
-    pub(super) now: u64,
-    pub(super) take: Take,
-    pub(super) decision: Decision,
-    pub(super) before: &'a S,
-    pub(super) after: &'a S,
+pub(crate) struct Moment<'a, S> {
+    pub(crate) now: u64,
+    pub(crate) take: Take,
+    pub(crate) decision: Decision,
+    pub(crate) before: &'a S,
+    pub(crate) after: &'a S,
 }
 
 /// Lets a history happen and has each of its moments looked at.
-pub(super) fn walk<A: Algorithm>(
+pub(crate) fn walk<A: Algorithm>(
     algorithm: &A,
     history: &History,
     mut look: impl FnMut(Moment<'_, A::State>) -> TestCaseResult,

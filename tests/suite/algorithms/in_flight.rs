@@ -1,8 +1,7 @@
 //! Calls in flight: never more than the limit has, and nobody ends what another holds.
 
-use super::{ask, granted, histories::check_with};
+use super::{ask, granted, histories::check_with, limits};
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
-use std::time::Duration;
 use tower_ratelimit::{Algorithm, Ask, Concurrency, Grant, Nanos, Outcome, Take};
 
 /// An oracle: everybody who ever got permits, and what became of them.
@@ -110,10 +109,6 @@ enum Jump {
     Wait(i64),
 }
 
-fn lease() -> impl Strategy<Value = Option<u64>> {
-    prop_oneof![1 => Just(None), 4 => (1..=30u64).prop_map(Some)]
-}
-
 fn turns(with_charges: bool) -> impl Strategy<Value = Vec<(Jump, Turn)>> {
     let jump = prop_oneof![
         4 => Just(Jump::Stay),
@@ -129,22 +124,10 @@ fn turns(with_charges: bool) -> impl Strategy<Value = Vec<(Jump, Turn)>> {
         1 => any::<Index>().prop_map(Turn::GiveBack),
         4 => any::<Index>().prop_map(Turn::End),
         others => (0..=4u32).prop_map(Turn::Charge),
-        others => (1..=5u32, lease())
+        others => (1..=5u32, limits::lease())
             .prop_map(|(capacity, lease)| Turn::CarryOver { capacity, lease }),
     ];
     prop::collection::vec((jump, turn), 1..60)
-}
-
-pub(super) fn limit(capacity: u32, lease: Option<u64>) -> Concurrency {
-    let limit = Concurrency::new(capacity).unwrap();
-    match lease {
-        Some(lease) => limit.lease(Duration::from_nanos(lease)).unwrap(),
-        None => limit,
-    }
-}
-
-fn limits() -> impl Strategy<Value = Concurrency> {
-    (1..=5u32, lease()).prop_map(|(capacity, lease)| limit(capacity, lease))
 }
 
 /// Capacity and lease of a limit, as it says itself.
@@ -242,7 +225,7 @@ fn agrees(mut limit: Concurrency, turns: Vec<(Jump, Turn)>) -> TestCaseResult {
                 }
             }
             (Turn::CarryOver { capacity, lease }, _) => {
-                let other = self::limit(capacity, lease);
+                let other = limits::in_flight(capacity, lease);
                 other.carry_over(&limit, &mut state, Nanos::new(now));
                 (everybody.capacity, everybody.lease) = (capacity.into(), lease);
                 limit = other;
@@ -260,7 +243,7 @@ fn agrees(mut limit: Concurrency, turns: Vec<(Jump, Turn)>) -> TestCaseResult {
 
 #[test]
 fn who_holds_what_is_as_if_counted_one_by_one() {
-    check_with(3000, turns(true), limits(), agrees);
+    check_with(3000, turns(true), limits::concurrency(), agrees);
 }
 
 /// What the holders themselves know: when they got permits, whether they were told of a loss.
@@ -297,5 +280,5 @@ fn unexpired_in_use(limit: Concurrency, turns: Vec<(Jump, Turn)>) -> TestCaseRes
 
 #[test]
 fn never_more_in_use_by_unexpired_holders_than_the_limit_has() {
-    check_with(2000, turns(false), limits(), unexpired_in_use);
+    check_with(2000, turns(false), limits::concurrency(), unexpired_in_use);
 }

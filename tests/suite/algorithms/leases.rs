@@ -1,6 +1,6 @@
 //! Calls that hold permits, by example: leases that are renewed, lost and taken over.
 
-use super::{ask, granted, in_flight::limit};
+use super::{ask, granted, limits::in_flight as limit};
 use std::time::Duration;
 use tower_ratelimit::{
     Algorithm, Ask, Concurrency, Nanos, Outcome, Permits, Strict, Take, WAKE_UP,

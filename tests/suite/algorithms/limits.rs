@@ -4,8 +4,8 @@ use super::rate;
 use proptest::prelude::*;
 use std::time::Duration;
 use tower_ratelimit::{
-    AnyAlgorithm, BurstCompensating, FixedWindow, LeakyBucket, Quota, Rate, SlidingWindow,
-    SlidingWindowCounter, Strict, TokenBucket,
+    AnyAlgorithm, BurstCompensating, Concurrency, FixedWindow, LeakyBucket, Quota, Rate,
+    Serialized, SlidingWindow, SlidingWindowCounter, Strict, TokenBucket,
 };
 
 /// Mostly a few nanoseconds, now and then minutes.
@@ -13,7 +13,7 @@ fn scale() -> impl Strategy<Value = u64> {
     prop_oneof![6 => Just(1), 2 => Just(1_000_003), 1 => Just(3_000_000_000)]
 }
 
-pub(super) fn one_rate() -> impl Strategy<Value = Rate> {
+pub(crate) fn one_rate() -> impl Strategy<Value = Rate> {
     (1..=6u32, 1..=30u64, 0..6u64, scale()).prop_map(|(permits, interval, odd, scale)| {
         let permits_wide = u64::from(permits);
         rate(permits, (permits_wide * interval + odd % permits_wide) * scale)
@@ -21,7 +21,7 @@ pub(super) fn one_rate() -> impl Strategy<Value = Rate> {
 }
 
 /// One to three rates, each of which can be binding, by growing period.
-pub(super) fn rates() -> impl Strategy<Value = Vec<Rate>> {
+pub(crate) fn rates() -> impl Strategy<Value = Vec<Rate>> {
     let longer = (2..=4u64, 0..5u64, 1..=16u32);
     let longer = prop::collection::vec(longer, 0..=2);
     (one_rate(), longer).prop_map(|(first, longer)| {
@@ -37,36 +37,36 @@ pub(super) fn rates() -> impl Strategy<Value = Vec<Rate>> {
     })
 }
 
-pub(super) fn leaky_bucket() -> impl Strategy<Value = LeakyBucket> {
+pub(crate) fn leaky_bucket() -> impl Strategy<Value = LeakyBucket> {
     (one_rate(), 1..=6u32)
         .prop_map(|(rate, capacity)| LeakyBucket::new(rate).capacity(capacity).unwrap())
 }
 
-pub(super) fn any_window() -> impl Strategy<Value = LeakyBucket> {
+pub(crate) fn any_window() -> impl Strategy<Value = LeakyBucket> {
     (one_rate(), 0..6u32).prop_map(|(rate, capacity)| {
         LeakyBucket::any_window(rate, capacity % rate.permits() + 1).unwrap()
     })
 }
 
-pub(super) fn strict() -> impl Strategy<Value = Strict> {
+pub(crate) fn strict() -> impl Strategy<Value = Strict> {
     one_rate().prop_map(Strict::new)
 }
 
-pub(super) fn burst_compensating() -> impl Strategy<Value = BurstCompensating> {
+pub(crate) fn burst_compensating() -> impl Strategy<Value = BurstCompensating> {
     (one_rate(), 1..=5u32)
         .prop_map(|(rate, max_burst)| BurstCompensating::new(rate).max_burst(max_burst).unwrap())
 }
 
-pub(super) fn sliding_window() -> impl Strategy<Value = SlidingWindow> {
+pub(crate) fn sliding_window() -> impl Strategy<Value = SlidingWindow> {
     rates().prop_map(|rates| SlidingWindow::all(rates).unwrap())
 }
 
 /// An instant to align to, or none.
-pub(super) fn alignment() -> impl Strategy<Value = Option<Duration>> {
+pub(crate) fn alignment() -> impl Strategy<Value = Option<Duration>> {
     proptest::option::of((0..500u64).prop_map(Duration::from_nanos))
 }
 
-pub(super) fn token_bucket() -> impl Strategy<Value = TokenBucket> {
+pub(crate) fn token_bucket() -> impl Strategy<Value = TokenBucket> {
     (one_rate(), 0..=6u32, alignment()).prop_map(|(rate, more, alignment)| {
         let bucket = TokenBucket::new(rate).capacity(rate.permits() + more).unwrap();
         alignment.map_or(bucket, |instant| bucket.aligned_to(instant))
@@ -74,30 +74,51 @@ pub(super) fn token_bucket() -> impl Strategy<Value = TokenBucket> {
 }
 
 /// Token buckets that are not full at first.
-pub(super) fn warming_bucket() -> impl Strategy<Value = TokenBucket> {
+pub(crate) fn warming_bucket() -> impl Strategy<Value = TokenBucket> {
     (token_bucket(), 0..6u32).prop_map(|(bucket, initial)| {
         let initial = (0..=initial).rev().find_map(|initial| bucket.initial(initial).ok());
         initial.unwrap()
     })
 }
 
-pub(super) fn quota() -> impl Strategy<Value = Quota> {
+pub(crate) fn quota() -> impl Strategy<Value = Quota> {
     (1..=6u32).prop_map(|permits| TokenBucket::quota(permits).unwrap())
 }
 
-pub(super) fn fixed_window() -> impl Strategy<Value = FixedWindow> {
+pub(crate) fn fixed_window() -> impl Strategy<Value = FixedWindow> {
     (one_rate(), alignment()).prop_map(|(rate, alignment)| {
         let window = FixedWindow::new(rate);
         alignment.map_or(window, |instant| window.aligned_to(instant))
     })
 }
 
-pub(super) fn sliding_window_counter() -> impl Strategy<Value = SlidingWindowCounter> {
+pub(crate) fn sliding_window_counter() -> impl Strategy<Value = SlidingWindowCounter> {
     one_rate().prop_map(SlidingWindowCounter::new)
 }
 
-/// Any of those above.
-pub(super) fn any_algorithm() -> impl Strategy<Value = AnyAlgorithm> {
+/// How long a lease is, or none.
+pub(crate) fn lease() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![1 => Just(None), 4 => (1..=30u64).prop_map(Some)]
+}
+
+pub(crate) fn in_flight(capacity: u32, lease: Option<u64>) -> Concurrency {
+    let limit = Concurrency::new(capacity).unwrap();
+    match lease {
+        Some(lease) => limit.lease(Duration::from_nanos(lease)).unwrap(),
+        None => limit,
+    }
+}
+
+pub(crate) fn concurrency() -> impl Strategy<Value = Concurrency> {
+    (1..=5u32, lease()).prop_map(|(capacity, lease)| in_flight(capacity, lease))
+}
+
+pub(crate) fn serialized() -> impl Strategy<Value = Serialized> {
+    one_rate().prop_map(Serialized::new)
+}
+
+/// Any of those above whose calls do not hold their permits.
+pub(crate) fn any_algorithm() -> impl Strategy<Value = AnyAlgorithm> {
     prop_oneof![
         leaky_bucket().prop_map_into(),
         any_window().prop_map_into(),

@@ -4,14 +4,14 @@
 
 use tower_ratelimit::{Algorithm, Ask, Decision, Grant, Nanos, Outcome, Rate, Take};
 
-mod histories;
-mod limits;
+pub(crate) mod histories;
+pub(crate) mod limits;
 mod naive;
 
 mod agreement;
 mod any;
 mod backwards;
-mod bounds;
+pub(crate) mod bounds;
 mod carry_over;
 mod charging;
 mod construction;

@@ -88,10 +88,6 @@ fn turns(with_charges: bool) -> impl Strategy<Value = Vec<(Jump, Turn)>> {
     prop::collection::vec((jump, turn), 1..60)
 }
 
-fn serialized() -> impl Strategy<Value = Serialized> {
-    limits::one_rate().prop_map(Serialized::new)
-}
-
 fn agrees(limit: Serialized, turns: Vec<(Jump, Turn)>) -> TestCaseResult {
     let rate = limit.rate(0).unwrap();
     let (permits, period) = (u64::from(rate.permits()), Nanos::from(rate.period()).get());
@@ -183,7 +179,7 @@ fn agrees(limit: Serialized, turns: Vec<(Jump, Turn)>) -> TestCaseResult {
 
 #[test]
 fn calls_begin_as_if_every_completion_were_counted() {
-    check_with(3000, turns(true), serialized(), agrees);
+    check_with(3000, turns(true), limits::serialized(), agrees);
 }
 
 fn keep_the_bound(limit: Serialized, turns: Vec<(Jump, Turn)>) -> TestCaseResult {
@@ -224,7 +220,7 @@ fn keep_the_bound(limit: Serialized, turns: Vec<(Jump, Turn)>) -> TestCaseResult
 
 #[test]
 fn no_window_holds_more_calls_or_completions_than_the_bound() {
-    check_with(1000, turns(false), serialized(), keep_the_bound);
+    check_with(1000, turns(false), limits::serialized(), keep_the_bound);
 }
 
 #[test]
