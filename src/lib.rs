@@ -99,7 +99,8 @@
 //! and `reqwest-middleware` (clients), `tracing` (events), `metrics` (calls
 //! admitted, refused and waiting), `serde` (configuration files: a [`Rate`] is a text, [each
 //! algorithm](AnyAlgorithm) and the [`Builder`] of each limiter a table), `stream` (streams, sinks,
-//! and bytes a second), `full` (all of them).
+//! and bytes a second), `sqlite` (a store in an SQLite file, with the library of the system) and
+//! `sqlite-bundled` (the same, with the library compiled in), `full` (all of them).
 //!
 //! # Watching
 //!

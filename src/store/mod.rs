@@ -1,14 +1,17 @@
 //! Where states are remembered. Each step on a state is atomic.
 //!
 //! A limit that never leaves its process keeps its states in memory by itself. For one that outlives
-//! it or is shared by many, a [`Store`] keeps them: [`MemoryStore`], or one of your own.
+//! it or is shared by many, a [`Store`] keeps them: [`MemoryStore`], the file of `sqlite`, or one of your own.
 
 mod order;
 mod answer;
 mod record;
 mod records;
+mod stored;
 mod failure;
 mod memory_store;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 pub(crate) mod memory;
 mod fingerprint;

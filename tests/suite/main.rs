@@ -30,6 +30,8 @@ mod snapshot;
 mod store;
 mod stored;
 mod stores;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod stream;
 mod text;
 mod tower;

@@ -1,0 +1,168 @@
+//! The statements on the tables of a file, and nothing that decides.
+
+use super::table::Table;
+use crate::{nanos::Nanos, store::StoreKey};
+use rusqlite::{Connection, OptionalExtension, Result, Statement, params};
+
+/// The rows of the table, each a key of a limit.
+pub(super) struct Rows<'c> {
+    connection: &'c Connection,
+    begin_reading: Statement<'c>,
+    begin_writing: Statement<'c>,
+    commit: Statement<'c>,
+    roll_back: Statement<'c>,
+    latest: Statement<'c>,
+    set_latest: Statement<'c>,
+    load: Statement<'c>,
+    save: Statement<'c>,
+    delete: Statement<'c>,
+    look_through: Statement<'c>,
+}
+
+/// What is in a row.
+pub(super) struct Row {
+    pub(super) new_at: Nanos,
+    pub(super) record: Vec<u8>,
+}
+
+/// Where a row is.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    name: String,
+    key: Vec<u8>,
+}
+
+impl<'c> Rows<'c> {
+    pub(super) fn new(connection: &'c Connection, table: &Table) -> Result<Self> {
+        let prepare = |sql: &str| connection.prepare(sql);
+        Ok(Self {
+            connection,
+            begin_reading: prepare("BEGIN DEFERRED")?,
+            // One that reads first and writes later would fail whenever another wrote in between.
+            begin_writing: prepare("BEGIN IMMEDIATE")?,
+            commit: prepare("COMMIT")?,
+            roll_back: prepare("ROLLBACK")?,
+            latest: prepare(&format!("SELECT latest FROM \"{table}_clock\" WHERE id = 0"))?,
+            set_latest: prepare(&format!(
+                "INSERT INTO \"{table}_clock\" (id, latest) VALUES (0, ?1)
+                ON CONFLICT (id) DO UPDATE SET latest = excluded.latest"
+            ))?,
+            load: prepare(&format!(
+                "SELECT new_at, record FROM \"{table}\" WHERE name = ?1 AND key = ?2"
+            ))?,
+            save: prepare(&format!(
+                "INSERT INTO \"{table}\" (name, key, new_at, record) VALUES (?1, ?2, ?3, ?4)
+                ON CONFLICT (name, key)
+                DO UPDATE SET new_at = excluded.new_at, record = excluded.record"
+            ))?,
+            delete: prepare(&format!("DELETE FROM \"{table}\" WHERE name = ?1 AND key = ?2"))?,
+            look_through: prepare(&format!(
+                "SELECT name, key, new_at FROM \"{table}\"
+                WHERE (name, key) >= (?1, ?2) ORDER BY name, key LIMIT ?3"
+            ))?,
+        })
+    }
+
+    /// Sees what is there now until the end, and writes nothing.
+    pub(super) fn begin_reading(&mut self) -> Result<()> {
+        self.begin_reading.execute([]).map(drop)
+    }
+
+    /// The same, and nobody else writes meanwhile.
+    pub(super) fn begin_writing(&mut self) -> Result<()> {
+        self.begin_writing.execute([]).map(drop)
+    }
+
+    /// Ends what was begun. What was written stays.
+    pub(super) fn commit(&mut self) -> Result<()> {
+        self.commit.execute([]).map(drop)
+    }
+
+    /// Ends what was begun, if anything was and SQLite has not ended it already, as it does after
+    /// some failures. Nothing of what was written stays.
+    pub(super) fn roll_back(&mut self) {
+        if !self.connection.is_autocommit() {
+            // What cannot be rolled back is so when the file is opened next.
+            let _ = self.roll_back.execute([]);
+        }
+    }
+
+    /// The latest instant that was written.
+    pub(super) fn latest(&mut self) -> Result<Nanos> {
+        let latest = self.latest.query_row([], |row| row.get(0)).optional()?;
+        Ok(latest.map_or(Nanos::ZERO, from_integer))
+    }
+
+    pub(super) fn set_latest(&mut self, latest: Nanos) -> Result<()> {
+        self.set_latest.execute([to_integer(latest)]).map(drop)
+    }
+
+    pub(super) fn load(&mut self, name: &str, key: &StoreKey) -> Result<Option<Row>> {
+        let row = self.load.query_row(params![name, key.bytes()], |row| {
+            Ok(Row { new_at: from_integer(row.get(0)?), record: row.get(1)? })
+        });
+        row.optional()
+    }
+
+    pub(super) fn save(&mut self, name: &str, key: &StoreKey, row: &Row) -> Result<()> {
+        let Row { new_at, record } = row;
+        self.save.execute(params![name, key.bytes(), to_integer(*new_at), record]).map(drop)
+    }
+
+    pub(super) fn delete(&mut self, name: &str, key: &StoreKey) -> Result<()> {
+        self.delete.execute(params![name, key.bytes()]).map(drop)
+    }
+
+    /// Deletes what equals new at this instant among so many rows from a place on, and returns the
+    /// place from which to go on.
+    pub(super) fn tidy(&mut self, from: &Place, rows: usize, now: Nanos) -> Result<Place> {
+        let limit = i64::try_from(rows).unwrap_or(i64::MAX);
+        let mut seen = 0;
+        let mut last = Place::default();
+        let mut equal_new = Vec::new();
+        let mut found = self.look_through.query(params![from.name, from.key, limit])?;
+        while let Some(row) = found.next()? {
+            seen += 1;
+            last = Place { name: row.get(0)?, key: row.get(1)? };
+            if from_integer(row.get(2)?) <= now {
+                equal_new.push(Place { name: row.get(0)?, key: row.get(1)? });
+            }
+        }
+        drop(found);
+        for Place { name, key } in equal_new {
+            self.delete.execute(params![name, key])?;
+        }
+        // Behind the last row comes the first.
+        Ok(if seen < rows { Place::default() } else { last })
+    }
+}
+
+/// An instant as SQLite keeps it. Its integers end in 2262, and the last one stands for all that
+/// comes after.
+fn to_integer(instant: Nanos) -> i64 {
+    i64::try_from(instant.get()).unwrap_or(i64::MAX)
+}
+
+fn from_integer(integer: i64) -> Nanos {
+    match integer {
+        i64::MAX => Nanos::MAX,
+        integer => Nanos::new(u64::try_from(integer).unwrap_or(0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{from_integer, to_integer};
+    use crate::nanos::Nanos;
+
+    #[test]
+    fn an_instant_is_read_as_written_or_later() {
+        for instant in [0, 1, 1 << 62, i64::MAX as u64 - 1] {
+            assert_eq!(from_integer(to_integer(Nanos::new(instant))), Nanos::new(instant));
+        }
+        for instant in [i64::MAX as u64, 1 << 63, u64::MAX] {
+            assert_eq!(from_integer(to_integer(Nanos::new(instant))), Nanos::MAX);
+        }
+        assert_eq!(from_integer(-1), Nanos::ZERO);
+    }
+}

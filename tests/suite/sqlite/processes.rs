@@ -1,0 +1,156 @@
+//! Several processes on one file. They are this program itself, run as [`child`].
+
+use super::{Folder, ask, quota, remaining, take};
+use std::{
+    env,
+    io::{BufRead, BufReader, Write, stdout},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+use tower_ratelimit::{Ask, Take, store::sqlite::SqliteStore};
+
+/// What tells a child which file it is about, and what to do.
+const FILE: &str = "TEST_OF_RATE_LIMITS_FILE";
+const DEED: &str = "TEST_OF_RATE_LIMITS_DEED";
+
+const PERMITS: u32 = 2_000;
+/// More than a process takes before it is killed.
+const PLENTY: u32 = 10_000_000;
+const TASKS: usize = 16;
+
+/// Waits for a condition, and not for ever.
+pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(50), "not so: {what}");
+        thread::yield_now();
+    }
+}
+
+fn start(file: &Path, deed: &str) -> Child {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "sqlite::processes::child", "--ignored", "--nocapture"]);
+    command.env(FILE, file).env(DEED, deed).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// How often a child says that it was granted something, until it is silent.
+fn granted(child: &mut Child) -> impl Iterator<Item = ()> + use<> {
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.map_while(Result::ok).filter(|line| line == "granted").map(drop)
+}
+
+/// What a child process does. By itself it does nothing.
+#[test]
+#[ignore = "it is what the other tests run as processes of their own"]
+fn child() {
+    let (Ok(deed), Some(file)) = (env::var(DEED), env::var_os(FILE)) else { return };
+    match &*deed {
+        "take" => take_all(Path::new(&file), PERMITS),
+        "take plenty" => take_all(Path::new(&file), PLENTY),
+        "open and close" => open_and_close(Path::new(&file)),
+        unknown => panic!("{unknown}"),
+    }
+}
+
+/// Says it at once, for the process may be killed.
+fn say_granted() {
+    let mut out = stdout().lock();
+    out.write_all(b"granted\n").and_then(|()| out.flush()).unwrap();
+}
+
+/// Takes with many tasks what there is, and says so each time.
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn take_all(file: &Path, permits: u32) {
+    let (store, limit) = (SqliteStore::open(file).unwrap(), quota(permits));
+    let tasks = (0..TASKS).map(|_| {
+        let (store, limit) = (store.clone(), Arc::clone(&limit));
+        tokio::spawn(async move {
+            while ask(&store, &limit, "a", Ask::Take(Take::fresh(1))).await.unwrap().is_granted() {
+                say_granted();
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+}
+
+#[test]
+fn four_processes_take_exactly_what_there_is() {
+    let folder = Folder::new();
+    // Nobody has made the file before them.
+    let mut children: Vec<_> = (0..4).map(|_| start(&folder.file(), "take")).collect();
+    let counts: Vec<_> = children
+        .iter_mut()
+        .map(|child| {
+            thread::spawn({
+                let granted = granted(child);
+                move || granted.count()
+            })
+        })
+        .collect();
+    let counts: Vec<_> = counts.into_iter().map(|count| count.join().unwrap()).collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(counts.iter().sum::<usize>(), PERMITS as usize, "{counts:?}");
+    assert_eq!(remaining(&folder.open(), &quota(PERMITS), "a").ok(), Some(0));
+}
+
+#[test]
+fn a_process_that_is_killed_loses_nothing_that_was_granted() {
+    let (folder, limit) = (Folder::new(), quota(PLENTY));
+    let mut in_all = 0;
+    for round in 1..=5 {
+        let mut child = start(&folder.file(), "take plenty");
+        let mut granted = granted(&mut child);
+        let heard = granted.by_ref().take(200).count();
+        child.kill().unwrap();
+        // Also what it said before it was silenced.
+        in_all += heard + granted.count();
+        child.wait().unwrap();
+        let left = remaining(&folder.open(), &limit, "a").unwrap() as usize;
+        assert!(in_all + left <= PLENTY as usize, "{in_all} granted, {left} left");
+        // It may have been killed before it could say so.
+        assert!(in_all + left + round * TASKS >= PLENTY as usize, "{in_all} and {left}");
+    }
+    let store = folder.open();
+    let left = remaining(&store, &limit, "a").unwrap();
+    assert_eq!(take(&store, &limit, "a", left + 1).ok(), Some(false));
+    assert_eq!(take(&store, &limit, "a", left).ok(), Some(true));
+}
+
+/// What this process has open, and its threads.
+fn held() -> (usize, usize) {
+    let count = |folder: &str| std::fs::read_dir(folder).unwrap().count();
+    (count("/proc/self/fd"), count("/proc/self/task"))
+}
+
+fn open_and_close(file: &Path) {
+    let limit = quota(PERMITS);
+    drop(SqliteStore::open(file).unwrap());
+    let before = held();
+    for _ in 0..50 {
+        let store = SqliteStore::open(file).unwrap();
+        take(&store.clone(), &limit, "a", 1).unwrap();
+        assert!(SqliteStore::open(file.join("missing")).is_err());
+    }
+    until("all is closed", || {
+        let now = held();
+        now.0 <= before.0 && now.1 <= before.1
+    });
+    say_granted();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn r28_neither_threads_nor_files_are_left_behind() {
+    let folder = Folder::new();
+    let mut child = start(&folder.file(), "open and close");
+    assert_eq!(granted(&mut child).count(), 1);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(remaining(&folder.open(), &quota(PERMITS), "a").ok(), Some(PERMITS - 50));
+}
