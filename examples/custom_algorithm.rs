@@ -99,7 +99,8 @@ impl Algorithm for ByTheHour {
     fn decide(&self, state: &mut Used, now: Nanos, ask: Ask) -> Decision {
         let mut used = self.current(*state, now);
         match ask {
-            Ask::Peek(take) => self.look(used, now, take),
+            // What the take would answer: a copy of the state is told of it.
+            Ask::Peek(take) => self.decide(&mut { *state }, now, Ask::Take(take)),
             Ask::Take(take) => {
                 let decision = self.look(used, now, take);
                 let (Outcome::Granted(grant), 1..) = (decision.outcome, take.cost) else {
