@@ -83,6 +83,7 @@
 //!
 //! | floor | modules | |
 //! |---|---|---|
+//! | 5 | `conformance` | says whether code of yours keeps the contracts |
 //! | 5 | [`http`] | speaks HTTP: who asks, 429, clients |
 //! | 4 | `layer`, `service`, `per_key`, `joint`, `refusal`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
 //! | 4 | `stream` | hands out items and bytes: each with its permit |
@@ -91,7 +92,8 @@
 //! | 1 | `algorithm`, `decision`, `rate`, `nanos`, `span`, `given`, `invalid`, `config` | decides: pure functions of state, instant and ask |
 //!
 //! Two seams are open for code of your own: [`Algorithm`] for arithmetic, [`Limiter`] for a
-//! service that decides elsewhere.
+//! service that decides elsewhere. The kits in `conformance` (a feature, for tests) say whether it keeps
+//! its contract.
 //!
 //! # Features
 //!
@@ -100,7 +102,8 @@
 //! admitted, refused and waiting), `serde` (configuration files: a [`Rate`] is a text, [each
 //! algorithm](AnyAlgorithm) and the [`Builder`] of each limiter a table), `stream` (streams, sinks,
 //! and bytes a second), `sqlite` (a store in an SQLite file, with the library of the system) and
-//! `sqlite-bundled` (the same, with the library compiled in), `full` (all of them).
+//! `sqlite-bundled` (the same, with the library compiled in), `full` (all of these), and for tests
+//! `conformance` (whether algorithms and limiters of your own keep their contracts).
 //!
 //! # Watching
 //!
@@ -136,6 +139,9 @@
 //! [`tower::limit::RateLimit`]: https://docs.rs/tower/latest/tower/limit/struct.RateLimit.html
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
 
 pub mod http;
 

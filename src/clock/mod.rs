@@ -6,6 +6,8 @@ mod alarm;
 mod precise;
 mod sleeper;
 mod wall;
+#[cfg(feature = "conformance")]
+mod passing;
 
 pub use manual::ManualClock;
 
