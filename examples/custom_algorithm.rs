@@ -7,7 +7,8 @@
 //! Many services count calls by the hour on the clock and allow more when they have little to do:
 //! here two an hour, and five from 22:00 to 06:00. All of it is in [`Algorithm::decide`], a function of
 //! a state, an instant and a question. It then serves a call that tries, one that waits and a
-//! layer. The clock is one that is moved by hand, so that the night comes at once.
+//! layer. The clock is one that is moved by hand, so that the night comes at once. Whether it keeps its
+//! contract says a kit, in the test at the end.
 #![allow(clippy::print_stdout, reason = "it shows what happens by printing it")]
 
 use std::{convert::Infallible, error::Error, time::Duration};
@@ -207,4 +208,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tower_ratelimit::conformance::{self, Violation};
+
+    #[test]
+    fn it_keeps_the_contract_of_an_algorithm() -> Result<(), Violation> {
+        for began in [0, 5 * 3600, 20 * 3600 + 1800] {
+            let limit = ByTheHour::new(2, 5, Duration::from_secs(began)).expect("rates are valid");
+            conformance::algorithm(&limit)?;
+        }
+        Ok(())
+    }
 }

@@ -7,7 +7,8 @@
 //! The quota service stands for a vendor's: an answer takes 20 ms, and each key gets three permits
 //! in 300 ms. [`Limiter`] is what the layers ask, so its implementation is all that is needed: five
 //! calls for one tenant wait for each other, those of another tenant for nobody, and a call that
-//! is dropped before it takes place gives its permit back.
+//! is dropped before it takes place gives its permit back. Whether it keeps its contract says a kit,
+//! in the test at the end.
 #![allow(clippy::print_stdout, reason = "it shows what happens by printing it")]
 
 use std::{
@@ -195,4 +196,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tower_ratelimit::conformance::{Limits, Violation};
+
+    #[tokio::test(start_paused = true)]
+    async fn it_keeps_the_contract_of_a_limiter() -> Result<(), Violation> {
+        let limits = Limits::new(PERMITS, PERIOD).latency(Duration::from_millis(20));
+        limits.limiter(Quotas::default).await?;
+        limits.keyed_limiter(Quotas::default).await
+    }
 }

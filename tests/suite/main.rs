@@ -7,6 +7,7 @@ mod cases;
 mod clocks;
 #[cfg(feature = "serde")]
 mod config;
+mod conformance;
 mod control;
 mod events;
 mod fairness;
