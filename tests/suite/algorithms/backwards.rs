@@ -1,68 +1,8 @@
 //! Clocks can be set back: that grants nothing, and panics nowhere.
 
-use super::{
-    ask,
-    bounds::keeps_its_bound,
-    granted,
-    histories::{History, walk},
-    limits::{self, for_each_algorithm},
-};
-use proptest::{prelude::*, test_runner::TestCaseResult};
+use super::{ask, bounds::keeps_its_bound, granted, histories::History, limits};
+use proptest::test_runner::TestCaseResult;
 use tower_ratelimit::{Algorithm, Ask, LeakyBucket, Take};
-
-for_each_algorithm![
-    an_earlier_instant_grants_nothing_that_a_later_one_refuses,
-    a_clock_that_runs_to_and_fro_admits_no_more_than_the_bound,
-];
-
-fn an_earlier_instant_grants_nothing_that_a_later_one_refuses<A: Algorithm>(
-    algorithm: A,
-    history: History,
-) -> TestCaseResult {
-    walk(&algorithm, &history, |moment| {
-        let interval = algorithm.interval().get();
-        let granted_at = |now: u64, take: Take| {
-            granted(&algorithm, &mut moment.after.clone(), now, take).is_some()
-        };
-        for back in [1, interval / 2, interval, interval * 3, u64::MAX] {
-            let earlier = moment.now.saturating_sub(back);
-            for queued in [false, true] {
-                let take = Take { queued, ..moment.take };
-                let granted = granted_at(earlier, take);
-                prop_assert!(!granted || granted_at(moment.now, take), "{} back", back);
-            }
-        }
-        Ok(())
-    })
-}
-
-fn a_clock_that_runs_to_and_fro_admits_no_more_than_the_bound<A: Algorithm>(
-    algorithm: A,
-    history: History,
-) -> TestCaseResult {
-    let mut state = A::State::default();
-    // A call takes place no earlier than the calls before it, whatever the clock says.
-    let mut instants: Vec<u64> = Vec::new();
-    let (mut now, mut wait) = (history.start, 0);
-    for (index, step) in history.steps.iter().enumerate() {
-        let then = step.pause.after(&algorithm, now, wait);
-        now = match index % 3 {
-            0 => now.saturating_sub(then - now),
-            _ => then,
-        };
-        for _ in 0..step.take.cost.min(20) {
-            let take = Take { cost: 1, queued: step.take.queued && !instants.is_empty() };
-            let decision = ask(&algorithm, &mut state, now, Ask::Take(take));
-            wait = super::wait(decision).unwrap_or(0);
-            if decision.is_granted() {
-                let last = instants.last().copied().unwrap_or(0);
-                instants.push(now.max(last));
-            }
-        }
-        let _ = algorithm.new_at(&state);
-    }
-    keeps_its_bound(&algorithm, instants)
-}
 
 #[test]
 fn a_bucket_stays_full_when_the_clock_is_set_back() {

@@ -3,8 +3,7 @@
 use super::{
     ask, granted,
     histories::{History, check, walk},
-    limits::{self, for_each_algorithm},
-    pass_at, rate,
+    limits, pass_at, rate,
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::time::Duration;
@@ -12,8 +11,6 @@ use tower_ratelimit::{
     Algorithm, Ask, BurstCompensating, FixedWindow, LeakyBucket, Nanos, Outcome, Rate,
     SlidingWindow, SlidingWindowCounter, Strict, Take, TokenBucket,
 };
-
-for_each_algorithm![no_window_holds_more_than_the_published_bound];
 
 /// The most of these instants, in order, that a half-open window of this length holds.
 pub(crate) fn fullest(instants: &[u64], length: u64) -> u64 {
@@ -74,13 +71,6 @@ fn greedy(algorithm: &impl Algorithm, history: &History) -> Vec<u64> {
         }
     }
     instants
-}
-
-fn no_window_holds_more_than_the_published_bound<A: Algorithm>(
-    algorithm: A,
-    history: History,
-) -> TestCaseResult {
-    keeps_its_bound(&algorithm, greedy(&algorithm, &history))
 }
 
 /// The instant of every permit, whatever the calls cost.

@@ -3,37 +3,13 @@
 use super::{
     ask, granted,
     histories::{History, check_with, history, walk},
-    limits::{self, for_each_algorithm},
-    pass_at, rate,
+    limits, pass_at, rate,
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::fmt::Debug;
 use tower_ratelimit::{
     Algorithm, Ask, BurstCompensating, LeakyBucket, Nanos, Rate, SlidingWindow, Strict, Take,
 };
-
-for_each_algorithm![the_same_parameters_change_nothing];
-
-/// Nothing that shows: a state may take note of what has come meanwhile.
-fn the_same_parameters_change_nothing<A: Algorithm>(
-    algorithm: A,
-    history: History,
-) -> TestCaseResult {
-    walk(&algorithm, &history, |moment| {
-        let mut states = [moment.after.clone(), moment.after.clone()];
-        algorithm.carry_over(&algorithm, &mut states[0], Nanos::new(moment.now));
-        for ahead in [0, 1, algorithm.interval().get(), 1_000_000_000_000] {
-            let now = moment.now.saturating_add(ahead);
-            for step in [Ask::Peek(Take::fresh(0)), Ask::Peek(moment.take), Ask::Take(moment.take)]
-            {
-                let [carried, left] =
-                    states.each_mut().map(|state| ask(&algorithm, state, now, step));
-                prop_assert_eq!(carried, left, "{} ns later", ahead);
-            }
-        }
-        Ok(())
-    })
-}
 
 /// So many ticks are counted one by one.
 const FEW: u64 = 10_000;

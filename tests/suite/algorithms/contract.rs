@@ -7,11 +7,10 @@ use super::{
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::{fmt::Debug, time::Duration};
-use tower_ratelimit::{Algorithm, Ask, Nanos, Outcome, Rate, Strict, Take};
+use tower_ratelimit::{Algorithm, Ask, Nanos, Rate, Strict, Take};
 
 for_each_algorithm![
     a_refusal_changes_nothing,
-    retry_after_is_exact,
     a_peek_changes_nothing_and_answers_what_the_take_would,
     a_call_of_cost_zero_passes_and_changes_nothing,
 ];
@@ -31,28 +30,6 @@ where
                 prop_assert_eq!(ask(&algorithm, &mut before, moment.now, again), moment.decision);
             }
             prop_assert_eq!(&before, moment.after);
-        }
-        Ok(())
-    })
-}
-
-fn retry_after_is_exact<A: Algorithm>(algorithm: A, history: History) -> TestCaseResult {
-    walk(&algorithm, &history, |moment| {
-        let Outcome::Later(wait) = moment.decision.outcome else {
-            return Ok(());
-        };
-        let wait = wait.get();
-        let granted_after = |pause: u64| {
-            let now = moment.now + pause;
-            super::granted(&algorithm, &mut moment.after.clone(), now, moment.take).is_some()
-        };
-        prop_assert!(wait > 0);
-        for early in [0, wait / 3, wait / 2, wait - 1] {
-            prop_assert!(!granted_after(early), "{} ns before", wait - early);
-        }
-        let interval = algorithm.interval().get();
-        for late in [0, 1, interval - 1, interval, interval * 7] {
-            prop_assert!(granted_after(wait + late), "{} ns after", late);
         }
         Ok(())
     })

@@ -13,53 +13,7 @@ use tower_ratelimit::{
     SlidingWindowCounter, Strict, Take, TokenBucket,
 };
 
-for_each_algorithm![
-    from_new_at_on_every_answer_is_that_of_a_new_state,
-    one_nanosecond_before_new_at_some_answer_is_not_that_of_a_new_state,
-];
-
-fn from_new_at_on_every_answer_is_that_of_a_new_state<A: Algorithm>(
-    algorithm: A,
-    history: History,
-) -> TestCaseResult {
-    // The first half makes a state, the second half cannot tell it from a new one.
-    let half = history.steps.len() / 2;
-    let (first, second) = history.steps.split_at(half);
-    let first = History { start: history.start, steps: first.to_vec() };
-    let mut old = A::State::default();
-    let (mut now, mut grants) = (history.start, Vec::new());
-    walk(&algorithm, &first, |moment| {
-        now = moment.now;
-        old = moment.after.clone();
-        grants.extend(moment.decision.grant());
-        Ok(())
-    })?;
-    let new_at = algorithm.new_at(&old).get();
-    if new_at == u64::MAX {
-        // It is never forgotten.
-        return Ok(());
-    }
-    let mut new = A::State::default();
-    let (mut wait, mut used) = (new_at.saturating_sub(now), false);
-    now = now.max(new_at);
-    for step in second {
-        now = step.pause.after(&algorithm, now, wait);
-        let take = Take { queued: step.take.queued && used, ..step.take };
-        for next in [Ask::Peek(take), Ask::Take(take)] {
-            let expected = ask(&algorithm, &mut new, now, next);
-            prop_assert_eq!(ask(&algorithm, &mut old, now, next), expected);
-            wait = super::wait(expected).unwrap_or(0);
-            used |= matches!(next, Ask::Take(take) if take.cost > 0) && expected.is_granted();
-        }
-        // Permits of the time before can still go back.
-        if let Some(grant) = grants.pop().filter(|_| step.take.queued) {
-            let expected = ask(&algorithm, &mut new, now, Ask::GiveBack(grant));
-            let found = ask(&algorithm, &mut old, now, Ask::GiveBack(grant));
-            prop_assert_eq!(found, expected);
-        }
-    }
-    Ok(())
-}
+for_each_algorithm![one_nanosecond_before_new_at_some_answer_is_not_that_of_a_new_state,];
 
 fn one_nanosecond_before_new_at_some_answer_is_not_that_of_a_new_state<A: Algorithm>(
     algorithm: A,

@@ -4,14 +4,13 @@ use super::{
     ask,
     bounds::keeps_its_bound,
     granted,
-    histories::{History, Pause, check_with, walk},
-    limits::{self, for_each_algorithm},
-    pass_at, rate,
+    histories::{Pause, check_with},
+    limits, pass_at, rate,
 };
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
-use std::{fmt::Debug, time::Duration};
+use std::time::Duration;
 use tower_ratelimit::{
-    Algorithm, Ask, BurstCompensating, Grant, LeakyBucket, Outcome, SlidingWindow, Strict, Take,
+    Algorithm, Ask, BurstCompensating, Grant, LeakyBucket, SlidingWindow, Strict, Take,
 };
 
 /// Calls come, or one of those before turns out never to take place.
@@ -128,62 +127,6 @@ mod with_some_given_back_those_that_took_place_keep_the_bound {
         let limits = limits::sliding_window_counter();
         check_with(600, turns(), limits, those_that_took_place_keep_the_bound);
     }
-}
-
-for_each_algorithm![
-    given_back_at_once_the_same_can_be_had_again_and_no_more,
-    giving_back_after_all_is_new_changes_no_answer,
-];
-
-fn given_back_at_once_the_same_can_be_had_again_and_no_more<A>(
-    algorithm: A,
-    history: History,
-) -> TestCaseResult
-where
-    A: Algorithm<State: PartialEq + Debug>,
-{
-    walk(&algorithm, &history, |moment| {
-        let Outcome::Granted(grant) = moment.decision.outcome else {
-            return Ok(());
-        };
-        let mut state = moment.after.clone();
-        let _ = ask(&algorithm, &mut state, moment.now, Ask::GiveBack(grant));
-        let again = ask(&algorithm, &mut state, moment.now, Ask::Take(moment.take));
-        prop_assert!(again.is_granted());
-        // What could be had beyond the first call can be had now, and no more.
-        for cost in [1, 2, 3, 6, u32::MAX] {
-            let next = Ask::Peek(Take::fresh(cost));
-            let expected = ask(&algorithm, &mut moment.after.clone(), moment.now, next);
-            let found = ask(&algorithm, &mut state, moment.now, next);
-            prop_assert_eq!(found.outcome, expected.outcome);
-        }
-        Ok(())
-    })
-}
-
-fn giving_back_after_all_is_new_changes_no_answer<A: Algorithm>(
-    algorithm: A,
-    history: History,
-) -> TestCaseResult {
-    walk(&algorithm, &history, |moment| {
-        let Outcome::Granted(grant) = moment.decision.outcome else {
-            return Ok(());
-        };
-        let mut state = moment.after.clone();
-        let now = algorithm.new_at(&state).get().max(moment.now);
-        if grant.cost == 0 || now == moment.now || now == u64::MAX {
-            return Ok(());
-        }
-        let _ = ask(&algorithm, &mut state, now, Ask::GiveBack(grant));
-        let mut new = A::State::default();
-        for cost in [1, 1, 2, 1] {
-            let next = Ask::Take(Take::fresh(cost));
-            let found = ask(&algorithm, &mut state, now, next);
-            let expected = ask(&algorithm, &mut new, now, next);
-            prop_assert_eq!(found, expected);
-        }
-        Ok(())
-    })
 }
 
 #[test]
