@@ -123,6 +123,9 @@
 //! | `rate_limit_keys` | gauge, keys | are kept now; limits per key only |
 //! | `rate_limit_evicted_total` | counter, keys | were forgotten as their state equalled that of a new one; limits per key only |
 //!
+//! A call of several limits ([`JointLimiter`]) counts for each of them: as admitted, as waiting, and
+//! as refused where it was sent away. A refusal by one of them counts for that one only.
+//!
 //! A call that is dropped in line counts as neither admitted nor refused. A request that does not say
 //! for whom to limit it reaches no limit, and is in no metric.
 //!
@@ -131,9 +134,9 @@
 //! | level | event | fields |
 //! |---|---|---|
 //! | error | a request does not say for whom to limit it | what to do about it |
-//! | info | somebody took hold of a limit | `limit`, `action`: `cancel`, `breach`, `reset`, `close`, `set_algorithm`; `cancel_key` and `reset_key` for one of many keys |
+//! | info | somebody took hold of a limit | `limit`, `action`: `cancel`, `breach`, `reset`, `close`, `set_algorithm`; `cancel_key` and `reset_key` for one of many keys; once for each of several limits |
 //! | debug | a call was refused | `limit`, `reason`, `cost`, `retry_after` |
-//! | trace | a call got in line | `limit`, `cost` |
+//! | trace | a call got in line | `limit`, `cost`: of several limits the one that held it up then |
 //! | trace | a call was let go that stood in line | `limit`, `cost`, `waited` |
 //!
 //! [`tower::limit::RateLimit`]: https://docs.rs/tower/latest/tower/limit/struct.RateLimit.html

@@ -1,25 +1,28 @@
 //! Everything under the one lock: all limits, and all who stand in line.
 
 use super::{
-    call::{Calls, Standing},
+    call::{Calls, Standing, Waits},
     forecast::Forecast,
     keys::NoRoom,
-    limit::{Facts, LaneId, Limit, Part},
+    limit::{LaneId, Limit, Part, limits_of},
     line::Lines,
+    refused::Refused,
     take::{Taken, Tried},
     verdict::{Answer, Verdict},
 };
 use crate::{
-    decision::{Decision, Outcome},
+    decision::Decision,
     error::Reason,
-    limiter::{AtCapacity, Terms, desk::Wakes, line::Place},
+    limiter::{AtCapacity, Patience, Terms, desk::Wakes, line::Place, rules::Gate},
+    meters::Meters,
     nanos::Nanos,
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 pub(super) struct Board {
-    pub(super) facts: Arc<[Arc<dyn Facts>]>,
     pub(super) limits: Vec<Box<dyn Limit>>,
+    /// One for each limit, in order.
+    pub(super) meters: Vec<Meters>,
     pub(super) lines: Lines,
     pub(super) calls: Calls,
     /// When to look again at those who are the first in all their lanes.
@@ -31,7 +34,9 @@ pub(super) struct Board {
     pub(super) forecast: Forecast,
     pub(super) max_waiting: usize,
     pub(super) at_capacity: AtCapacity,
-    pub(super) closed: bool,
+    /// How much later than need be those who wait are let go.
+    pub(super) slack: Nanos,
+    pub(super) gate: Gate,
     pub(super) wakes: Wakes,
 }
 
@@ -39,55 +44,53 @@ pub(super) struct Board {
 pub(super) enum Asked {
     /// It has these permits.
     Granted(Vec<Part>, Taken),
-    Refused(Reason, Option<Answer>),
-    Waits(Place),
+    Refused(Refused),
+    /// It has a place in line, and this holds it up.
+    Waits(Place, Part),
 }
 
 /// The same before anybody gets in line.
 enum Answered {
     Granted(Taken),
-    Refused(Reason, Answer),
-    Waits,
+    Refused(Refused),
+    Waits(Part),
 }
 
 impl Board {
     /// Answers a call that has just come.
     pub(super) fn ask(&mut self, now: Nanos, parts: Vec<Part>, terms: Terms) -> Asked {
         self.serve(now);
-        if self.closed {
-            return Asked::Refused(Reason::Closed, None);
+        if self.gate == Gate::Closed {
+            return Asked::Refused(self.refuse(Reason::Closed, None, &parts));
         }
-        if parts.iter().all(|part| part.cost == 0) {
-            let verdict = self.peek_at(&parts, now);
-            let taken = Taken { grants: Vec::new(), binding: verdict.binding };
-            return Asked::Granted(Vec::new(), taken);
+        if self.gate == Gate::Open || is_free(&parts) {
+            let taken = self.pass(&parts, now);
+            return Asked::Granted(parts, taken);
         }
         let parts = match self.keep(costly(parts), now) {
             Ok(parts) => parts,
-            Err(NoRoom(part)) => {
-                let binding = self.peek_at(&[part], now).binding;
-                return Asked::Refused(Reason::TooManyKeys, Some(binding));
-            }
+            Err(no_room) => return Asked::Refused(self.refuse_without_room(no_room, now)),
         };
-        let answer = self.answer(now, &parts, terms);
-        match answer {
+        match self.answer(now, &parts, terms) {
             Answered::Granted(taken) => Asked::Granted(parts, taken),
-            Answered::Refused(reason, binding) => {
+            Answered::Refused(refused) => {
                 self.release(&parts, now);
-                Asked::Refused(reason, Some(binding))
+                Asked::Refused(refused)
             }
-            Answered::Waits => Asked::Waits(self.join(parts, now)),
+            Answered::Waits(by) => Asked::Waits(self.join(parts, now), by),
         }
     }
 
     fn answer(&mut self, now: Nanos, parts: &[Part], terms: Terms) -> Answered {
         let full = parts.iter().find(|part| self.lines.waiting(part.lane) >= self.max_waiting);
-        let verdict = match self.is_behind(parts) {
-            false => match self.take(parts, now, false) {
+        let behind = parts.iter().find(|part| self.lines.waiting(part.lane) > 0);
+        let verdict = match behind {
+            None => match self.take(parts, now, false) {
                 Tried::Granted(taken) => return Answered::Granted(taken),
-                Tried::Refused(verdict) => verdict,
+                Tried::Refused(verdict) if terms.patience == Patience::Now => verdict,
+                Tried::Refused(verdict) => verdict.later_by(self.slack),
             },
-            true => {
+            Some(_) => {
                 let verdict = self.peek_at(parts, now);
                 // Nobody who waits as long as it takes, and may, has to know how long that is.
                 match verdict.is_for_good() || (terms.patience.is_endless() && full.is_none()) {
@@ -97,44 +100,50 @@ impl Board {
             }
         };
         if verdict.is_for_good() {
-            return Answered::Refused(reason(&verdict), verdict.binding);
+            return Answered::Refused(self.refuse_for_good(&verdict, parts));
         }
-        match (verdict.refuses(terms), full) {
-            (Some(answer), _) => Answered::Refused(Reason::UsedUp, answer),
-            (None, None) => Answered::Waits,
+        let (reason, answer) = match (verdict.refuses(terms), full) {
+            (Some(answer), _) => (Reason::UsedUp, answer),
+            (None, None) => {
+                let binding = parts.iter().find(|part| part.lane.limit == verdict.binding.limit);
+                return Answered::Waits(*behind.or(binding).unwrap_or(&parts[0]));
+            }
             // The limit whose line is full is the one named, also where another one is binding.
             (None, Some(full)) => {
                 let decision = Decision { rate: 0, ..verdict.binding.decision };
                 let answer = Answer { limit: full.lane.limit, cost: full.cost, decision };
-                Answered::Refused(Reason::QueueFull, answer)
+                (Reason::QueueFull, answer)
             }
-        }
+        };
+        Answered::Refused(self.refuse(reason, Some(answer), parts))
+    }
+
+    /// Refuses a call one of whose keys found no room.
+    pub(super) fn refuse_without_room(&mut self, NoRoom(part): NoRoom, now: Nanos) -> Refused {
+        let binding = self.peek_at(&[part], now).binding;
+        self.refuse(Reason::TooManyKeys, Some(binding), &[part])
     }
 
     /// What would happen to a call that asks now.
-    pub(super) fn peek(&mut self, now: Nanos, parts: Vec<Part>) -> Verdict {
+    pub(super) fn peek(&mut self, now: Nanos, parts: Vec<Part>) -> Answer {
         self.serve(now);
-        if parts.iter().all(|part| part.cost == 0) {
-            return self.peek_at(&parts, now);
+        if self.gate == Gate::Open || is_free(&parts) {
+            return self.pass(&parts, now).binding;
         }
         let parts = costly(parts);
+        let is_behind = parts.iter().any(|part| self.lines.waiting(part.lane) > 0);
         let verdict = self.peek_at(&parts, now);
-        match self.is_behind(&parts) && !verdict.is_for_good() {
-            true => self.turn(&parts, now),
-            false => verdict,
+        match is_behind && !verdict.is_for_good() {
+            true => self.turn(&parts, now).binding,
+            false => verdict.binding,
         }
-    }
-
-    /// Whether others stand before a call that comes now.
-    fn is_behind(&self, parts: &[Part]) -> bool {
-        !self.lines.is_empty() && parts.iter().any(|part| self.lines.waiting(part.lane) > 0)
     }
 
     /// Gets in line, in all lanes at once.
     fn join(&mut self, parts: Vec<Part>, now: Nanos) -> Place {
         let Self { forecast, limits, lines, .. } = self;
         forecast.join(limits, lines, &parts, now);
-        let place = self.calls.add(parts, Standing::Waiting(None));
+        let place = self.calls.add(parts, now);
         self.stand(place);
         self.serve(now);
         place
@@ -143,7 +152,9 @@ impl Board {
     /// Stands in the lines of all its lanes.
     pub(super) fn stand(&mut self, place: Place) {
         if let Some(call) = self.calls.get_mut(place) {
-            call.standing = Standing::Waiting(None);
+            let in_line = |limit: usize| self.meters[limit].line().joined();
+            let in_lines = limits_of(&call.parts).map(in_line).collect();
+            call.standing = Standing::Waiting(Waits::new(in_lines));
             call.alarm = Nanos::MAX;
             for part in &call.parts {
                 self.lines.wait(*part, place);
@@ -178,17 +189,13 @@ impl Board {
     }
 }
 
-/// What costs nothing needs no place.
-fn costly(mut parts: Vec<Part>) -> Vec<Part> {
-    parts.retain(|part| part.cost > 0);
-    parts
+/// Whether a call asks for nothing.
+fn is_free(parts: &[Part]) -> bool {
+    parts.iter().all(|part| part.cost == 0)
 }
 
-/// Why a call is refused that would wait in vain.
-pub(super) fn reason(verdict: &Verdict) -> Reason {
-    match verdict.outcome() {
-        Outcome::Exhausted => Reason::Exhausted,
-        Outcome::Never => Reason::TooCostly,
-        _ => Reason::UsedUp,
-    }
+/// What costs nothing needs no place.
+pub(super) fn costly(mut parts: Vec<Part>) -> Vec<Part> {
+    parts.retain(|part| part.cost > 0);
+    parts
 }

@@ -1,13 +1,15 @@
 //! Setting up several limits.
 
 use super::{
-    JointLimiter,
-    board::Board,
-    limit::{Arithmetic, Facts, Limit, fresh},
-    shared::Shared,
+    JointLimiter, board::Board, forecast::Forecast, kept::Kept, limit::Limit, shared::Shared,
 };
 use crate::{
-    algorithm::Algorithm, clock::Clock, invalid::Invalid, limiter::AtCapacity, store::memory::Seed,
+    algorithm::Algorithm,
+    clock::Clock,
+    invalid::Invalid,
+    limiter::{AtCapacity, rules::Gate},
+    meters::{KeyMeter, Meters},
+    store::memory::Seed,
 };
 use std::{
     fmt,
@@ -15,6 +17,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 /// How many keys of each limit are kept unless said otherwise.
@@ -42,13 +45,13 @@ pub struct JointBuilder {
     max_waiting: usize,
     max_keys: usize,
     at_capacity: AtCapacity,
+    slack: Duration,
     limits: Vec<Named>,
 }
 
 struct Named {
     name: Arc<str>,
-    facts: Arc<dyn Facts>,
-    build: Box<dyn FnOnce(usize) -> Box<dyn Limit> + Send>,
+    build: Box<dyn FnOnce(usize, KeyMeter) -> Box<dyn Limit> + Send>,
 }
 
 /// One of the limits of a [`JointLimiter`]; made by [`JointBuilder::limit`].
@@ -71,11 +74,12 @@ impl JointBuilder {
             max_waiting: usize::MAX,
             max_keys: MAX_KEYS,
             at_capacity: AtCapacity::default(),
+            slack: Duration::ZERO,
             limits: Vec::new(),
         }
     }
 
-    /// Adds a limit, whose name errors and events bear, and says how calls name it. It has a state
+    /// Adds a limit, whose name errors, events and metrics bear, and says how calls name it. It has a state
     /// for each key; for one over all, call it with the key `()`.
     ///
     /// # Errors
@@ -90,16 +94,35 @@ impl JointBuilder {
         if self.limits.iter().any(|limit| limit.name == name) {
             return Err(Invalid::new("name", name, "one that no other limit has"));
         }
-        let algorithm = Arc::new(algorithm);
-        let facts = Arc::new(Arithmetic(Arc::clone(&algorithm)));
-        let build = Box::new(|max_keys| fresh(algorithm, max_keys));
-        self.limits.push(Named { name, facts, build });
+        let build = |max_keys, meter| Box::new(Kept::new(algorithm, max_keys, meter)) as _;
+        self.limits.push(Named { name, build: Box::new(build) });
         Ok(LimitId { of: self.id, index: self.limits.len() - 1 })
     }
 
     /// Sets the clock; [`Clock::monotonic`] unless said otherwise.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
+        self
+    }
+
+    /// Lets calls that wait go this much later than need be, for limits that somebody else counts,
+    /// too, by another clock. Calls that need not wait are not held up. Zero unless set.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_ratelimit::{JointLimiter, ManualClock, Rate, SlidingWindow};
+    ///
+    /// let builder = JointLimiter::builder().clock(ManualClock::new());
+    /// let mut limits = builder.slack(Duration::from_millis(50));
+    /// let vendor = limits.limit("vendor", SlidingWindow::new(Rate::per_second(1)?))?;
+    /// let call = limits.build().on(vendor, &());
+    /// call.try_acquire().expect("the first call is not held up");
+    /// let refused = call.acquire().max_wait(Duration::from_secs(1)).blocking_wait().unwrap_err();
+    /// assert_eq!(refused.retry_after(), Some(Duration::from_millis(1050)));
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    pub fn slack(mut self, slack: Duration) -> Self {
+        self.slack = slack;
         self
     }
 
@@ -139,20 +162,22 @@ impl JointBuilder {
     /// The limiter.
     #[must_use]
     pub fn build(self) -> JointLimiter {
-        let names = self.limits.iter().map(|limit| Arc::clone(&limit.name)).collect();
-        let facts: Arc<[_]> = self.limits.iter().map(|limit| Arc::clone(&limit.facts)).collect();
+        let names: Vec<_> = self.limits.iter().map(|limit| Arc::clone(&limit.name)).collect();
+        let build = |limit: Named| (limit.build)(self.max_keys, KeyMeter::new(Some(&limit.name)));
+        let slack = self.slack.into();
         let board = Board {
-            facts: Arc::clone(&facts),
-            limits: self.limits.into_iter().map(|limit| (limit.build)(self.max_keys)).collect(),
+            limits: self.limits.into_iter().map(build).collect(),
+            meters: names.iter().map(|name| Meters::new(Some(name))).collect(),
             lines: Default::default(),
             calls: Default::default(),
             dues: Default::default(),
             perishing: Default::default(),
             look: Vec::new(),
-            forecast: Default::default(),
+            forecast: Forecast::new(slack),
             max_waiting: self.max_waiting,
             at_capacity: self.at_capacity,
-            closed: false,
+            slack,
+            gate: Gate::Working,
             wakes: Default::default(),
         };
         JointLimiter::from_shared(Arc::new(Shared {
@@ -160,7 +185,6 @@ impl JointBuilder {
             clock: self.clock,
             seed: Seed::random(),
             names,
-            facts,
             board: Mutex::new(board),
         }))
     }

@@ -1,7 +1,7 @@
 //! The calls that wait, and those whose permits are not used yet.
 
 use super::{limit::Part, verdict::Verdict};
-use crate::{decision::Grant, error::Reason, limiter::line::Place, nanos::Nanos};
+use crate::{decision::Grant, error::Reason, limiter::line::Place, meters::InLine, nanos::Nanos};
 use std::{collections::BTreeMap, task::Waker};
 
 /// A call that has a place.
@@ -13,20 +13,37 @@ pub(super) struct Call {
     pub(super) waker: Option<Waker>,
     /// When its own timer goes off.
     pub(super) alarm: Nanos,
+    /// When it came.
+    pub(super) since: Nanos,
 }
 
 /// How a call stands.
 pub(super) enum Standing {
-    /// In line; when it is to be looked at again, where it is the first in all its lanes.
-    Waiting(Option<Nanos>),
+    Waiting(Waits),
     /// Let go, and it has not used its permits.
     Granted(Unused),
+    /// Let go, and nothing was taken for it.
+    Passed,
     /// Its permits went back, as it did not use them in time.
     Perished,
     /// It learned in line that it waits in vain.
     Refused(Verdict),
     /// All who waited were sent away.
     SentAway(Reason),
+}
+
+/// A call in line.
+pub(super) struct Waits {
+    /// When it is to be looked at again, where it is the first in all its lanes.
+    pub(super) due: Option<Nanos>,
+    /// Count it for as long as it stands in line.
+    _in_lines: Vec<InLine>,
+}
+
+impl Waits {
+    pub(super) fn new(in_lines: Vec<InLine>) -> Self {
+        Self { due: None, _in_lines: in_lines }
+    }
 }
 
 /// Permits granted and not used.
@@ -46,11 +63,12 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// A place for one more call, behind all others.
-    pub(super) fn add(&mut self, parts: Vec<Part>, standing: Standing) -> Place {
+    /// A place for one more call, behind all others. How it stands there is said next.
+    pub(super) fn add(&mut self, parts: Vec<Part>, since: Nanos) -> Place {
         self.places += 1;
         let place = Place::behind(self.places);
-        let call = Call { parts, standing, waker: None, alarm: Nanos::MAX };
+        let standing = Standing::Passed;
+        let call = Call { parts, standing, waker: None, alarm: Nanos::MAX, since };
         self.by_place.insert(place, call);
         place
     }

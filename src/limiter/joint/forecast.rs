@@ -22,9 +22,11 @@ const ATTEMPTS: usize = 32;
 /// Lanes are looked at with all others that calls in their lines stand in, too. A call is served
 /// once it is the first in all its lanes, so a lane serves in the order of the places, and going
 /// through all calls in that order finds the instant of each.
-#[derive(Default)]
 pub(super) struct Forecast {
     covered: HashMap<LaneId, Covered>,
+    /// How much later than need be those in line are let go: all instants here are that much
+    /// earlier than what they say.
+    slack: Nanos,
 }
 
 #[derive(Clone, Copy)]
@@ -36,6 +38,10 @@ struct Covered {
 }
 
 impl Forecast {
+    pub(super) fn new(slack: Nanos) -> Self {
+        Self { covered: HashMap::new(), slack }
+    }
+
     /// Whether anything was said about this lane.
     pub(super) fn covers(&self, lane: LaneId) -> bool {
         self.covered.contains_key(&lane)
@@ -58,6 +64,7 @@ impl Forecast {
         before: Place,
         now: Nanos,
     ) {
+        let now = now - self.slack;
         let mut lanes: Vec<LaneId> = parts.iter().map(|part| part.lane).collect();
         let mut to_serve = BTreeSet::new();
         while let Some(lane) = lanes.pop() {
@@ -91,6 +98,7 @@ impl Forecast {
         if !parts.iter().any(|part| self.covers(part.lane)) {
             return;
         }
+        let now = now - self.slack;
         for part in parts {
             match (self.covers(part.lane), lines.waiting(part.lane)) {
                 (true, _) => {}
@@ -140,24 +148,25 @@ impl Forecast {
         parts: &[Part],
         now: Nanos,
     ) -> Verdict {
-        let (mut at, known) = self.start(parts, now);
+        let (mut at, known) = self.start(parts, now - self.slack);
+        let wait_until = |at: Nanos| at + self.slack - now;
         let mut by = self.last(limits, parts, at);
         if !known {
-            return Verdict::in_line(by, at - now, false);
+            return Verdict::in_line(by, wait_until(at), false);
         }
         for _ in 0..ATTEMPTS {
             let verdict = peek(limits, parts, at);
             match verdict.outcome() {
                 Outcome::Granted(_) => break,
                 Outcome::Never | Outcome::Exhausted => return verdict,
-                Outcome::InUse(_) => return verdict.after(at - now),
+                Outcome::InUse(_) => return verdict.after(wait_until(at)),
                 Outcome::Later(wait) => {
                     by = verdict.binding;
                     at = at + wait.max(Nanos::new(1));
                 }
             }
         }
-        Verdict::in_line(by, at - now, true)
+        Verdict::in_line(by, wait_until(at), true)
     }
 
     /// When everybody before a call has been served, and whether that is known.

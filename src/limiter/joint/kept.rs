@@ -1,16 +1,20 @@
 //! The states of the keys of one limit: bounded, and forgotten exactly.
 
-use super::limit::Limit;
+use super::limit::{Birth, Limit};
 use crate::{
     algorithm::Algorithm,
     decision::{Ask, Decision},
+    meters::KeyMeter,
     nanos::Nanos,
+    rate::Rate,
     store::memory::{Fingerprint, Identity},
 };
 use std::{
+    any::{Any, type_name},
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
     hash::BuildHasherDefault,
+    mem,
     sync::Arc,
 };
 
@@ -27,10 +31,14 @@ pub(super) struct Kept<A: Algorithm> {
     appointments: BinaryHeap<Reverse<(Nanos, Fingerprint)>>,
     imagined: ByKey<A::State>,
     max_keys: usize,
+    /// How many states there were.
+    births: u64,
+    meter: KeyMeter,
 }
 
 struct Entry<S> {
     state: S,
+    birth: Birth,
     /// How many calls need it to stay, whatever its state.
     pins: usize,
     /// Its appointment; [`Nanos::MAX`] for none.
@@ -38,13 +46,16 @@ struct Entry<S> {
 }
 
 impl<A: Algorithm> Kept<A> {
-    pub(super) fn new(algorithm: Arc<A>, max_keys: usize) -> Self {
+    /// A limit that was never used yet.
+    pub(super) fn new(algorithm: A, max_keys: usize, meter: KeyMeter) -> Self {
         Self {
-            algorithm,
+            algorithm: Arc::new(algorithm),
             entries: ByKey::default(),
             appointments: BinaryHeap::new(),
             imagined: ByKey::default(),
             max_keys,
+            births: 0,
+            meter,
         }
     }
 
@@ -74,6 +85,21 @@ impl<A: Algorithm> Kept<A> {
         before - self.entries.len()
     }
 
+    /// Forgets a key as soon as it equals a new one, unless somebody keeps it.
+    fn tidy(&mut self, key: Fingerprint, now: Nanos) {
+        let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.pins == 0) else {
+            return;
+        };
+        let new_at = self.algorithm.new_at(&entry.state);
+        if new_at <= now {
+            self.forget(key);
+        } else if new_at < entry.due {
+            entry.due = new_at;
+            self.appointments.push(Reverse((new_at, key)));
+            self.compact();
+        }
+    }
+
     /// Drops the appointments that do not stand any more, once they are the most.
     fn compact(&mut self) {
         if self.appointments.len() > 2 * self.entries.len() + EVICTIONS {
@@ -93,21 +119,31 @@ impl<A: Algorithm> Limit for Kept<A> {
         }
     }
 
-    fn keep(&mut self, key: Fingerprint, now: Nanos) -> bool {
+    fn settle(&mut self, key: Fingerprint, birth: Birth, now: Nanos, ask: Ask) -> Option<Decision> {
+        let entry = self.entries.get_mut(&key).filter(|entry| entry.birth == birth)?;
+        let decision = self.algorithm.decide(&mut entry.state, now, ask);
+        self.tidy(key, now);
+        Some(decision)
+    }
+
+    fn keep(&mut self, key: Fingerprint, now: Nanos) -> Option<Birth> {
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.pins += 1;
-            return true;
+            return Some(entry.birth);
         }
         self.look_at(EVICTIONS, now);
         if key != Fingerprint::OVERFLOW && self.is_full() {
             self.look_at(usize::MAX, now);
             if self.is_full() {
-                return false;
+                return None;
             }
         }
-        let entry = Entry { state: A::State::default(), pins: 1, due: Nanos::MAX };
+        self.births += 1;
+        let birth = Birth(self.births);
+        let entry = Entry { state: A::State::default(), birth, pins: 1, due: Nanos::MAX };
         self.entries.insert(key, entry);
-        true
+        self.meter.kept();
+        Some(birth)
     }
 
     fn release(&mut self, key: Fingerprint, now: Nanos) {
@@ -115,20 +151,6 @@ impl<A: Algorithm> Limit for Kept<A> {
             entry.pins = entry.pins.saturating_sub(1);
         }
         self.tidy(key, now);
-    }
-
-    fn tidy(&mut self, key: Fingerprint, now: Nanos) {
-        let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.pins == 0) else {
-            return;
-        };
-        let new_at = self.algorithm.new_at(&entry.state);
-        if new_at <= now {
-            self.entries.remove(&key);
-        } else if new_at < entry.due {
-            entry.due = new_at;
-            self.appointments.push(Reverse((new_at, key)));
-        }
-        self.compact();
     }
 
     fn evict(&mut self, now: Nanos) -> usize {
@@ -139,12 +161,49 @@ impl<A: Algorithm> Limit for Kept<A> {
         self.entries.len()
     }
 
-    fn reset(&mut self) {
-        self.entries.retain(|_, entry| entry.pins > 0);
-        for entry in self.entries.values_mut() {
-            entry.state = A::State::default();
+    fn forget(&mut self, key: Fingerprint) {
+        if self.entries.remove(&key).is_some() {
+            self.meter.evicted(1);
+            self.compact();
         }
-        self.compact();
+    }
+
+    fn reset(&mut self) {
+        self.meter.evicted(self.entries.len());
+        self.entries.clear();
+        self.appointments.clear();
+    }
+
+    fn set_algorithm(
+        &mut self,
+        algorithm: Arc<dyn Any + Send + Sync>,
+        now: Nanos,
+    ) -> Result<(), &'static str> {
+        let algorithm = algorithm.downcast::<A>().map_err(|_| type_name::<A>())?;
+        let before = mem::replace(&mut self.algorithm, algorithm);
+        for entry in self.entries.values_mut() {
+            self.algorithm.carry_over(&before, &mut entry.state, now);
+        }
+        // Some may go earlier than their appointments are.
+        let keys: Vec<_> = self.entries.keys().copied().collect();
+        keys.into_iter().for_each(|key| self.tidy(key, now));
+        Ok(())
+    }
+
+    fn rate(&self, index: usize) -> Option<Rate> {
+        self.algorithm.rate(index)
+    }
+
+    fn interval(&self) -> Nanos {
+        self.algorithm.interval()
+    }
+
+    fn shelf_life(&self) -> Nanos {
+        self.algorithm.shelf_life()
+    }
+
+    fn holds(&self) -> bool {
+        self.algorithm.holds()
     }
 
     fn imagine(&mut self, key: Fingerprint) {
@@ -164,5 +223,12 @@ impl<A: Algorithm> Limit for Kept<A> {
 
     fn stop_imagining(&mut self) {
         self.imagined.clear();
+    }
+}
+
+/// The keys go with their limit, which is no eviction.
+impl<A: Algorithm> Drop for Kept<A> {
+    fn drop(&mut self) {
+        self.meter.gone(self.entries.len());
     }
 }

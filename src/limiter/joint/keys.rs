@@ -19,15 +19,17 @@ impl Board {
     pub(super) fn keep(&mut self, mut parts: Vec<Part>, now: Nanos) -> Result<Vec<Part>, NoRoom> {
         for index in 0..parts.len() {
             let LaneId { limit, key } = parts[index].lane;
-            if self.limits[limit].keep(key, now) {
+            if let Some(birth) = self.limits[limit].keep(key, now) {
+                parts[index].birth = birth;
                 continue;
             }
             if self.at_capacity == AtCapacity::Refuse {
                 self.release(&parts[..index], now);
                 return Err(NoRoom(parts[index]));
             }
+            let shared = self.limits[limit].keep(Fingerprint::OVERFLOW, now);
             parts[index].lane.key = Fingerprint::OVERFLOW;
-            self.limits[limit].keep(Fingerprint::OVERFLOW, now);
+            parts[index].birth = shared.unwrap_or_default();
         }
         Ok(self.merge(parts, now))
     }

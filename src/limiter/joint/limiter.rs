@@ -1,8 +1,8 @@
 //! Several limits for everybody who asks.
 
 use super::{JointBuilder, LimitId, OnLimits, shared::Shared};
-use crate::{error::Reason, key::Key};
-use std::{fmt, sync::Arc};
+use crate::{algorithm::Algorithm, events, invalid::Invalid, key::Key};
+use std::{any::type_name, fmt, sync::Arc};
 
 /// Several limits, kept in memory, of which a call is subject to some or all: per second and per
 /// day, per address and over all. They are taken together or not at all.
@@ -96,25 +96,92 @@ impl JointLimiter {
         self.0.with(|board, now| board.limits.iter_mut().map(|limit| limit.evict(now)).sum())
     }
 
-    /// Sends away all who wait: they get [`Cancelled`](Reason::Cancelled). Nothing else changes.
+    /// Sends away all who wait: they get [`Cancelled`](crate::Reason::Cancelled). Nothing else changes.
     pub fn cancel(&self) {
-        self.0.with(|board, now| board.send_away(Reason::Cancelled, now));
+        self.log("cancel");
+        self.0.with(|board, now| board.cancel(now));
     }
 
-    /// Begins anew: whoever waits gets [`Cancelled`](Reason::Cancelled), permits that were reserved
-    /// are worth nothing any more, and all limits are as if never used. It does not reopen what was
-    /// [closed](Self::close).
+    /// Lets everybody pass and takes nothing for it, those who wait first and in order, until
+    /// [`reset`](Self::reset).
+    ///
+    /// ```
+    /// use tower_ratelimit::{JointLimiter, Quota};
+    ///
+    /// let mut limits = JointLimiter::builder();
+    /// let trial = limits.limit("trial", Quota::new(1)?)?;
+    /// let limiter = limits.build();
+    /// let call = limiter.on(trial, "alice");
+    /// limiter.breach(); // the first day is free
+    /// for _ in 0..10 {
+    ///     call.try_acquire().expect("everybody passes");
+    /// }
+    /// limiter.reset();
+    /// call.try_acquire().expect("the first that counts");
+    /// call.try_acquire().unwrap_err();
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    pub fn breach(&self) {
+        self.log("breach");
+        self.0.with(|board, now| board.breach(now));
+    }
+
+    /// Begins anew: whoever waits gets [`Cancelled`](crate::Reason::Cancelled), permits that were reserved
+    /// are worth nothing any more, and all limits are as if never used. It ends a
+    /// [`breach`](Self::breach), but does not reopen what was [closed](Self::close).
+    ///
+    /// A call that began before is not counted any more when it ends or is refunded.
     pub fn reset(&self) {
+        self.log("reset");
         self.0.with(|board, now| board.reset(now));
     }
 
     /// Ends the limiter: whoever waits and whoever asks from now on gets
-    /// [`Closed`](Reason::Closed). Closing it twice changes nothing.
+    /// [`Closed`](crate::Reason::Closed). Closing it twice changes nothing.
     pub fn close(&self) {
-        self.0.with(|board, now| {
-            board.closed = true;
-            board.send_away(Reason::Closed, now);
-        });
+        self.log("close");
+        self.0.with(|board, now| board.close(now));
+    }
+
+    /// Goes on with other parameters for one of the limits, which hold for those who wait, too.
+    ///
+    /// What is outstanding stays outstanding and the last tick of a grid stays, as with
+    /// [`RateLimiter::set_algorithm`](crate::RateLimiter::set_algorithm). A limit stays of the type
+    /// it was built with; where its kind is to change, too, build it with an
+    /// [`AnyAlgorithm`](crate::AnyAlgorithm).
+    ///
+    /// ```
+    /// use tower_ratelimit::{JointLimiter, LeakyBucket, Rate, Strict};
+    ///
+    /// let mut limits = JointLimiter::builder();
+    /// let rate = Rate::per_second(10)?;
+    /// let pages = limits.limit("pages", LeakyBucket::new(rate).capacity(5)?)?;
+    /// let limiter = limits.build();
+    /// limiter.set_algorithm(pages, LeakyBucket::new(rate).capacity(50)?)?;
+    /// assert_eq!(limiter.on(pages, "alice").peek().decision().limit, 50);
+    /// let invalid = limiter.set_algorithm(pages, Strict::new(rate)).unwrap_err();
+    /// assert_eq!(invalid.parameter(), "algorithm");
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the algorithm is of another type than the one the limit was built with, and
+    /// when it is a limit of another limiter. Nothing changes then.
+    pub fn set_algorithm<A: Algorithm>(&self, limit: LimitId, algorithm: A) -> Result<(), Invalid> {
+        if limit.of != self.0.id {
+            let of_another = "one of another limiter";
+            return Err(Invalid::new("limit", of_another, "one of this limiter"));
+        }
+        events::control(Some(&self.0.names[limit.index]), "set_algorithm");
+        let algorithm = Arc::new(algorithm);
+        let set = self.0.with(|board, now| board.set_algorithm(limit.index, algorithm, now));
+        set.map_err(|built_with| Invalid::new("algorithm", type_name::<A>(), built_with))
+    }
+
+    /// Lets the operator know.
+    fn log(&self, action: &'static str) {
+        self.names().for_each(|name| events::control(Some(name), action));
     }
 }
 

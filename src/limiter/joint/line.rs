@@ -28,10 +28,6 @@ struct Waiter {
 }
 
 impl Lines {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// How many wait.
     pub(super) fn waiting(&self, lane: LaneId) -> usize {
         self.0.get(&lane).map_or(0, |line| line.waiting.len())

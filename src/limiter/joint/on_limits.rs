@@ -3,8 +3,10 @@
 use super::{
     JointAcquire, JointHold, JointPermit, JointReservation, JointWaiting, LimitId,
     acquire::JointGranted,
-    limit::{LaneId, Part},
-    shared::{Shared, Used},
+    limit::{Birth, LaneId, Part},
+    refused::Refused,
+    shared::Shared,
+    used::Used,
     verdict::Answer,
 };
 use crate::{
@@ -40,7 +42,7 @@ use std::{fmt, sync::Arc};
 #[must_use = "nothing is limited before it is asked"]
 pub struct OnLimits {
     shared: Arc<Shared>,
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
     /// Whether it names a limit of another limiter.
     is_foreign: bool,
 }
@@ -81,7 +83,7 @@ impl OnLimits {
         let lane = LaneId { limit: limit.index, key };
         match self.parts.iter_mut().find(|part| part.lane == lane) {
             Some(part) => part.cost = part.cost.saturating_add(cost),
-            None => self.parts.push(Part { lane, cost }),
+            None => self.parts.push(Part { lane, cost, birth: Birth::default() }),
         }
         self
     }
@@ -118,7 +120,7 @@ impl OnLimits {
     /// What would happen if it asked now. Takes nothing.
     #[must_use]
     pub fn peek(&self) -> Binding {
-        self.binding(&self.shared.peek(self.parts.clone()).binding)
+        self.binding(&self.shared.peek(self.parts.clone()))
     }
 
     pub(super) fn binding(&self, answer: &Answer) -> Binding {
@@ -130,9 +132,9 @@ impl OnLimits {
     }
 
     /// What it asks for, or the error of one that names a limit of another limiter.
-    fn parts(&self, terms: Terms) -> Result<Vec<Part>, RateLimited> {
+    pub(super) fn parts(&self, terms: Terms) -> Result<Vec<Part>, RateLimited> {
         if self.is_foreign {
-            return Err(self.shared.refusal(Reason::UnknownLimit, None, terms));
+            return Err(Refused::unasked(Reason::UnknownLimit).tell(&[], terms));
         }
         let mut parts = self.parts.clone();
         for part in &mut parts {
@@ -184,7 +186,7 @@ impl Limiter for OnLimits {
     }
 
     fn give_back(&self, ticket: JointTicket) {
-        self.shared.give_back(ticket.0);
+        self.shared.leave(ticket.0);
     }
 }
 

@@ -1,10 +1,8 @@
 //! Permits of several limits that were granted.
 
 use super::{
-    Binding, JointTicket, JointWaiting, OnLimits,
-    acquire::JointGranted,
-    on_limits::binding,
-    shared::{Shared, Used},
+    Binding, JointTicket, JointWaiting, OnLimits, acquire::JointGranted, on_limits::binding,
+    shared::Shared, used::Used,
 };
 use crate::{
     decision::Decision,
@@ -72,8 +70,7 @@ impl JointPermit {
     /// Gives the permits of all limits back, to those who wait. What the limits have recovered by
     /// themselves since does not come back twice.
     pub fn refund(mut self) {
-        self.shared.refund(&self.used);
-        self.used.parts.clear();
+        self.shared.refund(&mut self.used);
     }
 
     /// Says that the call goes on, so that the [leases](crate::Concurrency::lease) of its limits
@@ -84,7 +81,7 @@ impl JointPermit {
     /// [`LeaseLost`] when one of the leases had ended and others have its permits by now. The call
     /// is not counted any more as being in flight, by any of its limits.
     pub fn renew(&mut self) -> Result<(), LeaseLost> {
-        match !self.shared.holds(&self.used) || self.shared.renew(&mut self.used) {
+        match !self.used.holds || self.shared.renew(&mut self.used) {
             true => Ok(()),
             false => Err(LeaseLost),
         }
@@ -93,8 +90,8 @@ impl JointPermit {
 
 impl Drop for JointPermit {
     fn drop(&mut self) {
-        if self.shared.holds(&self.used) {
-            self.shared.end(&self.used);
+        if self.used.holds {
+            self.shared.end(&mut self.used);
         }
     }
 }
@@ -117,7 +114,7 @@ struct Held {
 
 impl JointHold {
     pub(super) fn new(shared: &Arc<Shared>, used: Used) -> Self {
-        if !shared.holds(&used) {
+        if !used.holds {
             return Self(None);
         }
         let shared = Arc::clone(shared);
@@ -127,7 +124,7 @@ impl JointHold {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.shared.end(&self.used);
+        self.shared.end(&mut self.used);
     }
 }
 
@@ -170,7 +167,7 @@ impl JointReservation {
 impl Drop for JointReservation {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.shared.give_back(ticket.0);
+            self.shared.leave(ticket.0);
         }
     }
 }

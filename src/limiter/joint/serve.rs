@@ -7,8 +7,7 @@ use super::{
     take::Tried,
 };
 use crate::{
-    decision::{Ask, Grant, Outcome},
-    error::Reason,
+    decision::{Ask, Outcome},
     limiter::line::Place,
     nanos::Nanos,
 };
@@ -39,11 +38,12 @@ impl Board {
 
     /// Serves one who waits, if its turn has come.
     fn look_at(&mut self, place: Place, now: Nanos) {
-        let Some(Call { parts, standing: Standing::Waiting(due), .. }) = self.calls.get_mut(place)
+        let Some(Call { parts, standing: Standing::Waiting(waits), .. }) =
+            self.calls.get_mut(place)
         else {
             return;
         };
-        if let Some(due) = due.take() {
+        if let Some(due) = waits.due.take() {
             self.dues.remove(&(due, place));
         }
         let is_first = |part: &Part| self.lines.first(part.lane) == Some(place);
@@ -51,7 +51,9 @@ impl Board {
             return;
         }
         let parts = mem::take(parts);
-        let taken = self.take(&parts, now, true);
+        // Those in line are let go as if it were that much earlier, and so that much later.
+        let at = now - self.slack;
+        let taken = self.take(&parts, at, true);
         let verdict = match taken {
             Tried::Granted(taken) => {
                 self.make_way(&parts, place);
@@ -71,7 +73,7 @@ impl Board {
             return;
         }
         let due = match verdict.outcome() {
-            Outcome::Later(wait) | Outcome::InUse(Some(wait)) => now + wait,
+            Outcome::Later(wait) | Outcome::InUse(Some(wait)) => at + wait + self.slack,
             // Whoever ends a call serves those in line.
             _ => Nanos::MAX,
         };
@@ -79,12 +81,12 @@ impl Board {
         let due = perishes.map_or(due, |perishes| perishes.min(due));
         let seconds = parts.iter().filter_map(|part| {
             let (second, cost) = self.lines.second(part.lane)?;
-            Some((second, due + self.facts[part.lane.limit].interval() * cost))
+            Some((second, due + self.limits[part.lane.limit].interval() * cost))
         });
         let seconds: Vec<_> = seconds.collect();
         self.put_back(place, parts);
-        if let Some(call) = self.calls.get_mut(place) {
-            call.standing = Standing::Waiting(Some(due));
+        if let Some(Call { standing: Standing::Waiting(waits), .. }) = self.calls.get_mut(place) {
+            waits.due = Some(due);
             self.dues.insert((due, place));
         }
         self.wake_at(place, due);
@@ -126,111 +128,46 @@ impl Board {
 
     /// Gives back permits that were not used in time.
     pub(super) fn perish(&mut self, place: Place, now: Nanos) {
-        let Some(call) = self.calls.get_mut(place) else {
-            return;
-        };
-        let standing = mem::replace(&mut call.standing, Standing::Perished);
-        let parts = call.parts.clone();
-        match standing {
-            Standing::Granted(unused) => self.give_back(place, &parts, &unused, now),
-            other => {
-                if let Some(call) = self.calls.get_mut(place) {
-                    call.standing = other;
-                }
-            }
+        let is_unused = |call: &&mut Call| matches!(call.standing, Standing::Granted(_));
+        if let Some(call) = self.calls.get_mut(place).filter(is_unused) {
+            let standing = mem::replace(&mut call.standing, Standing::Perished);
+            let parts = call.parts.clone();
+            self.vacate(place, &parts, standing, now);
         }
-    }
-
-    fn give_back(&mut self, place: Place, parts: &[Part], unused: &Unused, now: Nanos) {
-        self.ungrant(place, parts, unused.perishes);
-        self.settle(parts, &unused.grants, now, Ask::GiveBack);
-        self.release(parts, now);
-    }
-
-    /// Tells each limit about its permits, and looks at those in line.
-    fn settle(&mut self, parts: &[Part], grants: &[Grant], now: Nanos, ask: fn(Grant) -> Ask) {
-        for (part, grant) in parts.iter().zip(grants) {
-            let _ = self.decide(part.lane, now, ask(*grant));
-            self.look_behind(part.lane);
-        }
-    }
-
-    /// Tells each limit about permits that were used, and serves whom that lets go.
-    pub(super) fn settle_used(
-        &mut self,
-        parts: &[Part],
-        grants: &[Grant],
-        now: Nanos,
-        ask: fn(Grant) -> Ask,
-    ) {
-        // Whoever is overdue is let go by how the limits stood until now.
-        self.serve(now);
-        self.settle(parts, grants, now, ask);
-        for part in parts {
-            self.limits[part.lane.limit].tidy(part.lane.key, now);
-        }
-        self.serve(now);
     }
 
     /// Gives up a place: whatever it held goes to those behind.
     pub(super) fn leave(&mut self, place: Place, now: Nanos) {
-        let Some(Call { parts, standing, waker, .. }) = self.calls.remove(place) else {
-            return;
-        };
-        self.wakes.done.extend(waker);
-        match standing {
-            Standing::Waiting(due) => {
-                if let Some(due) = due {
-                    self.dues.remove(&(due, place));
-                }
-                self.make_way(&parts, place);
-                self.release(&parts, now);
-            }
-            Standing::Granted(unused) => self.give_back(place, &parts, &unused, now),
-            Standing::Perished | Standing::Refused(_) | Standing::SentAway(_) => {}
+        if let Some(Call { parts, standing, waker, .. }) = self.calls.remove(place) {
+            self.wakes.done.extend(waker);
+            self.vacate(place, &parts, standing, now);
         }
         self.serve(now);
     }
 
-    /// Sends away all who wait.
-    pub(super) fn send_away(&mut self, reason: Reason, now: Nanos) {
-        for place in self.calls.places() {
-            let Some(call) = self.calls.get_mut(place) else {
-                continue;
-            };
-            let Standing::Waiting(due) = &call.standing else {
-                continue;
-            };
-            if let Some(due) = *due {
-                self.dues.remove(&(due, place));
+    /// Gives up what a call held that stood so. Those behind are to be looked at.
+    pub(super) fn vacate(&mut self, place: Place, parts: &[Part], standing: Standing, now: Nanos) {
+        match standing {
+            Standing::Waiting(waits) => {
+                if let Some(due) = waits.due {
+                    self.dues.remove(&(due, place));
+                }
+                self.make_way(parts, place);
             }
-            call.standing = Standing::SentAway(reason);
-            self.wakes.due.extend(call.waker.take());
-            let parts = call.parts.clone();
-            for part in &parts {
-                self.lines.leave(part.lane, place);
-                self.changed(part.lane);
-            }
-            self.release(&parts, now);
+            Standing::Granted(unused) => self.give_back(place, parts, &unused, now),
+            Standing::Passed
+            | Standing::Perished
+            | Standing::Refused(_)
+            | Standing::SentAway(_) => return,
         }
+        self.release(parts, now);
     }
 
-    /// Begins anew: whoever waits is sent away, and permits not used yet are worth nothing.
-    pub(super) fn reset(&mut self, now: Nanos) {
-        self.send_away(Reason::Cancelled, now);
-        for place in self.calls.places() {
-            let Some(call) = self.calls.get_mut(place) else {
-                continue;
-            };
-            if let Standing::Granted(unused) = &call.standing {
-                let perishes = unused.perishes;
-                call.standing = Standing::Perished;
-                let parts = call.parts.clone();
-                self.ungrant(place, &parts, perishes);
-                self.release(&parts, now);
-            }
+    fn give_back(&mut self, place: Place, parts: &[Part], unused: &Unused, now: Nanos) {
+        self.ungrant(place, parts, unused.perishes);
+        for (part, grant) in parts.iter().zip(&unused.grants) {
+            let _ = self.decide(part.lane, now, Ask::GiveBack(*grant));
+            self.look_behind(part.lane);
         }
-        self.forecast.forget(&mut self.limits);
-        self.limits.iter_mut().for_each(|limit| limit.reset());
     }
 }

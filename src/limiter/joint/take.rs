@@ -14,7 +14,7 @@ use crate::{
 
 /// Permits just taken.
 pub(super) struct Taken {
-    /// One for each part, in order.
+    /// One for each part, in order; none for a call that passes and takes nothing.
     pub(super) grants: Vec<Grant>,
     pub(super) binding: Answer,
 }
@@ -88,10 +88,18 @@ impl Board {
         self.limits[lane.limit].decide(lane.key, now, ask)
     }
 
+    /// What a call gets that passes: nothing, and how these limits stand.
+    pub(super) fn pass(&mut self, parts: &[Part], now: Nanos) -> Taken {
+        let free: Vec<_> = parts.iter().map(|part| Part { cost: 0, ..*part }).collect();
+        Taken { grants: Vec::new(), binding: self.peek_at(&free, now).binding }
+    }
+
     /// Keeps permits just taken until they are used.
-    pub(super) fn hold(&mut self, parts: Vec<Part>, taken: Taken) -> Place {
-        let place = self.calls.add(parts, Standing::Perished);
-        self.grant(place, taken);
+    pub(super) fn keep_unused(&mut self, parts: Vec<Part>, taken: Taken, now: Nanos) -> Place {
+        let place = self.calls.add(parts, now);
+        if !taken.grants.is_empty() {
+            self.grant(place, taken);
+        }
         place
     }
 
@@ -101,8 +109,9 @@ impl Board {
         let Some(Call { parts, standing, waker, .. }) = self.calls.get_mut(place) else {
             return;
         };
-        let keeps =
-            |(part, grant): (&Part, &Grant)| grant.at + self.facts[part.lane.limit].shelf_life();
+        let keeps = |(part, grant): (&Part, &Grant)| {
+            grant.at + self.limits[part.lane.limit].shelf_life() + self.slack
+        };
         let perishes = parts.iter().zip(&grants).map(keeps).min().unwrap_or(Nanos::MAX);
         for part in parts.iter() {
             self.lines.grant(part.lane, perishes, place);

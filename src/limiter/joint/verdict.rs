@@ -77,6 +77,16 @@ impl Verdict {
         self
     }
 
+    /// The same for a call that gets in line, where it is let go this much later.
+    pub(super) fn later_by(mut self, slack: Nanos) -> Self {
+        self.binding.decision = self.binding.decision.later_by(slack);
+        self.certain = self.certain.map(|(wait, mut answer)| {
+            answer.decision = answer.decision.later_by(slack);
+            (wait + slack, answer)
+        });
+        self
+    }
+
     pub(super) fn outcome(&self) -> Outcome {
         self.binding.decision.outcome
     }

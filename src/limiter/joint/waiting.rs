@@ -1,14 +1,18 @@
 //! A place in the lines of several limits, as a future, and for a thread.
 
 use super::{
+    board::Board,
+    limit::Part,
     on_limits::JointTicket,
-    shared::{Shared, Used},
+    shared::{Shared, TakeOver},
     turn::Turn,
+    used::Used,
 };
 use crate::{
     clock::{Alarm, Sleeper},
-    error::{RateLimited, Reason},
-    limiter::{Patience, Terms, line::Place},
+    error::RateLimited,
+    events,
+    limiter::{Terms, line::Place},
     nanos::Nanos,
 };
 use std::{
@@ -32,7 +36,8 @@ pub struct JointWaiting {
     shared: Arc<Shared>,
     place: Place,
     terms: Terms,
-    since: Nanos,
+    /// What held it up when it came.
+    held_up: Part,
     deadline: Nanos,
     alarm: Alarm,
     /// Whether the place was given up or has become a ticket.
@@ -46,30 +51,20 @@ enum Look<T> {
     Again(Nanos),
 }
 
-/// How permits are taken over that were granted.
-type TakeOver<T> = fn(&JointWaiting, &Waker) -> (Result<T, Turn>, Nanos);
-
 impl JointWaiting {
     pub(super) fn new(
         shared: Arc<Shared>,
         place: Place,
         terms: Terms,
-        now: Nanos,
-        holds: bool,
+        held_up: Part,
+        deadline: Nanos,
     ) -> Self {
-        let deadline = match terms.patience {
-            Patience::Timeout(timeout) => now + timeout.into(),
-            // How long the wait will be is not known where calls hold their permits.
-            Patience::MaxWait(max_wait) if holds => now + max_wait.into(),
-            Patience::Now | Patience::MaxWait(_) | Patience::Forever => Nanos::MAX,
-        };
-        let alarm = Alarm::default();
-        Self { shared, place, terms, since: now, deadline, alarm, done: false }
+        Self { shared, place, terms, held_up, deadline, alarm: Alarm::default(), done: false }
     }
 
     /// The same for permits that are used the moment they are granted.
     pub(super) fn poll_used(&mut self, cx: &mut Context<'_>) -> Poll<Result<Used, RateLimited>> {
-        self.poll_granted(cx, Self::take_used)
+        self.poll_granted(cx, Board::commit)
     }
 
     fn poll_granted<T>(
@@ -90,12 +85,12 @@ impl JointWaiting {
 
     /// Waits for a ticket in this thread.
     pub(super) fn block(self) -> Result<JointTicket, RateLimited> {
-        self.block_granted(Self::take_ticket)
+        self.block_granted(ticket)
     }
 
     /// The same for permits that are used the moment they are granted.
     pub(super) fn block_used(self) -> Result<Used, RateLimited> {
-        self.block_granted(Self::take_used)
+        self.block_granted(Board::commit)
     }
 
     fn block_granted<T>(mut self, take_over: TakeOver<T>) -> Result<T, RateLimited> {
@@ -108,39 +103,20 @@ impl JointWaiting {
         }
     }
 
-    fn take_ticket(&self, waker: &Waker) -> (Result<JointTicket, Turn>, Nanos) {
-        let (turn, now) = self.shared.poll(self.place, waker);
-        let ticket = match turn {
-            Turn::Granted => Ok(JointTicket(self.place)),
-            turn => Err(turn),
-        };
-        (ticket, now)
-    }
-
-    fn take_used(&self, waker: &Waker) -> (Result<Used, Turn>, Nanos) {
-        self.shared.poll_used(self.place, waker, self.since)
-    }
-
     /// Looks once how the place in line stands; `waker` is called when it has to look again.
     fn look<T>(&mut self, waker: &Waker, take_over: TakeOver<T>) -> Look<T> {
-        let (turn, now) = take_over(self, waker);
-        let refusal = match turn {
-            Ok(granted) => {
+        match self.shared.poll(self.place, waker, self.deadline, take_over) {
+            Turn::Granted((granted, waited)) => {
                 self.done = true;
-                return Look::Done(Ok(granted));
+                events::let_go(self.shared.name(self.held_up), self.held_up.cost, waited);
+                Look::Done(Ok(granted))
             }
-            Err(Turn::Wait(_)) if now >= self.deadline => {
-                let answer = self.shared.turn_of(self.place);
-                self.shared.refusal(Reason::UsedUp, answer, self.terms)
+            Turn::Wait(alarm) => Look::Again(alarm),
+            Turn::Refused(refused) => {
+                self.give_up();
+                Look::Done(Err(refused.tell(&self.shared.names, self.terms)))
             }
-            Err(Turn::Wait(alarm)) => return Look::Again(alarm.min(self.deadline)),
-            Err(Turn::Refused(verdict)) => self.shared.refusal_for_good(&verdict, self.terms),
-            Err(Turn::SentAway(reason)) => self.shared.refusal(reason, None, self.terms),
-            // Granted and not taken over, which does not happen.
-            Err(Turn::Granted) => return Look::Again(now),
-        };
-        self.give_up();
-        Look::Done(Err(refusal))
+        }
     }
 
     fn give_up(&mut self) {
@@ -149,11 +125,16 @@ impl JointWaiting {
     }
 }
 
+/// Keeps permits for later.
+fn ticket(_: &mut Board, place: Place, _: Nanos, _: Nanos) -> Option<JointTicket> {
+    Some(JointTicket(place))
+}
+
 impl Future for JointWaiting {
     type Output = Result<JointTicket, RateLimited>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().poll_granted(cx, Self::take_ticket)
+        self.get_mut().poll_granted(cx, ticket)
     }
 }
 
