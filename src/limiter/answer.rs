@@ -93,6 +93,7 @@ impl<A: Algorithm> Shared<A> {
                 Attempt::Now(Ok(self.admit(key, decision, Nanos::ZERO)))
             }
             Some((decision, rate)) if terms.refuses(decision) => {
+                let decision = self.if_it_waits(decision, terms);
                 Attempt::Now(Err(self.refusal(Reason::UsedUp, decision, rate, terms)))
             }
             _ => self.take_in_line(key, now, terms),
@@ -118,6 +119,7 @@ impl<A: Algorithm> Shared<A> {
                     return (Answer::Granted(decision), Wakes::default());
                 }
                 Some(decision) if terms.refuses(decision) => {
+                    let decision = self.if_it_waits(decision, terms);
                     return (Answer::Refused(Reason::UsedUp, Some(decision)), Wakes::default());
                 }
                 _ => {}
@@ -148,8 +150,7 @@ impl<A: Algorithm> Shared<A> {
         let decision = match desk.take(terms.cost) {
             Taken::Granted(decision) => return Answer::Granted(decision),
             Taken::Closed => return Answer::Refused(Reason::Closed, None),
-            Taken::Refused(decision) if terms.patience == Patience::Now => decision,
-            Taken::Refused(decision) => desk.if_it_waits(decision),
+            Taken::Refused(decision) => self.if_it_waits(decision, terms),
             // Nobody who waits as long as it takes, and may, has to know how long that is.
             Taken::Behind
                 if terms.patience.is_endless() && desk.waiting() < self.settings.max_waiting =>
@@ -166,6 +167,14 @@ impl<A: Algorithm> Shared<A> {
                 Answer::Refused(Reason::QueueFull, Some(decision))
             }
             _ => Answer::Waits(desk.join(terms.cost)),
+        }
+    }
+
+    /// What a refusal means for a call on these terms.
+    fn if_it_waits(&self, decision: Decision, terms: Terms) -> Decision {
+        match terms.patience {
+            Patience::Now => decision,
+            _ => decision.later_by(self.settings.slack.into()),
         }
     }
 

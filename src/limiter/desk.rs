@@ -169,11 +169,6 @@ impl<'a, A: Algorithm> Desk<'a, A> {
             .later_by(self.slack)
     }
 
-    /// What a refusal means for a call that would wait.
-    pub(super) fn if_it_waits(&self, decision: Decision) -> Decision {
-        decision.later_by(self.slack)
-    }
-
     /// Serves all who are due, and tells the one at `place` how it stands.
     pub(super) fn poll(&mut self, place: Place, cost: u32, waker: &Waker) -> Turn<()> {
         if let Some(reason) = self.line.was_sent_away(place) {

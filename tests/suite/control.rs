@@ -332,6 +332,8 @@ async fn slack_is_added_to_waits_and_to_nothing_else() {
     assert_eq!(limiter.try_acquire().unwrap_err().retry_after(), Some(ms(100)));
     let refused = limiter.acquire().max_wait(ms(129)).await.unwrap_err();
     assert_eq!(refused.retry_after(), Some(ms(130)));
+    let refused = limiter.acquire().max_wait(ms(1)).await.unwrap_err();
+    assert_eq!(refused.retry_after(), Some(ms(130)), "also where it is refused without the slack");
     assert_eq!(all(in_line(&limiter, start, 3).await).await, [Ok(130), Ok(230), Ok(330)]);
     sleep_until(start + ms(400)).await;
     limiter.acquire().await.unwrap();
