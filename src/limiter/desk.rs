@@ -134,7 +134,7 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         let place = self.line.place();
         self.line.wait(place, cost);
         if let Some(forecast) = self.forecast {
-            forecast.serve(self.algorithm, self.now, cost);
+            forecast.serve(self.algorithm, self.now - self.slack, cost);
         }
         place
     }
@@ -156,17 +156,20 @@ impl<'a, A: Algorithm> Desk<'a, A> {
     pub(super) fn turn(&mut self, cost: u32) -> Decision {
         let forecast = self.forecast.get_or_insert_with(|| {
             let everybody = self.line.costs_before(Place::LAST);
-            Forecast::new(self.algorithm, self.state, self.now, everybody)
+            Forecast::new(self.algorithm, self.state, self.now - self.slack, everybody)
         });
-        forecast.turn(self.algorithm, self.now, cost).later_by(self.slack)
+        forecast.turn(self.algorithm, self.now, self.slack, cost)
     }
 
     /// When the one at `place` will be served, as a decision.
     pub(super) fn turn_of(&self, place: Place, cost: u32) -> Decision {
         let before = self.line.costs_before(place);
-        Forecast::new(self.algorithm, self.state, self.now, before)
-            .turn(self.algorithm, self.now, cost)
-            .later_by(self.slack)
+        Forecast::new(self.algorithm, self.state, self.now - self.slack, before).turn(
+            self.algorithm,
+            self.now,
+            self.slack,
+            cost,
+        )
     }
 
     /// Serves all who are due, and tells the one at `place` how it stands.

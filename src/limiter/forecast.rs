@@ -47,16 +47,17 @@ impl<A: Algorithm> Forecast<A> {
         }
     }
 
-    /// When a call would be served that gets in line now, as a decision.
-    pub(super) fn turn(&mut self, algorithm: &A, now: Nanos, cost: u32) -> Decision {
-        let at = self.at.max(now);
+    /// When a call would be served that gets in line now, as a decision, where those in line are
+    /// let go so much later than need be.
+    pub(super) fn turn(&mut self, algorithm: &A, now: Nanos, slack: Nanos, cost: u32) -> Decision {
+        let at = self.at.max(now - slack);
         let peek = Ask::Peek(Take { cost, queued: true });
         let decision = algorithm.decide(&mut self.after, at, peek);
         let outcome = match (decision.outcome, self.in_use_until) {
             (refused @ (Outcome::Exhausted | Outcome::Never), _) => refused,
             (_, Some(until)) => Outcome::InUse(until.map(|until| until - now)),
-            (Outcome::Granted(_), None) => Outcome::Later(at - now),
-            (Outcome::Later(wait), None) => Outcome::Later(at + wait - now),
+            (Outcome::Granted(_), None) => Outcome::Later(at + slack - now),
+            (Outcome::Later(wait), None) => Outcome::Later(at + wait + slack - now),
             (Outcome::InUse(wait), None) => Outcome::InUse(wait.map(|wait| at + wait - now)),
         };
         Decision { outcome, remaining: 0, ..decision }

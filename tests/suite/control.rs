@@ -341,6 +341,19 @@ async fn slack_is_added_to_waits_and_to_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_wait_behind_one_whose_slot_has_come_and_whose_slack_has_not_is_exact() {
+    let limiter = RateLimiter::builder(one_per(100)).slack(ms(30)).build();
+    let start = Instant::now();
+    limiter.try_acquire().unwrap();
+    let waiting = in_line(&limiter, start, 1).await;
+    sleep_until(start + ms(110)).await;
+    assert_eq!(limiter.try_acquire().unwrap_err().retry_after(), Some(ms(120)));
+    let last = limiter.acquire().max_wait(ms(120)).await.unwrap();
+    assert_eq!((all(waiting).await, last.waited()), (vec![Ok(130)], ms(120)));
+    assert_eq!(start.elapsed(), ms(230));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_can_have_an_arithmetic_of_its_own() {
     let limiter = KeyedRateLimiter::builder(one_per(100)).max_keys(2).unwrap().build();
     let start = Instant::now();
