@@ -9,7 +9,8 @@ use std::{
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{Layer, Service};
 use tower_ratelimit::{
-    KeyedRateLimiter, ManualClock, Rate, RateLimitLayer, RateLimiter, Strict, http::PeerIp,
+    JointLimiter, KeyedRateLimiter, ManualClock, Rate, RateLimitLayer, RateLimiter, Strict,
+    http::PeerIp,
 };
 
 #[derive(Clone, Default)]
@@ -140,5 +141,57 @@ fn taking_hold_of_a_limit_is_logged_once_with_its_name() {
         both.chain([("many", "cancel_key"), ("many", "reset_key")]).map(|(limit, action)| {
             format!("INFO took hold of a limit limit={limit:?} action={action:?}")
         });
+    assert_eq!(lines(&log), expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_call_of_several_limits_is_logged_with_the_one_that_held_it_up() {
+    let clock = ManualClock::new();
+    let mut limits = JointLimiter::builder().clock(clock.clone());
+    let wide = limits.limit("wide", Strict::new(Rate::per_second(1000).unwrap())).unwrap();
+    let narrow = limits.limit("narrow", Strict::new(Rate::per_second(10).unwrap())).unwrap();
+    let limiter = limits.build();
+    let both = limiter.on(wide, "secret").on(narrow, "secret");
+    let log = logged(|| {
+        drop(both.try_acquire().unwrap());
+        let mut waiting = task::spawn(both.acquire());
+        assert_pending!(waiting.poll());
+        // Only the line of the wide one is in its way.
+        let mut behind = task::spawn(limiter.on(wide, "secret").acquire());
+        assert_pending!(behind.poll());
+        let _ = both.try_acquire().unwrap_err();
+        clock.advance(Duration::from_millis(100));
+        assert_ready_ok!(waiting.poll());
+    });
+    let expected = [
+        r#"TRACE waiting for permits limit="narrow" cost=1"#,
+        r#"TRACE waiting for permits limit="wide" cost=1"#,
+        r#"DEBUG rate limited limit="narrow" reason=UsedUp cost=1 retry_after=Some(200ms)"#,
+        r#"TRACE let go after waiting for permits limit="narrow" cost=1 waited=100ms"#,
+    ];
+    assert_eq!(lines(&log), expected);
+}
+
+#[test]
+fn taking_hold_of_several_limits_is_logged_with_the_name_of_each() {
+    let strict = || Strict::new(Rate::per_second(10).unwrap());
+    let mut limits = JointLimiter::builder();
+    let [a, b] = ["a", "b"].map(|name| limits.limit(name, strict()).unwrap());
+    let limiter = limits.build();
+    let log = logged(|| {
+        limiter.cancel();
+        limiter.breach();
+        limiter.reset();
+        limiter.set_algorithm(b, strict()).unwrap();
+        limiter.on(a, "secret").cancel();
+        limiter.on(a, "x").on(a, "y").on(b, "secret").reset();
+        limiter.close();
+    });
+    let both = |action| [("a", action), ("b", action)];
+    let all = ["cancel", "breach", "reset"].map(both).into_iter().flatten();
+    let keys = [("b", "set_algorithm"), ("a", "cancel_key")].into_iter().chain(both("reset_key"));
+    let expected = all.chain(keys).chain(both("close")).map(|(limit, action)| {
+        format!("INFO took hold of a limit limit={limit:?} action={action:?}")
+    });
     assert_eq!(lines(&log), expected.collect::<Vec<_>>());
 }

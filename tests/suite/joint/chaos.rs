@@ -21,6 +21,8 @@ enum Step {
     Refund(usize),
     Commit(usize),
     GiveBack(usize),
+    Charge(Vec<(usize, u32)>),
+    Hold(usize, Vec<(usize, u32)>),
     Pass(u64),
 }
 
@@ -37,6 +39,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..20_usize).prop_map(Step::Refund),
         2 => (0..20_usize).prop_map(Step::Commit),
         1 => (0..20_usize).prop_map(Step::GiveBack),
+        1 => on().prop_map(Step::Charge),
+        1 => (0..7_usize, on()).prop_map(|(how, parts)| Step::Hold(how, parts)),
         4 => (0..150_u64).prop_map(Step::Pass),
     ];
     prop::collection::vec(step, 1..80)
@@ -110,6 +114,20 @@ impl World {
                 self.running.extend(reserved.and_then(|reserved| reserved.commit().ok()));
             }
             Step::GiveBack(index) => drop(out_of(&mut self.reserved, index)),
+            // A charge of calls in flight never ends.
+            Step::Charge(parts) => {
+                let parts: Vec<_> = parts.into_iter().filter(|part| part.0 != 3).collect();
+                on(limiter, ids, &parts).charge(1).unwrap();
+            }
+            Step::Hold(how, parts) => match how {
+                0 => limiter.cancel(),
+                1 => limiter.breach(),
+                2 => limiter.reset(),
+                3 => on(limiter, ids, &parts).cancel(),
+                4 => on(limiter, ids, &parts).reset(),
+                5 => limiter.set_algorithm(ids[1], one_per(50)).unwrap(),
+                _ => limiter.set_algorithm(ids[1], one_per(10)).unwrap(),
+            },
             Step::Pass(milliseconds) => clock.advance(ms(milliseconds)),
         }
     }

@@ -9,6 +9,8 @@ mod waits;
 mod giving_back;
 mod keys;
 mod layer;
+mod control;
+mod alike;
 
 use std::time::Duration;
 use tokio_test::{assert_pending, task};

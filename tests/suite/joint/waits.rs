@@ -87,3 +87,28 @@ fn a_thread_waits_without_a_runtime() {
     });
     assert_eq!(both.try_acquire().unwrap_err().retry_after(), Some(ms(250)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn slack_is_added_to_waits_and_to_nothing_else() {
+    let (limiter, a, b) = two(JointLimiter::builder().slack(ms(30)), 100, 250);
+    let both = limiter.on(a, &()).on(b, &());
+    let start = Instant::now();
+    drop(both.acquire().await.unwrap());
+    assert_eq!(both.try_acquire().unwrap_err().retry_after(), Some(ms(250)));
+    let refused = both.acquire().max_wait(ms(279)).await.unwrap_err();
+    assert_eq!((refused.limit(), refused.retry_after()), (Some("b"), Some(ms(280))));
+    let (first, mut second) = (in_line(&both), in_line(&limiter.on(a, &())));
+    assert_eq!(both.try_acquire().unwrap_err().retry_after(), Some(ms(530)));
+    drop(first.into_inner().await.unwrap());
+    assert_eq!(start.elapsed(), ms(280));
+    assert_pending!(second.poll());
+    drop(second.into_inner().await.unwrap());
+    assert_eq!(start.elapsed(), ms(380));
+    sleep(ms(120)).await;
+    drop(both.acquire().await.unwrap());
+    assert_eq!(start.elapsed(), ms(500));
+    // Permits let go late keep as long as others.
+    let reserve = tokio::spawn(both.reserve());
+    sleep(ms(280 + 99)).await;
+    drop(reserve.await.unwrap().unwrap().commit().unwrap());
+}

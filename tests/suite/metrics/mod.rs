@@ -4,6 +4,7 @@ mod calls;
 mod keys;
 mod line;
 mod names;
+mod joint;
 
 use metrics::with_local_recorder;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
