@@ -9,7 +9,7 @@ use std::{
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{Layer, Service};
 use tower_ratelimit::{
-    JointLimiter, KeyedRateLimiter, ManualClock, Rate, RateLimitLayer, RateLimiter, Strict,
+    JointLimiter, KeyedRateLimiter, ManualClock, Quota, Rate, RateLimitLayer, RateLimiter, Strict,
     http::PeerIp,
 };
 
@@ -150,23 +150,25 @@ fn a_call_of_several_limits_is_logged_with_the_one_that_held_it_up() {
     let mut limits = JointLimiter::builder().clock(clock.clone());
     let wide = limits.limit("wide", Strict::new(Rate::per_second(1000).unwrap())).unwrap();
     let narrow = limits.limit("narrow", Strict::new(Rate::per_second(10).unwrap())).unwrap();
+    let few = limits.limit("few", Quota::new(1).unwrap()).unwrap();
     let limiter = limits.build();
     let both = limiter.on(wide, "secret").on(narrow, "secret");
     let log = logged(|| {
         drop(both.try_acquire().unwrap());
         let mut waiting = task::spawn(both.acquire());
         assert_pending!(waiting.poll());
-        // Only the line of the wide one is in its way.
-        let mut behind = task::spawn(limiter.on(wide, "secret").acquire());
+        clock.advance(Duration::from_millis(10));
+        // Only the line of the wide one is in its way; the other would let it go.
+        let mut behind = task::spawn(limiter.on(few, "secret").on(wide, "secret").acquire());
         assert_pending!(behind.poll());
         let _ = both.try_acquire().unwrap_err();
-        clock.advance(Duration::from_millis(100));
+        clock.advance(Duration::from_millis(90));
         assert_ready_ok!(waiting.poll());
     });
     let expected = [
         r#"TRACE waiting for permits limit="narrow" cost=1"#,
         r#"TRACE waiting for permits limit="wide" cost=1"#,
-        r#"DEBUG rate limited limit="narrow" reason=UsedUp cost=1 retry_after=Some(200ms)"#,
+        r#"DEBUG rate limited limit="narrow" reason=UsedUp cost=1 retry_after=Some(190ms)"#,
         r#"TRACE let go after waiting for permits limit="narrow" cost=1 waited=100ms"#,
     ];
     assert_eq!(lines(&log), expected);

@@ -64,7 +64,6 @@ impl Board {
         self.send_away(Reason::Cancelled, now, whom);
         for Part { lane, .. } in parts {
             self.limits[lane.limit].forget(lane.key);
-            self.changed(*lane);
         }
         self.serve(now);
     }

@@ -2,11 +2,11 @@
 
 use super::{ms, one_per};
 use proptest::prelude::*;
-use std::{task::Poll, time::Duration};
+use std::time::Duration;
 use tokio_test::task;
 use tower_ratelimit::{
-    Acquire, JointAcquire, JointLimiter, KeyedRateLimiter, LeakyBucket, ManualClock, Rate,
-    RateLimited, RateLimiter, Reason,
+    Acquire, Decision, JointAcquire, JointLimiter, KeyedRateLimiter, LeakyBucket, LimitId,
+    ManualClock, Nanos, OnLimits, Rate, RateLimited, Reason,
 };
 
 #[derive(Clone, Debug)]
@@ -50,11 +50,11 @@ fn bucket(milliseconds: u64) -> LeakyBucket {
     LeakyBucket::new(rate).capacity(3).unwrap()
 }
 
-/// What a call got to know.
-type Answer = Result<(), (Reason, u32, Option<Rate>, Option<Duration>, Option<Duration>)>;
+/// What a call got to know: how long it waited, or why not and when to come again.
+type Answer = Result<Duration, (Reason, u32, Option<Rate>, Option<Duration>, Option<Duration>)>;
 
-fn answer<T>(result: Result<T, RateLimited>) -> Answer {
-    result.map(drop).map_err(|refused| {
+fn answer(result: Result<Duration, RateLimited>) -> Answer {
+    result.map_err(|refused| {
         let (rate, after) = (refused.rate(), refused.retry_after());
         // Whoever is sent away is so by no limit in particular, so there is no cost to name.
         let is_sent_away = refused.reason() == Reason::Cancelled;
@@ -63,74 +63,121 @@ fn answer<T>(result: Result<T, RateLimited>) -> Answer {
     })
 }
 
-proptest! {
-    #[test]
-    fn one_limit_of_several_is_as_one_alone(steps in steps(), slack in prop_oneof![Just(0), Just(30_u64)]) {
+fn standing(decision: Decision) -> (u32, Nanos, u32) {
+    (decision.remaining, decision.full_after, decision.limit)
+}
+
+const KEYS: [&str; 2] = ["a", "b"];
+
+/// The same limit, alone and as one of several.
+struct Alike {
+    clock: ManualClock,
+    single: KeyedRateLimiter<LeakyBucket>,
+    joint: JointLimiter,
+    id: LimitId,
+}
+
+impl Alike {
+    fn new(slack: u64) -> Self {
         let clock = ManualClock::new();
         let single = KeyedRateLimiter::builder(bucket(100)).clock(clock.clone());
         let single = single.slack(ms(slack)).max_waiting(4).build();
-        let keys = ["a", "b"].map(|key| single.key(key));
         let builder = JointLimiter::builder().clock(clock.clone());
         let mut limits = builder.slack(ms(slack)).max_waiting(4);
-        let id = limits.limit("only", bucket(100)).unwrap();
         limits.limit("idle", one_per(1)).unwrap();
-        let joint = limits.build();
-        let on = |key: usize, cost| joint.on_many(id, ["a", "b"][key], cost);
-        type Pair<'a> = (task::Spawn<Acquire<'a, LeakyBucket>>, task::Spawn<JointAcquire>);
+        let id = limits.limit("only", bucket(100)).unwrap();
+        Self { clock, single, joint: limits.build(), id }
+    }
+
+    fn on(&self, key: usize, cost: u32) -> OnLimits {
+        self.joint.on_many(self.id, KEYS[key], cost)
+    }
+
+    /// What is not asking.
+    fn hold(&self, step: Step) {
+        let Self { clock, single, joint, id } = self;
+        let key = |key: usize| single.key(KEYS[key]);
+        match step {
+            Step::Charge(index, cost) => {
+                key(index).charge(cost).unwrap();
+                self.on(index, 1).charge(cost).unwrap();
+            }
+            Step::Cancel => {
+                single.cancel();
+                joint.cancel();
+            }
+            Step::CancelKey(index) => {
+                key(index).cancel();
+                self.on(index, 1).cancel();
+            }
+            Step::Breach => {
+                single.breach();
+                joint.breach();
+            }
+            Step::Reset => {
+                single.reset();
+                joint.reset();
+            }
+            Step::ResetKey(index) => {
+                key(index).reset();
+                self.on(index, 1).reset();
+            }
+            Step::SetAlgorithm(period) => {
+                single.set_algorithm(bucket(period));
+                joint.set_algorithm(*id, bucket(period)).unwrap();
+            }
+            Step::Pass(milliseconds) => clock.advance(ms(milliseconds)),
+            Step::Try(..) | Step::Acquire(..) | Step::MaxWait(..) | Step::GiveUp(_) => {}
+        }
+    }
+}
+
+type Pair<'a> = (task::Spawn<Acquire<'a, LeakyBucket>>, task::Spawn<JointAcquire>);
+
+proptest! {
+    /// Everybody is let go at the same instants and told the same.
+    #[test]
+    fn one_limit_of_several_is_as_one_alone(
+        steps in steps(),
+        slack in prop_oneof![Just(0_u64), Just(30)],
+    ) {
+        let alike = Alike::new(slack);
+        let keys = KEYS.map(|key| alike.single.key(key));
         let mut waiting: Vec<Pair<'_>> = Vec::new();
         for step in steps {
             match step {
                 Step::Try(key, cost) => {
-                    let (joint, single) = (on(key, cost), &keys[key]);
-                    prop_assert_eq!(answer(joint.try_acquire()), answer(single.try_acquire_many(cost)));
+                    let joint = alike.on(key, cost).try_acquire().map(|permit| permit.waited());
+                    let single = keys[key].try_acquire_many(cost).map(|permit| permit.waited());
+                    prop_assert_eq!(answer(joint), answer(single));
                 }
                 Step::Acquire(key, cost) => {
                     let single = task::spawn(keys[key].acquire().cost(cost));
-                    waiting.push((single, task::spawn(on(key, cost).acquire())));
+                    waiting.push((single, task::spawn(alike.on(key, cost).acquire())));
                 }
                 Step::MaxWait(key, cost, wait) => {
                     let single = keys[key].acquire().cost(cost).max_wait(ms(wait));
-                    let joint = on(key, cost).acquire().max_wait(ms(wait));
+                    let joint = alike.on(key, cost).acquire().max_wait(ms(wait));
                     waiting.push((task::spawn(single), task::spawn(joint)));
                 }
                 Step::GiveUp(index) if !waiting.is_empty() => {
                     drop(waiting.remove(index % waiting.len()));
                 }
-                Step::GiveUp(_) => {}
-                Step::Charge(key, cost) => {
-                    keys[key].charge(cost).unwrap();
-                    on(key, 1).charge(cost).unwrap();
-                }
-                Step::Cancel => (single.cancel(), joint.cancel()).0,
-                Step::CancelKey(key) => (RateLimiter::cancel(&keys[key]), on(key, 1).cancel()).0,
-                Step::Breach => (single.breach(), joint.breach()).0,
-                Step::Reset => (single.reset(), joint.reset()).0,
-                Step::ResetKey(key) => (RateLimiter::reset(&keys[key]), on(key, 1).reset()).0,
-                Step::SetAlgorithm(period) => {
-                    single.set_algorithm(bucket(period));
-                    joint.set_algorithm(id, bucket(period)).unwrap();
-                }
-                Step::Pass(milliseconds) => clock.advance(ms(milliseconds)),
+                other => alike.hold(other),
             }
             let mut still = Vec::new();
             for (mut single, mut joint) in waiting {
-                match (single.poll(), joint.poll()) {
-                    (Poll::Pending, Poll::Pending) => still.push((single, joint)),
-                    (Poll::Ready(single), Poll::Ready(joint)) => {
-                        let waited = |permit: &tower_ratelimit::JointPermit| permit.waited();
-                        prop_assert_eq!(single.as_ref().ok().map(|permit| permit.waited()), joint.as_ref().ok().map(waited));
-                        prop_assert_eq!(answer(joint), answer(single));
-                    }
-                    (single, joint) => {
-                        prop_assert!(false, "{:?} alone, but {:?}", single, joint);
-                        unreachable!();
-                    }
+                let alone = single.poll().map_ok(|permit| permit.waited()).map(answer);
+                let among = joint.poll().map_ok(|permit| permit.waited()).map(answer);
+                prop_assert_eq!(&among, &alone);
+                if alone.is_pending() {
+                    still.push((single, joint));
                 }
             }
             waiting = still;
-            for key in 0..2 {
-                let stands = |decision: tower_ratelimit::Decision| (decision.remaining, decision.full_after, decision.limit);
-                prop_assert_eq!(stands(on(key, 0).peek().decision()), stands(keys[key].peek(0)));
+            for (key, single) in keys.iter().enumerate() {
+                let joint = alike.on(key, 0).peek().decision();
+                prop_assert_eq!(standing(joint), standing(single.peek(0)));
             }
         }
     }

@@ -109,6 +109,19 @@ async fn one_whose_permits_perished_is_treated_as_those_who_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn permits_that_perish_after_a_close_are_not_waited_for_again() {
+    let (limiter, a, b) = two(JointLimiter::builder(), 100, 100);
+    let both = limiter.on(a, &()).on(b, &());
+    drop(both.try_acquire().unwrap());
+    let mut waiting = in_line(&both);
+    advance(ms(100)).await;
+    both.try_acquire().unwrap_err();
+    limiter.close();
+    advance(ms(100)).await;
+    assert_eq!(assert_ready_err!(waiting.poll()).reason(), Reason::Closed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_who_was_let_go_before_a_reset_and_did_not_look_is_sent_away_too() {
     let (limiter, a, b) = two(JointLimiter::builder(), 100, 100);
     let both = limiter.on(a, &()).on(b, &());
@@ -229,8 +242,10 @@ async fn a_charge_is_a_debt_that_is_paid_off_first() {
     let start = Instant::now();
     drop(both.try_acquire().unwrap());
     let waiting = in_line(&both);
+    assert_eq!(both.peek().decision().retry_after(), Some(ms(200)));
     limiter.on(a, &()).charge(4).unwrap();
-    assert_eq!(both.peek().limit(), Some("a"));
+    let behind = both.peek();
+    assert_eq!((behind.limit(), behind.decision().retry_after()), (Some("a"), Some(ms(600))));
     drop(waiting.into_inner().await.unwrap());
     assert_eq!(start.elapsed(), ms(500));
     // The cost multiplies that of each, and a key nobody asked for is kept for its debt.
@@ -312,6 +327,11 @@ async fn one_who_waits_for_more_than_a_changed_limit_has_is_told_so_and_makes_wa
     let refused = assert_ready_err!(heavy.poll());
     assert_eq!((refused.reason(), refused.limit()), (Reason::TooCostly, Some("a")));
     drop(limiter.on(a, &()).try_acquire().unwrap());
+    // One that is overdue has it by what held until then.
+    let mut overdue = in_line(&limiter.on_many(a, &(), 5).on(b, &()));
+    advance(ms(500)).await;
+    limiter.set_algorithm(a, bucket(2)).unwrap();
+    drop(assert_ready_ok!(overdue.poll()));
 }
 
 #[test]
@@ -320,14 +340,14 @@ fn an_algorithm_is_set_for_one_limit_and_for_keys_nobody_waits_for() {
     let (limiter, a, b) = two(JointLimiter::builder().clock(clock.clone()), 1000, 1000);
     drop(limiter.on(a, &()).on(b, &()).try_acquire().unwrap());
     limiter.set_algorithm(a, one_per(50)).unwrap();
-    let refused = limiter.on(a, &()).try_acquire().unwrap_err();
-    assert_eq!(refused.retry_after(), Some(ms(50)));
-    assert_eq!(refused.rate(), Some(Rate::new(1, ms(50)).unwrap()));
+    assert_eq!(limiter.on(a, &()).peek().decision().retry_after(), Some(ms(50)));
     assert_eq!(limiter.on(b, &()).peek().decision().retry_after(), Some(ms(1000)));
     // It equals new earlier than it would have, and is forgotten then.
     clock.advance(ms(50));
     assert_eq!(limiter.evict(), 1);
     drop(limiter.on(a, &()).try_acquire().unwrap());
+    let refused = limiter.on(a, &()).try_acquire().unwrap_err();
+    assert_eq!(refused.rate(), Some(Rate::new(1, ms(50)).unwrap()));
 }
 
 #[test]

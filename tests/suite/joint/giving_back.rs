@@ -3,7 +3,7 @@
 use super::{in_line, ms, one_per, two};
 use tokio::time::{Instant, sleep};
 use tokio_test::{assert_ready_ok, task};
-use tower_ratelimit::{JointLimiter, Perished, Quota};
+use tower_ratelimit::{Concurrency, JointLimiter, ManualClock, Perished, Quota};
 
 #[tokio::test(start_paused = true)]
 async fn a_reservation_dropped_gives_back_all_limits() {
@@ -45,6 +45,19 @@ async fn a_refund_lets_those_in_line_go() {
     permit.refund();
     assert!(waiting.is_woken());
     drop(assert_ready_ok!(waiting.poll()));
+}
+
+#[test]
+fn a_refund_of_a_call_in_flight_ends_no_other_of_the_same_instant() {
+    let mut limits = JointLimiter::builder().clock(ManualClock::new());
+    let running = limits.limit("running", Concurrency::new(2).unwrap()).unwrap();
+    let limiter = limits.build();
+    let call = limiter.on(running, &());
+    let [first, second] = [(); 2].map(|()| call.try_acquire().unwrap());
+    first.refund();
+    assert_eq!(limiter.on_many(running, &(), 0).peek().decision().remaining, 1);
+    drop(second);
+    assert_eq!(limiter.on_many(running, &(), 0).peek().decision().remaining, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -167,6 +167,17 @@ async fn the_line_of_a_key_is_bounded_and_the_refusal_names_its_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_full_line_is_named_also_where_another_limit_has_the_longest_wait() {
+    let (limiter, a, b) = two(JointLimiter::builder().max_waiting(1), 100, 1000);
+    drop(limiter.on(a, &()).on(b, &()).try_acquire().unwrap());
+    let _waiting = in_line(&limiter.on(a, &()));
+    let mut full = task::spawn(limiter.on(b, &()).on_many(a, &(), 1).acquire());
+    let refused = assert_ready_err!(full.poll());
+    assert_eq!((refused.limit(), refused.reason()), (Some("a"), Reason::QueueFull));
+    assert_eq!(refused.retry_after(), Some(ms(1000)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_learns_in_line_that_it_waits_in_vain_makes_way() {
     let mut limits = JointLimiter::builder();
     let spent = limits.limit("spent", Quota::new(2).unwrap()).unwrap();

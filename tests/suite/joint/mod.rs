@@ -11,6 +11,7 @@ mod keys;
 mod layer;
 mod control;
 mod alike;
+mod custom;
 
 use std::time::Duration;
 use tokio_test::{assert_pending, task};

@@ -1,6 +1,6 @@
 //! Waits that are known, and those that are not.
 
-use super::{in_line, ms, one_per, two};
+use super::{in_line, ms, one_per, two, window};
 use tokio::time::{Instant, sleep};
 use tokio_test::{assert_pending, assert_ready_err, task};
 use tower_ratelimit::{Concurrency, JointLimiter, ManualClock, Reason};
@@ -111,4 +111,21 @@ async fn slack_is_added_to_waits_and_to_nothing_else() {
     let reserve = tokio::spawn(both.reserve());
     sleep(ms(280 + 99)).await;
     drop(reserve.await.unwrap().unwrap().commit().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_behind_one_whose_slot_has_come_and_whose_slack_has_not_is_exact() {
+    let mut limits = JointLimiter::builder().slack(ms(30));
+    let only = limits.limit("only", window(2, 100)).unwrap();
+    let call = limits.build().on(only, &());
+    for _ in 0..2 {
+        drop(call.try_acquire().unwrap());
+    }
+    let first = call.clone();
+    let first = tokio::spawn(async move { first.acquire().await.unwrap().waited() });
+    sleep(ms(120)).await;
+    // Both go at 130.
+    assert_eq!(call.try_acquire().unwrap_err().retry_after(), Some(ms(10)));
+    assert_eq!(call.acquire().max_wait(ms(10)).await.unwrap().waited(), ms(10));
+    assert_eq!(first.await.unwrap(), ms(130));
 }
