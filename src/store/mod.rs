@@ -48,6 +48,8 @@ use crate::{algorithm::Algorithm, invalid::Invalid};
 /// - The future may be dropped at any point. Then the batch is decided as a whole, or
 ///   each group of it is decided or not.
 ///
+/// Whether a store keeps it, the kit says that comes with the feature `conformance`.
+///
 /// # Example
 ///
 /// ```

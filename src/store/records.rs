@@ -3,7 +3,7 @@
 use super::{Answer, Batch, Order, Record, StoreAsk, StoreKey, StoredLimit};
 use crate::{
     algorithm::Algorithm,
-    decision::{Ask, Outcome},
+    decision::{Ask, Outcome, Take},
     nanos::Nanos,
 };
 
@@ -127,8 +127,18 @@ impl<'a, A: Algorithm> Step<'a, A> {
         // What equals new is new, so that it is all the same who has forgotten it and who has not.
         let kept = loaded.filter(|record| record.new_at(algorithm) > now);
         let was_new = kept.is_none();
+        let ask = match order.ask {
+            // Nobody stood in line before the first call.
+            StoreAsk::Ask(Ask::Take(take)) if was_new => {
+                StoreAsk::Ask(Ask::Take(Take::fresh(take.cost)))
+            }
+            StoreAsk::Ask(Ask::Peek(take)) if was_new => {
+                StoreAsk::Ask(Ask::Peek(Take::fresh(take.cost)))
+            }
+            ask => ask,
+        };
         let mut record = kept.unwrap_or_default();
-        let answer = record.answer(algorithm, now, order.ask);
+        let answer = record.answer(algorithm, now, ask);
         Self { order, answer, record, was_there, was_new }
     }
 

@@ -74,7 +74,14 @@ fn a_group_takes_everything_or_nothing() {
                 oracle = copy;
             } else {
                 // Those that are refused begin the time that begins with the first call.
-                for (order, _) in orders.iter().zip(&expected).filter(|(_, answer)| !answer.is_granted()) {
+                for (index, order) in orders.iter().enumerate() {
+                    // Of a key that comes twice the first one speaks.
+                    let is_same = |other: &Order<_>| {
+                        other.key == order.key && other.limit.name == order.limit.name
+                    };
+                    if expected[index].is_granted() || orders[..index].iter().any(is_same) {
+                        continue;
+                    }
                     let alone = Order { is_with_previous: false, ..order.clone() };
                     let mut copy = oracle.clone();
                     if !answer(&mut copy, now, vec![alone])[0].is_granted() {

@@ -70,7 +70,7 @@ pub(super) fn check<A: Algorithm + Debug>(
     limits: impl Strategy<Value = A>,
     property: impl Fn(&Arc<StoredLimit<A>>, &[(Pause, Turn)]) -> TestCaseResult,
 ) {
-    check_with(200, turns(), limits, |algorithm, turns| {
+    check_with(100, turns(), limits, |algorithm, turns| {
         property(&Arc::new(StoredLimit { name: "limit".into(), algorithm }), &turns)
     });
 }
@@ -81,8 +81,6 @@ pub(super) struct Call {
     pub(super) grant: Grant,
     /// When it takes place.
     pub(super) at: u64,
-    /// How many there were before it.
-    pub(super) number: usize,
     pub(super) reserved: bool,
     pub(super) ended: bool,
 }
@@ -108,7 +106,7 @@ pub(super) fn play<A: Algorithm>(
 ) -> Result<Vec<Call>, TestCaseError> {
     let mut seam = Seam::of(limit);
     let algorithm = &limit.algorithm;
-    let (mut now, mut last_wait, mut ahead, mut number) = (0, 0, 0, 0);
+    let (mut now, mut last_wait, mut ahead, mut used) = (0, 0, 0, false);
     let mut calls: Vec<Call> = Vec::new();
     for &(pause, turn) in turns {
         now = pause.after(algorithm, now, last_wait);
@@ -121,7 +119,7 @@ pub(super) fn play<A: Algorithm>(
         let (chosen, ask) = match turn {
             // Nobody stands in line before the first call.
             Turn::Take(take) => {
-                let queued = take.queued && number > 0;
+                let queued = take.queued && used;
                 (None, Some(StoreAsk::Ask(Ask::Take(Take { queued, ..take }))))
             }
             Turn::Peek(take) => (None, Some(StoreAsk::Ask(Ask::Peek(Take::fresh(take.cost))))),
@@ -164,8 +162,8 @@ pub(super) fn play<A: Algorithm>(
                 let reserved = answer.reserved().is_some();
                 let at = now + answer.wait.get();
                 if grant.cost > 0 {
-                    calls.push(Call { grant, at, number, reserved, ended: false });
-                    number += 1;
+                    calls.push(Call { grant, at, reserved, ended: false });
+                    used = true;
                 }
                 if reserved {
                     ahead = ahead.max(at);

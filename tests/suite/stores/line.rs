@@ -8,7 +8,7 @@ use crate::algorithms::histories::Pause;
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::sync::Arc;
 use tower_ratelimit::{
-    Algorithm, Ask, Nanos, Outcome,
+    Algorithm, Ask, Nanos, Outcome, Take,
     store::{StoreAsk, StoredLimit},
 };
 
@@ -17,6 +17,7 @@ for_each_limit![
     nobody_takes_while_others_are_ahead,
     a_refusal_names_the_exact_wait,
     a_reservation_comes_when_a_refusal_says_so,
+    a_line_is_let_go_as_if_everybody_stood_there_and_asked_in_turn,
 ];
 
 fn is_granted_reservation<A: Algorithm>(moment: &Moment<'_, A>) -> Option<u64> {
@@ -128,6 +129,114 @@ fn a_reservation_comes_when_a_refusal_says_so<A: Algorithm>(
             }
             Outcome::InUse(_) | Outcome::Exhausted | Outcome::Never => {
                 prop_assert_eq!(within(Nanos::MAX), moment.answer);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// The oracle: those in line, one after the other, ask a limit in memory when it is their turn, and
+/// again whenever they were told to.
+struct Queue<'a, A: Algorithm> {
+    limit: &'a A,
+    state: A::State,
+    /// When the last of them was let go.
+    last: u64,
+}
+
+impl<A: Algorithm> Queue<'_, A> {
+    /// When the next one is let go that comes at `now`, if ever.
+    fn let_go(&mut self, now: u64, cost: u32) -> Option<u64> {
+        let mut then = now.max(self.last);
+        loop {
+            let queued = then > now;
+            let take = Ask::Take(Take { cost, queued });
+            let decision = self.limit.decide(&mut self.state, Nanos::new(then), take);
+            match decision.outcome {
+                Outcome::Granted(_) => break,
+                Outcome::Later(wait) => then = then.checked_add(wait.get())?,
+                Outcome::InUse(_) | Outcome::Exhausted | Outcome::Never => return None,
+            }
+        }
+        self.last = then;
+        Some(then)
+    }
+}
+
+fn a_line_is_let_go_as_if_everybody_stood_there_and_asked_in_turn<A: Algorithm>(
+    limit: &Arc<StoredLimit<A>>,
+    turns: &[(Pause, Turn)],
+) -> TestCaseResult {
+    let nothing_goes_back = |(_, turn): &&(Pause, Turn)| {
+        matches!(turn, Turn::Take(_) | Turn::Peek(_) | Turn::Reserve { .. } | Turn::Charge(_))
+    };
+    let turns: Vec<_> = turns.iter().filter(nothing_goes_back).copied().collect();
+    let algorithm = &limit.algorithm;
+    let mut queue = Queue { limit: algorithm, state: A::State::default(), last: 0 };
+    play(limit, &turns, |moment| {
+        let now = moment.now;
+        let (cost, latest, take) = match moment.ask {
+            StoreAsk::Ask(Ask::Charge(_)) => {
+                let at = Nanos::new(now.max(queue.last));
+                let StoreAsk::Ask(ask) = moment.ask else { return Ok(()) };
+                let _ = algorithm.decide(&mut queue.state, at, ask);
+                return Ok(());
+            }
+            StoreAsk::Ask(Ask::Take(take)) => (take.cost, Some(now), take),
+            StoreAsk::Ask(Ask::Peek(take)) => (take.cost, None, take),
+            StoreAsk::Reserve { cost, max_wait } => {
+                (cost, Some(now.saturating_add(max_wait.get())), Take::fresh(cost))
+            }
+            _ => return Ok(()),
+        };
+        if cost == 0 {
+            prop_assert!(moment.answer.is_granted());
+            return Ok(());
+        }
+        let mut then = Queue { state: queue.state.clone(), ..queue };
+        let mut take = take;
+        if queue.last <= now && algorithm.new_at(&then.state).get() <= now {
+            // It is as if this were the first call, and nobody stood in line before it.
+            then.state = A::State::default();
+            take.queued = false;
+        }
+        // A take that is granted at once comes as it says.
+        let at = match queue.last <= now {
+            true => {
+                let ask = Ask::Take(take);
+                let decision = algorithm.decide(&mut then.state, Nanos::new(now), ask);
+                match decision.is_granted() {
+                    true => {
+                        then.last = now;
+                        Some(now)
+                    }
+                    false => then.let_go(now, cost),
+                }
+            }
+            false => then.let_go(now, cost),
+        };
+        let granted = at.filter(|at| latest.is_some_and(|latest| *at <= latest));
+        match (granted, at, moment.answer.decision.outcome) {
+            (Some(at), _, outcome) => {
+                prop_assert!(moment.answer.is_granted(), "{:?}, not at {}", outcome, at);
+                prop_assert_eq!(now + moment.answer.wait.get(), at);
+                let Queue { state, last, .. } = then;
+                (queue.state, queue.last) = (state, last);
+            }
+            (None, Some(at), Outcome::Granted(_)) => {
+                // A peek at what can be had now.
+                prop_assert!(latest.is_none() && at == now);
+            }
+            (None, Some(at), outcome) => {
+                prop_assert_eq!(outcome, Outcome::Later(Nanos::new(at - now)));
+                // Being refused begins the time that begins with the first call.
+                if latest.is_some() && queue.last <= now {
+                    let _ = algorithm.decide(&mut queue.state, Nanos::new(now), Ask::Take(take));
+                }
+            }
+            (None, None, outcome) => {
+                prop_assert!(!matches!(outcome, Outcome::Granted(_)), "{:?}", outcome);
             }
         }
         Ok(())
