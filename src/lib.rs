@@ -91,8 +91,8 @@
 //! | 2 | `store`, `clock`, `key`, `error`, `events`, `meters` | remembers: one atomic step per ask |
 //! | 1 | `algorithm`, `decision`, `rate`, `nanos`, `span`, `given`, `invalid`, `config` | decides: pure functions of state, instant and ask |
 //!
-//! Two seams are open for code of your own: [`Algorithm`] for arithmetic, [`Limiter`] for a
-//! service that decides elsewhere. The kits in `conformance` (a feature, for tests) say whether it keeps
+//! Three seams are open for code of your own: [`Algorithm`] for arithmetic, [`store::Store`] for a
+//! database, [`Limiter`] for a service that decides elsewhere. The kits in `conformance` (a feature, for tests) say whether it keeps
 //! its contract.
 //!
 //! # Features
@@ -103,7 +103,7 @@
 //! algorithm](AnyAlgorithm) and the [`Builder`] of each limiter a table), `stream` (streams, sinks,
 //! and bytes a second), `sqlite` (a store in an SQLite file, with the library of the system) and
 //! `sqlite-bundled` (the same, with the library compiled in), `full` (all of these), and for tests
-//! `conformance` (whether algorithms and limiters of your own keep their contracts).
+//! `conformance` (whether algorithms, stores and limiters of your own keep their contracts).
 //!
 //! # Watching
 //!

@@ -1,4 +1,4 @@
-//! Kits that say whether an algorithm, a limiter or a layer of your own keeps its contract.
+//! Kits that say whether an algorithm, a store, a limiter or a layer of your own keeps its contract.
 //!
 //! Behind the feature `conformance`, which is for `[dev-dependencies]`: a test calls a kit, and fails
 //! with a [`Violation`] that names the [`Point`] of the contract and the history that broke it.
@@ -6,12 +6,13 @@
 //! | of your own | call | in a test |
 //! |---|---|---|
 //! | [`Algorithm`] | [`algorithm`], or [`Histories`] for other seeds and more histories | any |
+//! | [`Store`](crate::store::Store) | [`store()`] | any, in the runtime that the store needs |
 //! | [`Limiter`](crate::Limiter) | [`Limits::limiter`] | with paused time, or on a [`ManualClock`](crate::ManualClock) |
 //! | [`KeyedLimiter`](crate::KeyedLimiter) | [`Limits::keyed_limiter`] | the same |
 //! | a layer that waits, or our layers in a stack of yours | [`Limits::layer`] | the same |
 //! | a layer that refuses | [`Limits::refusing_layer`] | the same |
 //!
-//! The algorithms and limiters of this crate are tested by the same kits. They find what breaks a
+//! The algorithms, stores and limiters of this crate are tested by the same kits. They find what breaks a
 //! contract in short histories of few calls; whether an algorithm decides what you want is for tests of
 //! your own.
 //!
@@ -62,11 +63,13 @@ mod random;
 mod point;
 mod violation;
 mod algorithm;
+mod store;
 mod limiter;
 
 pub use algorithm::{Fullest, Histories, Report};
 pub use limiter::{Limits, Probe, ProbeFailed};
 pub use point::Point;
+pub use store::{Sampled, store};
 pub use violation::Violation;
 
 use crate::algorithm::Algorithm;

@@ -98,6 +98,35 @@ pub enum Point {
     TicketBack,
     /// Nobody waits for the calls of another key.
     Keys,
+
+    /// A store answers, and says that it failed only when it did.
+    Answered,
+    /// A batch that says what time it is is decided at that time.
+    SetTime,
+    /// There is an answer for each order, in the order of the orders.
+    Answers,
+    /// Clones of a store share what they keep.
+    Shared,
+    /// Orders about the same key are decided one after the other, as they come in the batch.
+    SameKey,
+    /// Keys are the same exactly when their bytes are, whatever those are.
+    KeysApart,
+    /// Limits of different names keep nothing together.
+    LimitsApart,
+    /// Of a group each order takes its permits, or none does.
+    Groups,
+    /// A record is kept until it equals new at least.
+    Remembers,
+    /// The decisions are those of [`MemoryStore`](crate::store::MemoryStore).
+    Decides,
+    /// An algorithm that is [kept to](crate::store::Store::keep_to) lets no more through than before.
+    KeepsTo,
+    /// A batch that is dropped is decided in whole groups.
+    Dropped,
+    /// Of many who ask at the same time as many get permits as there are permits.
+    AtOnce,
+    /// At least one batch may be asked at a time.
+    BatchesAtOnce,
 }
 
 impl Point {
@@ -148,6 +177,20 @@ impl Point {
             Self::FreshTicket => "a ticket that was just granted can be used",
             Self::TicketBack => "a ticket that is given back can be had again",
             Self::Keys => "nobody waits for the calls of another key",
+            Self::Answered => "a store answers what it is asked",
+            Self::SetTime => "a batch that says what time it is is decided at that time",
+            Self::Answers => "there is an answer for each order, in the order of the orders",
+            Self::Shared => "clones of a store share what they keep",
+            Self::SameKey => "orders about the same key are decided as they come in the batch",
+            Self::KeysApart => "keys are the same exactly when their bytes are",
+            Self::LimitsApart => "limits of different names keep nothing together",
+            Self::Groups => "of a group each order takes its permits, or none does",
+            Self::Remembers => "a record is kept until it equals new at least",
+            Self::Decides => "the decisions are those of the store in memory",
+            Self::KeepsTo => "an algorithm that is kept to lets no more through than before",
+            Self::Dropped => "a batch that is dropped is decided in whole groups",
+            Self::AtOnce => "of many who ask at once as many get permits as there are permits",
+            Self::BatchesAtOnce => "at least one batch may be asked at a time",
         }
     }
 }

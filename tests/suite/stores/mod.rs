@@ -6,11 +6,13 @@ use tower_ratelimit::{
     store::{Answer, Batch, Order, Record, Records, StoreAsk, StoreKey, StoredLimit},
 };
 
+mod broken;
 mod histories;
 
 mod bounds;
 mod forgetting;
 mod groups;
+mod kit;
 mod line;
 mod memory;
 mod returning;
