@@ -35,7 +35,10 @@ struct Shelf<A: Algorithm> {
 }
 
 /// Each record, and from when on it equals a new one.
-struct Boards<A: Algorithm>(BTreeMap<(Arc<str>, StoreKey), (Record<A::State>, Nanos)>);
+struct Boards<A: Algorithm>(BTreeMap<Name, (Record<A::State>, Nanos)>);
+
+/// The name of a limit, and a key of it.
+type Name = (Arc<str>, StoreKey);
 
 impl<A: Algorithm> Shelf<A> {
     fn new() -> Self {

@@ -18,9 +18,12 @@ mod memory;
 mod returning;
 mod slots;
 
+/// The name of a limit, and a key of it.
+type Name = (Arc<str>, StoreKey);
+
 /// Records in a map, and how often anybody wrote there.
 struct Shelf<A: Algorithm> {
-    records: HashMap<(Arc<str>, StoreKey), (Record<A::State>, Nanos)>,
+    records: HashMap<Name, (Record<A::State>, Nanos)>,
     writes: usize,
 }
 
