@@ -187,9 +187,9 @@ mod config;
 
 pub use algorithm::{
     Algorithm, AnyAlgorithm, AnyState, BurstCompensating, Concurrency, FixedWindow, Held, Holders,
-    LeakyBucket, PacedState, Permits, Quota, Refills, SerialLog, Serialized, SlidingWindow,
-    SlidingWindowCounter, Spent, StoredState, Strict, TokenBucket, Tokens, WAKE_UP, WindowCounts,
-    WindowLog,
+    LeakyBucket, PacedState, Permits, Quota, Refills, Scripted, SerialLog, Serialized,
+    SlidingWindow, SlidingWindowCounter, Spent, StoredState, Strict, TokenBucket, Tokens, WAKE_UP,
+    WindowCounts, WindowLog,
 };
 pub use clock::{Clock, ManualClock};
 pub use decision::{Ask, Decision, Grant, Outcome, Take};

@@ -49,6 +49,16 @@ impl Nanos {
         self.0
     }
 
+    /// How many microseconds this is, rounded up.
+    pub(crate) const fn microseconds(self) -> u64 {
+        self.0.div_ceil(1000)
+    }
+
+    /// The same rounded up to whole microseconds.
+    pub(crate) const fn up_to_microseconds(self) -> Self {
+        Self(self.microseconds().saturating_mul(1000))
+    }
+
     /// The sum, or `None` beyond the end of the time line.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {

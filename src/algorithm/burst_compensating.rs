@@ -55,7 +55,7 @@ const DEFAULT_MAX_BURST: u32 = 5;
 )]
 pub struct BurstCompensating {
     pub(super) rate: Rate,
-    interval: Nanos,
+    pub(super) interval: Nanos,
     pub(super) max_burst: u32,
 }
 

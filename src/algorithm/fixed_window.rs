@@ -56,7 +56,7 @@ use std::time::Duration;
 )]
 pub struct FixedWindow {
     pub(super) bucket: TokenBucket,
-    period: Nanos,
+    pub(super) period: Nanos,
 }
 
 impl FixedWindow {

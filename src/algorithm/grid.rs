@@ -29,6 +29,15 @@ impl Grid {
         self.first.map(Duration::from)
     }
 
+    /// The same grid with a period of this length; fixed places are rounded up to microseconds.
+    pub(super) fn every_microseconds(&self, every: Nanos) -> Self {
+        let grid = Self::floating(every);
+        match self.first {
+            Some(first) => grid.fixed(first.up_to_microseconds().into()),
+            None => grid,
+        }
+    }
+
     pub(super) fn is_fixed(&self) -> bool {
         self.first.is_some()
     }

@@ -53,9 +53,9 @@ pub struct LeakyBucket {
     pub(super) capacity: u32,
     /// Whether the rate holds in any window, so that the interval depends on the capacity.
     pub(super) any_window: bool,
-    interval: Nanos,
+    pub(super) interval: Nanos,
     /// `capacity` intervals.
-    depth: Nanos,
+    pub(super) depth: Nanos,
 }
 
 impl LeakyBucket {

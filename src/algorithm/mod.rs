@@ -34,6 +34,7 @@ mod concurrency;
 mod holders;
 mod serialized;
 mod any;
+mod scripted;
 mod written;
 
 pub use any::{AnyAlgorithm, AnyState};
@@ -44,6 +45,7 @@ pub use holders::Holders;
 pub use leaky_bucket::LeakyBucket;
 pub use permits::{Held, Permits, Spent};
 pub use quota::Quota;
+pub use scripted::Scripted;
 pub use serialized::{SerialLog, Serialized};
 pub use sliding_window::SlidingWindow;
 pub use sliding_window_counter::{SlidingWindowCounter, WindowCounts};

@@ -89,7 +89,7 @@ impl SlidingWindow {
         &self.rates
     }
 
-    fn sorted(rates: Vec<Rate>) -> Self {
+    pub(super) fn sorted(rates: Vec<Rate>) -> Self {
         let periods = || rates.iter().map(|rate| Nanos::from(rate.period()));
         let shortest = rates.first().map(Rate::interval);
         Self {

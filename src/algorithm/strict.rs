@@ -43,7 +43,7 @@ use std::time::Duration;
 )]
 pub struct Strict {
     pub(super) rate: Rate,
-    interval: Nanos,
+    pub(super) interval: Nanos,
 }
 
 impl Strict {

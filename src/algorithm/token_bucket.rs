@@ -138,7 +138,7 @@ impl TokenBucket {
     }
 
     /// How many permits are missing from a bucket nobody has asked.
-    fn missing_at_first(&self) -> u64 {
+    pub(super) fn missing_at_first(&self) -> u64 {
         u64::from(self.capacity - self.initial.unwrap_or(self.capacity))
     }
 

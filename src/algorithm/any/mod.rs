@@ -5,8 +5,8 @@ mod state;
 pub use state::AnyState;
 
 use super::{
-    Algorithm, BurstCompensating, Concurrency, FixedWindow, Held, LeakyBucket, Quota, Serialized,
-    SlidingWindow, SlidingWindowCounter, Strict, TokenBucket, written,
+    Algorithm, BurstCompensating, Concurrency, FixedWindow, Held, LeakyBucket, Quota, Scripted,
+    Serialized, SlidingWindow, SlidingWindowCounter, Strict, TokenBucket, written,
 };
 use crate::{
     decision::{Ask, Decision},
@@ -168,6 +168,20 @@ impl Algorithm for AnyAlgorithm {
                 with!(self, limit => state.charge(limit, now, used));
             }
         }
+    }
+}
+
+impl Scripted for AnyAlgorithm {
+    fn kind(&self) -> &'static str {
+        with!(self, limit => limit.kind())
+    }
+
+    fn parameters(&self) -> Vec<u64> {
+        with!(self, limit => limit.parameters())
+    }
+
+    fn in_microseconds(self) -> Result<Self, Invalid> {
+        Ok(with!(self, limit => limit.in_microseconds()?.into()))
     }
 }
 

@@ -22,6 +22,7 @@ mod giving_back;
 mod in_flight;
 mod leases;
 mod renewal;
+mod scripted;
 mod serialized;
 mod stored;
 mod token_bucket;
