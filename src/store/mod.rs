@@ -12,6 +12,8 @@ mod failure;
 mod memory_store;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "redis")]
+mod redis;
 
 pub(crate) mod memory;
 mod fingerprint;
@@ -25,6 +27,8 @@ pub use memory_store::MemoryStore;
 pub use order::{Batch, Order, StoreAsk, StoreKey, StoredLimit};
 pub use record::Record;
 pub use records::Records;
+#[cfg(feature = "redis")]
+pub use redis::{AcrossSlots, RedisStore};
 
 use crate::{algorithm::Algorithm, invalid::Invalid};
 

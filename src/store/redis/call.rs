@@ -1,0 +1,136 @@
+//! A batch as the arguments of a script.
+
+use super::{name::record_name, script};
+use crate::{
+    algorithm::Scripted,
+    decision::{Ask, Grant},
+    nanos::Nanos,
+    store::{Batch, Order, Reserved, StoreAsk, StoredLimit},
+};
+use redis::Cmd;
+use std::{collections::HashMap, sync::Arc};
+
+/// The largest number that a script keeps exactly.
+const MOST: u64 = 1 << 53;
+
+/// A batch as a script is told of it: the names of the records, then words and numbers.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    keys: Vec<String>,
+    arguments: Vec<Argument>,
+}
+
+#[derive(Debug)]
+enum Argument {
+    Word(&'static str),
+    Number(u64),
+}
+
+impl Call {
+    pub(super) fn new<A: Scripted>(namespace: &str, batch: &Batch<A>) -> Self {
+        let mut call = Self::default();
+        match batch.now {
+            Some(now) => call.number(whole_microseconds(now)),
+            None => call.word(""),
+        }
+        let limits = call.limits(batch);
+        let mut keys = HashMap::new();
+        for group in batch.groups() {
+            if group.len() > 1 {
+                call.word("group");
+                call.number(group.len() as u64);
+            }
+            for order in group {
+                let name = || record_name(namespace, &order.limit.name, &order.key);
+                let key = *keys.entry((&*order.limit.name, &order.key)).or_insert_with(|| {
+                    call.keys.push(name());
+                    call.keys.len() as u64
+                });
+                let limit = limits.get(&Arc::as_ptr(&order.limit)).copied().unwrap_or_default();
+                call.order(order, key, limit);
+            }
+        }
+        call
+    }
+
+    /// The command that runs the script, which the server has been told of before.
+    pub(super) fn by_hash(&self) -> Cmd {
+        self.command("EVALSHA", script::hash())
+    }
+
+    /// The command that tells the server of the script, and runs it.
+    pub(super) fn in_full(&self) -> Cmd {
+        self.command("EVAL", script::code())
+    }
+
+    fn command(&self, name: &str, script: &str) -> Cmd {
+        let mut command = redis::cmd(name);
+        command.arg(script).arg(self.keys.len()).arg(&self.keys);
+        for argument in &self.arguments {
+            match argument {
+                Argument::Word(word) => command.arg(*word),
+                Argument::Number(number) => command.arg(*number),
+            };
+        }
+        command
+    }
+
+    /// Writes down the limits, each once, and numbers them.
+    fn limits<A: Scripted>(&mut self, batch: &Batch<A>) -> HashMap<*const StoredLimit<A>, u64> {
+        let mut numbers = HashMap::new();
+        let mut limits = Vec::new();
+        for order in &batch.orders {
+            numbers.entry(Arc::as_ptr(&order.limit)).or_insert_with(|| {
+                limits.push(&order.limit.algorithm);
+                limits.len() as u64
+            });
+        }
+        self.number(limits.len() as u64);
+        for algorithm in limits {
+            let parameters = algorithm.parameters();
+            self.word(algorithm.kind());
+            self.number(parameters.len() as u64);
+            parameters.into_iter().for_each(|parameter| self.number(parameter));
+        }
+        numbers
+    }
+
+    fn order<A>(&mut self, order: &Order<A>, key: u64, limit: u64) {
+        let at = whole_microseconds;
+        let (word, numbers): (_, &[u64]) = match order.ask {
+            StoreAsk::Ask(Ask::Take(take)) => ("take", &[take.cost.into(), take.queued.into()]),
+            StoreAsk::Ask(Ask::Peek(take)) => ("peek", &[take.cost.into(), take.queued.into()]),
+            StoreAsk::Ask(Ask::Renew(grant)) => ("renew", &numbers(grant)),
+            StoreAsk::Ask(Ask::GiveBack(grant)) => ("back", &numbers(grant)),
+            StoreAsk::Ask(Ask::End(grant)) => ("finish", &numbers(grant)),
+            StoreAsk::Ask(Ask::Charge(cost)) => ("charge", &[cost.into()]),
+            StoreAsk::Reserve { cost, max_wait } => ("reserve", &[cost.into(), at(max_wait)]),
+            StoreAsk::Return(Reserved { grant, turn }) => {
+                let [cost, granted] = numbers(grant);
+                ("returned", &[cost, granted, turn.number.into(), at(turn.after)])
+            }
+            StoreAsk::Forget => ("forget", &[]),
+        };
+        self.word(word);
+        self.number(key);
+        self.number(limit);
+        numbers.iter().for_each(|number| self.number(*number));
+    }
+
+    fn word(&mut self, word: &'static str) {
+        self.arguments.push(Argument::Word(word));
+    }
+
+    fn number(&mut self, number: u64) {
+        self.arguments.push(Argument::Number(number));
+    }
+}
+
+fn numbers(grant: Grant) -> [u64; 2] {
+    [grant.cost.into(), whole_microseconds(grant.at)]
+}
+
+/// What the script answered is whole already; a longest wait is rounded down.
+fn whole_microseconds(nanos: Nanos) -> u64 {
+    (nanos.get() / 1000).min(MOST)
+}

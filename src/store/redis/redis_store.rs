@@ -1,0 +1,201 @@
+//! The store.
+
+use super::{call::Call, reply, slot};
+use crate::{
+    algorithm::Scripted,
+    invalid::Invalid,
+    store::{Answer, Batch, Store, StoreError},
+};
+use redis::{
+    ErrorKind, RedisError, ServerErrorKind,
+    aio::{ConnectionLike, ConnectionManager},
+};
+use std::{fmt, future, pin::Pin, sync::Arc, task::Poll};
+
+/// The most entries that a log may have: 16 bytes each, in one value.
+const LONGEST_LOG: u64 = 1_000_000;
+
+/// How many batches are on their way at the same time.
+const AT_ONCE: usize = 2;
+
+/// Keeps limits in Redis: shared by all processes that use the same server and
+/// [namespace](Self::namespace).
+///
+/// A batch is one call of one script, which decides by the clock of the server. It is told to the server
+/// whenever the server does not know it: a restart, a failover and `SCRIPT FLUSH` go unnoticed. A
+/// record is one value, which lives until it equals a new one and not longer. A refusal only reads.
+///
+/// It runs any [scripted](Scripted) algorithm, on whole microseconds: intervals and periods are rounded
+/// up to them. A log, of [`SlidingWindow`](crate::SlidingWindow), [`Serialized`](crate::Serialized) or
+/// [`Concurrency`](crate::Concurrency), has an entry of 16 bytes for each call and 1,000,000 at most.
+///
+/// The connection is yours, with all its settings: a
+/// [`ConnectionManager`], a
+/// [`MultiplexedConnection`](redis::aio::MultiplexedConnection), a
+/// [`ClusterConnection`](redis::cluster_async::ClusterConnection). For TLS turn on a feature of the `redis`
+/// crate, such as `tokio-rustls-comp`. A connection that sends a command again when the reply was lost
+/// may take permits twice, never too few.
+///
+/// Keys are called `namespace:limit:{key}`, with percent codes for whatever is not plain text.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_ratelimit::store::RedisStore;
+///
+/// let store = RedisStore::open("redis://127.0.0.1/").await?.namespace("shop");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RedisStore<C> {
+    connection: C,
+    namespace: Arc<str>,
+    servers: Servers,
+}
+
+/// Whether all keys are on one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Servers {
+    One,
+    Cluster,
+}
+
+impl RedisStore<ConnectionManager> {
+    /// A store on the server at this address, `redis://…`, over a connection that is made anew
+    /// whenever it is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the address is malformed, or nobody answers there.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let client = redis::Client::open(url).map_err(StoreError::new)?;
+        let connection = client.get_connection_manager().await.map_err(StoreError::new)?;
+        Ok(Self::new(connection))
+    }
+}
+
+impl<C> RedisStore<C> {
+    /// A store on one server, over a connection of your own.
+    #[must_use]
+    pub fn new(connection: C) -> Self {
+        Self { connection, namespace: "limits".into(), servers: Servers::One }
+    }
+
+    /// A store on a cluster, over a connection of your own that finds the server of a key.
+    ///
+    /// Each slot of the cluster is asked by itself. Several limits can be taken together when they
+    /// are on the same key, and are [`AcrossSlots`](super::AcrossSlots) otherwise.
+    #[must_use]
+    pub fn on_cluster(connection: C) -> Self {
+        Self { servers: Servers::Cluster, ..Self::new(connection) }
+    }
+
+    /// The same with other records: with this before their names, `limits` unless said otherwise.
+    #[must_use]
+    pub fn namespace(self, namespace: impl Into<Arc<str>>) -> Self {
+        Self { namespace: namespace.into(), ..self }
+    }
+}
+
+impl<C: ConnectionLike + Clone> RedisStore<C> {
+    /// Asks one server.
+    async fn call<A: Scripted>(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
+        let call = Call::new(&self.namespace, &batch);
+        let orders = batch.orders.len();
+        let mut connection = self.connection.clone();
+        let mut reply = call.by_hash().query_async(&mut connection).await;
+        // Nothing was run, so the same batch may be sent again.
+        if reply.as_ref().is_err_and(is_unknown) {
+            reply = call.in_full().query_async(&mut connection).await;
+        }
+        let numbers: Vec<i64> = reply.map_err(StoreError::new)?;
+        reply::answers(&numbers, orders).map_err(StoreError::new)
+    }
+
+    /// Asks a server for each slot, all at the same time.
+    async fn call_all<A: Scripted>(&self, batch: &Batch<A>) -> Result<Vec<Answer>, StoreError>
+    where
+        C: Send + Sync,
+    {
+        let mut calls = Vec::new();
+        for part in slot::by_slot(batch).map_err(StoreError::new)? {
+            let slot::Part { places, batch } = part;
+            let call: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(self.call(batch));
+            calls.push((places, call));
+        }
+        let mut answers = vec![None; batch.orders.len()];
+        future::poll_fn(|context| {
+            let mut failed = None;
+            calls.retain_mut(|(places, call)| match call.as_mut().poll(context) {
+                Poll::Pending => true,
+                Poll::Ready(Ok(part)) => {
+                    for (place, answer) in places.iter().zip(part) {
+                        answers[*place] = Some(answer);
+                    }
+                    false
+                }
+                Poll::Ready(Err(error)) => {
+                    failed = Some(error);
+                    false
+                }
+            });
+            match (failed, calls.is_empty()) {
+                (Some(error), _) => Poll::Ready(Err(error)),
+                (None, true) => Poll::Ready(Ok(())),
+                (None, false) => Poll::Pending,
+            }
+        })
+        .await?;
+        answers.into_iter().collect::<Option<_>>().ok_or_else(|| StoreError::new(reply::Garbled))
+    }
+}
+
+/// Whether the server does not know the script.
+fn is_unknown(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+impl<A, C> Store<A> for RedisStore<C>
+where
+    A: Scripted,
+    C: ConnectionLike + Clone + Send + Sync + 'static,
+{
+    async fn decide(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
+        match self.servers {
+            Servers::One => self.call(batch).await,
+            Servers::Cluster => self.call_all(&batch).await,
+        }
+    }
+
+    fn keep_to(&self, algorithm: A) -> Result<A, Invalid> {
+        let algorithm = algorithm.in_microseconds()?;
+        let parameters = algorithm.parameters();
+        let log = match (algorithm.kind(), &parameters[..]) {
+            ("sliding_window", [.., permits, _]) => *permits,
+            ("serialized" | "concurrency", [permits, ..]) => *permits,
+            _ => 0,
+        };
+        match log > LONGEST_LOG {
+            true => Err(Invalid::new(
+                "permits",
+                log,
+                "1,000,000 or less: each call has an entry in a log",
+            )),
+            false => Ok(algorithm),
+        }
+    }
+
+    fn batches_at_once(&self) -> usize {
+        AT_ONCE
+    }
+}
+
+impl<C> fmt::Debug for RedisStore<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { connection: _, namespace, servers } = self;
+        f.debug_struct("RedisStore")
+            .field("namespace", namespace)
+            .field("servers", servers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,73 @@
+//! The numbers of a script as answers.
+
+use crate::{
+    decision::{Decision, Grant, Outcome},
+    nanos::Nanos,
+    store::{Answer, Turn},
+};
+use std::{error::Error, fmt};
+
+/// How many numbers an answer has.
+const NUMBERS: usize = 10;
+
+/// The script answered something else than it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Garbled;
+
+impl fmt::Display for Garbled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the database answered something else than it was asked")
+    }
+}
+
+impl Error for Garbled {}
+
+/// The answers in a reply: the time, and so many numbers for each.
+pub(super) fn answers(numbers: &[i64], orders: usize) -> Result<Vec<Answer>, Garbled> {
+    let (now, numbers) = numbers.split_first().ok_or(Garbled)?;
+    let now = instant(*now)?;
+    let (answers, rest) = numbers.as_chunks::<NUMBERS>();
+    match (answers.len(), rest) {
+        (length, []) if length == orders => {}
+        _ => return Err(Garbled),
+    }
+    answers.iter().map(|numbers| answer(*numbers, now)).collect()
+}
+
+fn answer(numbers: [i64; NUMBERS], now: Nanos) -> Result<Answer, Garbled> {
+    let [outcome, x, y, limit, remaining, full_after, rate, wait, turn, after] = numbers;
+    let outcome = match outcome {
+        0 => Outcome::Granted(Grant { cost: count(x)?, at: instant(y)? }),
+        1 => Outcome::Later(span(x, now)),
+        2 => Outcome::InUse((x >= 0).then(|| span(x, now))),
+        3 => Outcome::Exhausted,
+        4 => Outcome::Never,
+        _ => return Err(Garbled),
+    };
+    let decision = Decision {
+        outcome,
+        limit: count(limit)?,
+        remaining: count(remaining)?,
+        full_after: span(full_after, now),
+        rate: usize::try_from(rate).map_err(|_| Garbled)?,
+    };
+    let turn = match turn {
+        -1 => None,
+        number => Some(Turn { number: count(number)?, after: instant(after)? }),
+    };
+    Ok(Answer { decision, wait: span(wait, now), turn })
+}
+
+/// A length of time; a negative one lasts until the end of the time line.
+fn span(microseconds: i64, now: Nanos) -> Nanos {
+    instant(microseconds).unwrap_or(Nanos::MAX - now)
+}
+
+fn instant(microseconds: i64) -> Result<Nanos, Garbled> {
+    let microseconds = u64::try_from(microseconds).map_err(|_| Garbled)?;
+    Ok(Nanos::new(microseconds.saturating_mul(1000)))
+}
+
+fn count(number: i64) -> Result<u32, Garbled> {
+    u32::try_from(number).map_err(|_| Garbled)
+}

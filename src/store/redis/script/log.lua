@@ -1,0 +1,152 @@
+-- What algorithms keep that need a log: a header of eight-byte numbers and, behind it, two such
+-- numbers for each call, oldest first. Of a long log only the ends are read and written.
+local HEADER, ENTRY, FEW = 57, 16, 64
+
+local function pack(a, b)
+  return struct.pack('<dd', a, b)
+end
+
+local Log = {}
+Log.__index = Log
+
+-- When the call of this index took place, counted from zero, and the number kept beside it.
+function Log:at(index)
+  if index >= self.kept then
+    return struct.unpack('<dd', self.tail, (index - self.kept) * ENTRY + 1)
+  end
+  return struct.unpack('<dd', self:raw(index, index + 1))
+end
+
+-- The bytes of the calls in the database from one index up to another.
+function Log:raw(from, to)
+  if from >= to then
+    return ''
+  end
+  local first = HEADER + from * ENTRY
+  return redis.call('getrange', self.key, text(first), text(HEADER + to * ENTRY - 1))
+end
+
+-- The first index from this one on of which something does not hold; it holds of all before it.
+function Log:first_not(low, holds)
+  local high, step = low, 1
+  while high < self.count and holds(self:at(high)) do
+    low, high, step = high + 1, high + step, 2 * step
+  end
+  high = min(high, self.count)
+  while low < high do
+    local middle = floor((low + high) / 2)
+    if holds(self:at(middle)) then
+      low = middle + 1
+    else
+      high = middle
+    end
+  end
+  return low
+end
+
+-- The first call that is younger than this.
+function Log:younger(length, now)
+  return self:first_not(self.start, function(at)
+    return minus(now, at) >= length
+  end)
+end
+
+function Log:push(at, number)
+  self.tail = self.tail .. pack(at, number)
+  self.count, self.changed = self.count + 1, true
+end
+
+-- Takes a call out, and adds so much to the numbers of those behind it.
+function Log:remove(index, more)
+  if index < self.kept then
+    self.tail = self:raw(index, self.kept) .. self.tail
+    self.kept = index
+  end
+  local offset = (index - self.kept) * ENTRY
+  local behind = string.sub(self.tail, offset + ENTRY + 1)
+  if more ~= 0 then
+    local moved = {}
+    for i = 0, #behind / ENTRY - 1 do
+      local at, number = struct.unpack('<dd', behind, i * ENTRY + 1)
+      moved[i + 1] = pack(at, number + more)
+    end
+    behind = table.concat(moved)
+  end
+  self.tail = string.sub(self.tail, 1, offset) .. behind
+  self.count, self.changed = self.count - 1, true
+end
+
+-- When the last call took place; nothing without one.
+function Log:last()
+  if self.count > self.start then
+    return (self:at(self.count - 1))
+  end
+end
+
+local function log(letter)
+  local kind = { letter = letter }
+
+  -- Two numbers are for the algorithm, x and y.
+  function kind.fresh(key)
+    local state = { start = 0, count = 0, before = 0, x = 0, y = 0, kept = 0, tail = '' }
+    state.key = key
+    return setmetatable(state, Log)
+  end
+
+  function kind.load(key)
+    local raw = redis.call('getrange', key, 0, HEADER + FEW * ENTRY - 1)
+    if string.sub(raw, 1, 1) ~= letter then
+      return nil, raw ~= ''
+    end
+    local state, ahead, turn = kind.fresh(key)
+    state.start, state.count, state.before, state.x, state.y, ahead, turn =
+      struct.unpack('<ddddddd', raw, 2)
+    state.kept = state.count
+    if state.count <= FEW then
+      state.kept, state.tail = 0, string.sub(raw, HEADER + 1, HEADER + state.count * ENTRY)
+    end
+    return state, true, ahead, turn
+  end
+
+  local function header(s, record)
+    return letter .. struct.pack('<ddddddd', s.start, s.count, s.before, s.x, s.y,
+      record.ahead, record.turn)
+  end
+
+  function kind.save(record, life)
+    local s, key = record.state, record.key
+    if not s.changed and record.ahead == record.ahead_before and record.turn == record.turn_before then
+      return
+    end
+    -- Those that are forgotten go when they are more than those that are not.
+    if s.kept > 0 and s.start > FEW and 2 * s.start > s.count then
+      s.tail = s:raw(min(s.start, s.kept), s.kept) .. s.tail
+      s.kept = min(s.start, s.kept)
+      s.tail = string.sub(s.tail, (s.start - s.kept) * ENTRY + 1)
+      s.count, s.start, s.kept = s.count - s.start, 0, 0
+    elseif s.kept == 0 then
+      s.tail = string.sub(s.tail, s.start * ENTRY + 1)
+      s.count, s.start = s.count - s.start, 0
+    end
+    if s.kept == 0 then
+      local value = header(s, record) .. s.tail
+      if life then
+        redis.call('set', key, value, 'PX', life)
+      else
+        redis.call('set', key, value)
+      end
+      return
+    end
+    if s.tail ~= '' then
+      redis.call('setrange', key, text(HEADER + s.kept * ENTRY), s.tail)
+    end
+    redis.call('setrange', key, 0, header(s, record))
+    if life then
+      redis.call('pexpire', key, life)
+    else
+      redis.call('persist', key)
+    end
+  end
+
+  return kind
+end
