@@ -204,7 +204,7 @@ impl Scripted for SlidingWindowCounter {
     }
 
     fn in_microseconds(self) -> Result<Self, Invalid> {
-        rounded(self.rate).map(Self::new)
+        rounded(self.rate).map(Self::of_microseconds)
     }
 }
 

@@ -59,6 +59,8 @@ use std::time::Duration;
 pub struct SlidingWindowCounter {
     pub(super) rate: Rate,
     period: Nanos,
+    /// Waits are whole multiples of this; so is the period.
+    grain: Nanos,
 }
 
 /// The state of [`SlidingWindowCounter`].
@@ -78,7 +80,12 @@ impl SlidingWindowCounter {
     /// About the permits of this rate in any window as long as its period.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
-        Self { rate, period: rate.period().into() }
+        Self { rate, period: rate.period().into(), grain: Nanos::new(1) }
+    }
+
+    /// The same for a clock that ticks in microseconds, of which the period is a multiple.
+    pub(super) fn of_microseconds(rate: Rate) -> Self {
+        Self { grain: Nanos::new(1000), ..Self::new(rate) }
     }
 
     fn permits(&self) -> u64 {
@@ -119,7 +126,9 @@ impl SlidingWindowCounter {
             _ => ratio(room, self.period.get(), previous, |product, by| product / by),
         };
         let period = self.period.get();
-        Nanos::new(period - u64::try_from(overlap).map_or(period, |overlap| overlap.min(period)))
+        let overlap = u64::try_from(overlap).map_or(period, |overlap| overlap.min(period));
+        // Not before there is room, so that it overlaps no more than that.
+        Nanos::new(period - (overlap - overlap % self.grain.get().max(1)))
     }
 
     /// When a call of this cost, which is not above the permits, fits.

@@ -15,7 +15,7 @@ fn invalid(line: &str) -> Invalid {
 }
 
 /// Lines whose numbers are no whole microseconds, with what becomes of them.
-const LINES: [(&str, &str, &[u64]); 15] = [
+const LINES: [(&str, &str, &[u64]); 16] = [
     ("leaky bucket 3/s, capacity 5", "leaky_bucket", &[333_334, 5]),
     ("leaky bucket 10/s, capacity 4, any window", "leaky_bucket", &[142_858, 4]),
     ("strict 7/s", "strict", &[142_858]),
@@ -32,6 +32,7 @@ const LINES: [(&str, &str, &[u64]); 15] = [
     ("fixed window 3/s, aligned to 0s", "fixed_window", &[1_000_000, 3, 3, 0, 1, 0]),
     ("sliding window 1/1001ns and 2/2002ns", "sliding_window", &[1, 2, 2, 3]),
     ("sliding window counter 60/min", "sliding_window_counter", &[60, 60_000_000]),
+    ("sliding window counter 7/9001ns", "sliding_window_counter", &[7, 10]),
     ("concurrency 8, lease 1500ns", "concurrency", &[8, 2]),
     ("concurrency 8", "concurrency", &[8, 0]),
     ("serialized 1/1999ns", "serialized", &[1, 2]),
