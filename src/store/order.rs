@@ -21,6 +21,13 @@ impl<A> Batch<A> {
         Self { orders, now: None }
     }
 
+    /// The same at an instant of the caller's choice: time as tests tell it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn at(self, now: Nanos) -> Self {
+        Self { now: Some(now), ..self }
+    }
+
     /// The orders, in the order in which they are to be answered.
     #[must_use]
     pub fn orders(&self) -> &[Order<A>] {

@@ -27,6 +27,8 @@ mod readme;
 mod reset_books;
 mod routing;
 mod running;
+#[cfg(feature = "redis")]
+mod servers;
 mod snapshot;
 mod store;
 mod stored;

@@ -1,0 +1,3 @@
+//! Private servers, each for one test.
+
+pub(crate) mod redis;

@@ -1,0 +1,257 @@
+//! The script answers as the algorithms do, to the microsecond.
+
+use super::{limit, order, store};
+use crate::servers::redis::Server;
+use std::{collections::HashMap, convert::Infallible, sync::Arc};
+use tower_ratelimit::{
+    Algorithm, AnyAlgorithm, Ask, Grant, Nanos, Take,
+    store::{Answer, Batch, Order, Record, Records, Store, StoreAsk, StoreKey, StoredLimit},
+};
+
+/// Small numbers, so that boundaries meet, and intervals that have to be rounded.
+const LIMITS: [&str; 26] = [
+    "leaky bucket 1/7us, capacity 1",
+    "leaky bucket 3/10us, capacity 4",
+    "leaky bucket 10/s, capacity 5, any window",
+    "leaky bucket 1/min, capacity 3",
+    "strict 1/9us",
+    "strict 3/s",
+    "burst compensating 1/10us, max burst 3",
+    "burst compensating 2/7us, max burst 1",
+    "token bucket 2/13us, capacity 5",
+    "token bucket 3/20us, capacity 3, aligned to 7us",
+    "token bucket 3/20us, capacity 7, initial 1",
+    "token bucket 3/20us, capacity 7, initial 2, aligned to 3us",
+    "quota 40",
+    "fixed window 4/30us",
+    "fixed window 4/30us, aligned to 11us",
+    "sliding window 3/20us",
+    "sliding window 2/10us and 5/40us and 9/200us",
+    "sliding window 300/s",
+    "sliding window counter 5/30us",
+    "sliding window counter 1/9us",
+    "sliding window counter 3000000000/day",
+    "concurrency 4",
+    "concurrency 3, lease 50us",
+    "concurrency 200, lease 2s",
+    "serialized 1/10us",
+    "serialized 3/25us",
+];
+
+/// The records of the oracle, which forgets whatever equals new.
+#[derive(Default)]
+struct Forgetful {
+    now: Nanos,
+    kept: HashMap<(Arc<str>, StoreKey), Kept>,
+}
+
+impl Forgetful {
+    /// Forgets the record of a key if it equals a new one.
+    fn forget_new(&mut self, limit: &StoredLimit<AnyAlgorithm>, key: &StoreKey) {
+        let name = (Arc::clone(&limit.name), key.clone());
+        if self.kept.get(&name).is_some_and(|kept| kept.new_at(&limit.algorithm) <= self.now) {
+            self.kept.remove(&name);
+        }
+    }
+}
+
+type Kept = Record<<AnyAlgorithm as Algorithm>::State>;
+
+impl Records<AnyAlgorithm> for Forgetful {
+    type Error = Infallible;
+
+    fn load(
+        &mut self,
+        limit: &StoredLimit<AnyAlgorithm>,
+        key: &StoreKey,
+    ) -> Result<Option<Kept>, Infallible> {
+        self.forget_new(limit, key);
+        Ok(self.kept.get(&(Arc::clone(&limit.name), key.clone())).cloned())
+    }
+
+    fn save(
+        &mut self,
+        limit: &StoredLimit<AnyAlgorithm>,
+        key: &StoreKey,
+        record: Kept,
+        _: Nanos,
+    ) -> Result<(), Infallible> {
+        self.kept.insert((Arc::clone(&limit.name), key.clone()), record);
+        Ok(())
+    }
+
+    fn forget(
+        &mut self,
+        limit: &StoredLimit<AnyAlgorithm>,
+        key: &StoreKey,
+    ) -> Result<(), Infallible> {
+        self.kept.remove(&(Arc::clone(&limit.name), key.clone()));
+        Ok(())
+    }
+}
+
+/// Random numbers that are the same in every run (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (bits ^ (bits >> 31)) % bound
+    }
+}
+
+/// A walk through random batches, with what was granted on the way.
+struct Walk {
+    random: Random,
+    now: u64,
+    interval: u64,
+    grants: Vec<Answer>,
+    wait: u64,
+}
+
+impl Walk {
+    /// Mostly forward by about an interval, now and then back, or to where the last refusal ends.
+    fn step(&mut self) {
+        let interval = self.interval;
+        match self.random.below(20) {
+            0..6 => {}
+            6..12 => self.now += self.random.below(interval.min(1000) + 2),
+            12..15 => self.now += interval.saturating_mul(self.random.below(9)),
+            15 => self.now += self.wait.saturating_sub(1),
+            16 => self.now += self.wait,
+            17 => self.now += 1,
+            18 => self.now -= self.random.below(2 * interval).min(self.now),
+            _ => self.now += interval.saturating_mul(self.random.below(100)),
+        }
+        self.now = self.now.min(8_000_000_000_000_000);
+    }
+
+    fn cost(&mut self) -> u32 {
+        [0, 1, 1, 1, 1, 1, 2, 2, 3, 4, 6, 9][self.random.below(12) as usize]
+    }
+
+    fn grant(&mut self) -> Grant {
+        let made_up = Grant { cost: self.cost(), at: Nanos::new(self.now * 1000) };
+        let known = self.grants.len().min(40);
+        match known {
+            0 => made_up,
+            _ if self.random.below(9) == 0 => made_up,
+            _ => {
+                let index = self.grants.len() - 1 - self.random.below(known as u64) as usize;
+                self.grants[index].decision.grant().unwrap_or(made_up)
+            }
+        }
+    }
+
+    fn ask(&mut self) -> StoreAsk {
+        let cost = self.cost();
+        let take = Take { cost, queued: self.random.below(4) == 0 };
+        match self.random.below(40) {
+            0..16 => StoreAsk::Ask(Ask::Take(take)),
+            16..20 => StoreAsk::Ask(Ask::Peek(take)),
+            20..23 => StoreAsk::Ask(Ask::Renew(self.grant())),
+            23..26 => StoreAsk::Ask(Ask::GiveBack(self.grant())),
+            26..30 => StoreAsk::Ask(Ask::End(self.grant())),
+            30..32 => StoreAsk::Ask(Ask::Charge(cost)),
+            32..37 => {
+                let max_wait = match self.random.below(3) {
+                    0 => Nanos::MAX,
+                    _ => Nanos::new(self.interval * 1000 * self.random.below(9)),
+                };
+                StoreAsk::Reserve { cost, max_wait }
+            }
+            37..39 => {
+                let reserved = self.grants.iter().rev().filter_map(Answer::reserved);
+                let mut reserved = reserved.take(5).collect::<Vec<_>>();
+                let index = self.random.below(5) as usize;
+                match index < reserved.len() {
+                    true => StoreAsk::Return(reserved.swap_remove(index)),
+                    false => StoreAsk::Ask(Ask::Take(take)),
+                }
+            }
+            _ if self.random.below(10) == 0 => StoreAsk::Forget,
+            _ => StoreAsk::Ask(Ask::Take(take)),
+        }
+    }
+
+    fn orders(&mut self, limits: &[Arc<StoredLimit<AnyAlgorithm>>]) -> Vec<Order<AnyAlgorithm>> {
+        let mut orders = Vec::new();
+        for _ in 0..=self.random.below(3) {
+            let key = ["a", "b"][usize::from(self.random.below(5) == 0)];
+            if self.random.below(8) == 0 {
+                let cost = self.cost();
+                for (index, limit) in limits.iter().enumerate() {
+                    let first = order(limit, key, StoreAsk::Ask(Ask::Take(Take::fresh(cost))));
+                    orders.push(Order { is_with_previous: index > 0, ..first });
+                }
+            } else {
+                let index = usize::from(self.random.below(6) == 0);
+                orders.push(order(&limits[index], key, self.ask()));
+            }
+        }
+        orders
+    }
+
+    fn remember(&mut self, answers: &[Answer]) {
+        for answer in answers {
+            match answer.decision.retry_after() {
+                Some(_) if answer.is_granted() => self.grants.push(*answer),
+                Some(wait) => self.wait = wait.as_micros() as u64,
+                None => {}
+            }
+        }
+    }
+}
+
+/// Asks both the same, step by step.
+async fn agree(server: &Server, line: &str, start: u64, seed: u64, steps: u32) {
+    let store = store(server).await;
+    let limits = [limit("first", line), limit("second", LIMITS[seed as usize % LIMITS.len()])];
+    let interval = Nanos::from(
+        limits[0].algorithm.rate(0).map_or_else(Default::default, |rate| rate.interval()),
+    );
+    let mut walk = Walk {
+        random: Random(seed),
+        now: start,
+        interval: (interval.get() / 1000).max(10),
+        grants: Vec::new(),
+        wait: 0,
+    };
+    let mut oracle = Forgetful::default();
+    for step in 0..steps {
+        walk.step();
+        let now = Nanos::new(walk.now * 1000);
+        let orders = walk.orders(&limits);
+        oracle.now = now;
+        let Ok(expected) = Batch::new(orders.clone()).at(now).answer(now, &mut oracle);
+        let answers = store.decide(Batch::new(orders.clone()).at(now)).await;
+        let answers = answers.unwrap_or_else(|error| panic!("{line}: {orders:#?}: {error:?}"));
+        for order in &orders {
+            oracle.forget_new(&order.limit, &order.key);
+        }
+        let other = &limits[1].algorithm;
+        for (index, order) in orders.iter().enumerate() {
+            let (ask, key) = (order.ask, (&order.limit.name, &order.key));
+            assert_eq!(
+                answers[index], expected[index],
+                "{line}, and {other}: seed {seed}, step {step} at {now:?}, {ask:?} about {key:?}"
+            );
+        }
+        assert_eq!(answers.len(), expected.len());
+        walk.remember(&answers);
+    }
+}
+
+#[tokio::test]
+async fn the_same_asks_at_the_same_times_get_the_same_answers() {
+    let server = Server::start().await;
+    for (seed, line) in LIMITS.into_iter().enumerate() {
+        // From the beginning of the time line, and today.
+        for (start, offset) in [(0, 0), (1_790_000_000_000_007, 100)] {
+            agree(&server, line, start, (seed + offset) as u64, 400).await;
+        }
+    }
+}
