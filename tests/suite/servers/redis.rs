@@ -83,7 +83,7 @@ impl Server {
         &self.url
     }
 
-    fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         match self.url.as_str().into_connection_info().unwrap().addr() {
             ConnectionAddr::Tcp(_, port) => *port,
             other => panic!("{other:?} has no port"),

@@ -113,7 +113,8 @@ for _, record in pairs(records) do
   local ends = new_at(record)
   if ends > now then
     -- Time that is told does not pass by itself, so nothing may end by itself.
-    local life = ends < END and not told and max(1, divide_up(ends - now, 1000))
+    -- The server counts from the millisecond in which it is now.
+    local life = ends < END and not told and divide_up(ends, 1000) - floor(now / 1000)
     record.kind.save(record, life and text(life))
   elseif record.raw then
     redis.call('del', record.key)

@@ -1,6 +1,9 @@
 //! Limits in Redis.
 
 mod agreement;
+mod cluster;
+mod exactness;
+mod records;
 
 use crate::servers::redis::{Server, unique};
 use redis::aio::MultiplexedConnection;

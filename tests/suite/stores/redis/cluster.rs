@@ -1,0 +1,130 @@
+//! Keys all over the slots of a cluster.
+
+use super::{limit, order, take};
+use crate::servers::redis::{Cluster, Server, unique};
+use redis::cluster_async::ClusterConnection;
+use std::error::Error;
+use tower_ratelimit::{
+    AnyAlgorithm,
+    store::{AcrossSlots, Batch, Order, RedisStore, Store},
+};
+
+async fn store(cluster: &Cluster) -> RedisStore<ClusterConnection> {
+    RedisStore::on_cluster(cluster.connect().await).namespace(unique())
+}
+
+/// A group that takes one permit of each.
+fn together(orders: Vec<Order<AnyAlgorithm>>) -> Vec<Order<AnyAlgorithm>> {
+    let orders = orders.into_iter().enumerate();
+    orders.map(|(index, order)| Order { is_with_previous: index > 0, ..order }).collect()
+}
+
+#[tokio::test]
+async fn answers_come_in_the_order_of_the_orders_wherever_the_keys_are() {
+    let cluster = Cluster::start().await;
+    let store = store(&cluster).await;
+    let quotas = [1, 2, 3].map(|permits| limit("limit", &format!("quota {permits}")));
+    let keys: Vec<String> = (0..200).map(|key| format!("key {key}")).collect();
+    // Each key in turn, three times: the limit of a key tells whose answer it is.
+    let mut orders = Vec::new();
+    for _ in 0..3 {
+        orders.extend(
+            keys.iter().enumerate().map(|(index, key)| order(&quotas[index % 3], key, take(1))),
+        );
+    }
+    let answers = store.decide(Batch::new(orders)).await.unwrap();
+    for (place, answer) in answers.iter().enumerate() {
+        let (round, index) = (place / keys.len(), place % keys.len());
+        assert_eq!(answer.decision.limit as usize, index % 3 + 1);
+        assert_eq!(answer.is_granted(), round <= index % 3, "{place}");
+    }
+    for server in &cluster.servers {
+        let records: u64 = server.ask(&["DBSIZE"]).await;
+        assert!(records > 30, "{records} of 200 records");
+    }
+}
+
+#[tokio::test]
+async fn limits_on_one_key_are_taken_together_and_those_in_other_slots_are_an_error() {
+    let cluster = Cluster::start().await;
+    let store = store(&cluster).await;
+    let [few, many] = [limit("few", "quota 1"), limit("many", "quota 9")];
+    let both = |key| together(vec![order(&few, key, take(1)), order(&many, key, take(1))]);
+    let remaining = async |orders| {
+        let answers = store.decide(Batch::new(orders)).await.unwrap();
+        answers.iter().map(|answer| answer.decision.remaining).collect::<Vec<_>>()
+    };
+    for key in ["a", "", "{", "}"] {
+        assert_eq!(remaining(both(key)).await, [0, 8], "{key:?}");
+        let answers = store.decide(Batch::new(both(key))).await.unwrap();
+        assert!(!answers[0].is_granted());
+        let left = vec![order(&few, key, take(0)), order(&many, key, take(0))];
+        assert_eq!(remaining(left).await, [0, 8], "{key:?}: nothing was taken, as one is refused");
+    }
+    let orders = together(vec![order(&many, "b", take(1)), order(&many, "c", take(1))]);
+    let error = store.decide(Batch::new(orders)).await.unwrap_err();
+    assert!(error.source().unwrap().is::<AcrossSlots>(), "{error:?}");
+    assert_eq!(remaining(vec![order(&many, "b", take(0))]).await, [9], "nothing was taken");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_is_not_noticed() {
+    let cluster = Cluster::start().await;
+    let store = store(&cluster).await;
+    let limit = limit("limit", "quota 300");
+    let calls = tokio::spawn(async move {
+        let mut granted = 0;
+        for _ in 0..600 {
+            let answers = store.decide(Batch::new(vec![order(&limit, "key", take(1))])).await;
+            granted += usize::from(answers.unwrap()[0].is_granted());
+        }
+        granted
+    });
+    // There and back again, in the middle of the calls.
+    let key = record(&cluster).await;
+    for _ in 0..3 {
+        move_slot(&cluster, &key).await;
+    }
+    assert_eq!(calls.await.unwrap(), 300);
+}
+
+/// The name of the first record anywhere.
+async fn record(cluster: &Cluster) -> String {
+    loop {
+        for server in &cluster.servers {
+            let names: Vec<String> = server.ask(&["KEYS", "*"]).await;
+            if let Some(name) = names.into_iter().next() {
+                return name;
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Moves the slot of this record to another server, as it is done by hand.
+async fn move_slot(cluster: &Cluster, name: &str) {
+    let slot: u16 = cluster.servers[0].ask(&["CLUSTER", "KEYSLOT", name]).await;
+    let slot = slot.to_string();
+    let mut from = None;
+    for server in &cluster.servers {
+        let found: u8 =
+            server.ask::<Vec<String>>(&["CLUSTER", "GETKEYSINSLOT", &slot, "9"]).await.len() as u8;
+        if found > 0 {
+            from = Some(server);
+        }
+    }
+    let from = from.expect("somebody has it");
+    let to = cluster.servers.iter().find(|server| server.url() != from.url()).unwrap();
+    let (from_id, to_id) = (id(from).await, id(to).await);
+    let () = to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]).await;
+    let () = from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]).await;
+    let port = to.port().to_string();
+    let () = from.ask(&["MIGRATE", "127.0.0.1", &port, name, "0", "5000"]).await;
+    for server in [to, from] {
+        let () = server.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]).await;
+    }
+}
+
+async fn id(server: &Server) -> String {
+    server.ask(&["CLUSTER", "MYID"]).await
+}
