@@ -45,6 +45,10 @@ local function record_of(index, limit)
   if is_other or new_at(record) <= now then
     begin_anew(record)
   end
+  -- What was reserved stays where it is, and what comes behind it takes the new interval.
+  if limit.kind.carry_over then
+    limit.kind.carry_over(limit.p, record.state, max(record.ahead, now))
+  end
   return record
 end
 

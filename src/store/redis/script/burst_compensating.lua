@@ -1,11 +1,26 @@
 -- Parameters: interval, the longest burst. State: the next slot of the grid, until when slots in the
--- past may be taken, when the last slots were taken.
+-- past may be taken, when the last slots were taken, and the interval.
 do
-  local kind = fields('b', 3)
+  local kind = fields('b', 4)
   algorithms.burst_compensating = kind
 
   function kind.new_at(p, s)
     return max(s[1], s[2])
+  end
+
+  function kind.carry_over(p, s, now)
+    local before, after = s[4], p[1]
+    if before > 0 and before ~= after then
+      local passed = floor(minus(now, s[1]) / before)
+      if floor(minus(now, s[1]) / after) > passed then
+        -- No more slots have passed than before: a change is not lateness.
+        s[1] = now - passed * after
+      else
+        s[1] = rescale(s[1], before, after, now)
+      end
+      s[2] = rescale(s[2], before, after, now)
+    end
+    s[4] = after
   end
 
   local function standing(p, outcome, x, y, s, now)

@@ -1,6 +1,6 @@
--- Parameters: interval, capacity. State: when the bucket is empty.
+-- Parameters: interval, capacity. State: when the bucket is empty, and the interval.
 do
-  local kind = fields('l', 1)
+  local kind = fields('l', 2)
   algorithms.leaky_bucket = kind
 
   local function standing(p, outcome, x, y, empty_at, now)
@@ -11,6 +11,13 @@ do
 
   function kind.new_at(p, s)
     return s[1]
+  end
+
+  function kind.carry_over(p, s, now)
+    if s[2] > 0 and s[2] ~= p[1] then
+      s[1] = rescale(s[1], s[2], p[1], now)
+    end
+    s[2] = p[1]
   end
 
   function kind.take(p, s, now, cost, queued, dry)

@@ -53,6 +53,16 @@ local function left_of(cost, at, interval, now)
   return minus(times(interval, cost), minus(now, at))
 end
 
+-- The end of permits that are taken one after another, an interval each, when the interval changes:
+-- those still to come take the new one, on from the last tick.
+local function rescale(ends, before, after, now)
+  if ends <= now then
+    return ends
+  end
+  local outstanding = divide_up(ends - now, before)
+  return max(plus(ends - before * outstanding, times(after, outstanding)), now)
+end
+
 -- The answer of an algorithm: instants are absolute.
 local function decision(outcome, x, y, limit, remaining, full_at)
   return {

@@ -1,10 +1,11 @@
 -- The longest time that the permits of one call may take, 250 years.
 local LONGEST = 7884000000000000
 
--- Parameters: interval. State: the next free slot.
+-- Parameters: interval. State: the next free slot, and the interval.
 do
-  local kind = fields('s', 1)
+  local kind = fields('s', 2)
   algorithms.strict = kind
+  kind.carry_over = algorithms.leaky_bucket.carry_over
 
   local function standing(outcome, x, y, next, now)
     return decision(outcome, x, y, 1, next <= now and 1 or 0, max(next, now))

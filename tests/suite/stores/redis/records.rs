@@ -4,7 +4,7 @@ use super::{ask, limit, order, store, take};
 use crate::servers::redis::{Server, unique};
 use std::collections::HashSet;
 use tower_ratelimit::{
-    Ask, Grant, Nanos, Outcome,
+    Algorithm, AnyAlgorithm, Ask, Grant, Nanos, Outcome, Take,
     store::{Batch, Order, RedisStore, Store, StoreAsk, StoreKey},
 };
 
@@ -180,5 +180,39 @@ async fn entries_exactly_a_period_apart_are_in_different_windows() {
             assert!(at(100 * MILLISECOND, StoreAsk::Ask(Ask::Charge(0))).await);
         }
         assert!(at(100 * MILLISECOND, take(1)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_changed_rate_applies_to_what_is_kept() {
+    const SECOND: u64 = 1_000_000_000;
+    let server = Server::start().await;
+    for (before, after) in [
+        ("leaky bucket 1/hour, capacity 3", "leaky bucket 1/s, capacity 3"),
+        ("leaky bucket 1/s, capacity 3", "leaky bucket 1/min, capacity 3"),
+        ("strict 1/hour", "strict 1/s"),
+        ("strict 1/s", "strict 1/hour"),
+        ("burst compensating 1/hour, max burst 2", "burst compensating 1/s, max burst 2"),
+        ("burst compensating 1/s, max burst 2", "burst compensating 1/min, max burst 2"),
+    ] {
+        let store = store(&server).await;
+        let [before, after] = [before, after].map(|line| limit("limit", line));
+        let mut state = <AnyAlgorithm as Algorithm>::State::default();
+        let at = async |limit, now: u64, ask| {
+            let batch = Batch::new(vec![order(limit, "key", ask)]).at(Nanos::new(now));
+            store.decide(batch).await.unwrap()[0].decision
+        };
+        for now in [100, 101, 101, 102].map(|now| now * SECOND) {
+            let decision =
+                before.algorithm.decide(&mut state, Nanos::new(now), Ask::Take(Take::fresh(1)));
+            assert_eq!(at(&before, now, take(1)).await, decision);
+        }
+        let change = Nanos::new(102 * SECOND + SECOND / 4);
+        after.algorithm.carry_over(&before.algorithm, &mut state, change);
+        for now in [0, 1, 2, 3, 3, 3, 60, 120, 3600].map(|now| change.get() + now * SECOND) {
+            let decision =
+                after.algorithm.decide(&mut state, Nanos::new(now), Ask::Take(Take::fresh(1)));
+            assert_eq!(at(&after, now, take(1)).await, decision, "{}", after.algorithm);
+        }
     }
 }
