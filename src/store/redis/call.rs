@@ -5,7 +5,7 @@ use crate::{
     algorithm::Scripted,
     decision::{Ask, Grant},
     nanos::Nanos,
-    store::{Batch, Order, Reserved, StoreAsk, StoredLimit},
+    store::{Batch, Order, StoreAsk, StoredLimit},
 };
 use redis::Cmd;
 use std::{collections::HashMap, sync::Arc};
@@ -105,10 +105,7 @@ impl Call {
             StoreAsk::Ask(Ask::End(grant)) => ("finish", &numbers(grant)),
             StoreAsk::Ask(Ask::Charge(cost)) => ("charge", &[cost.into()]),
             StoreAsk::Reserve { cost, max_wait } => ("reserve", &[cost.into(), at(max_wait)]),
-            StoreAsk::Return(Reserved { grant, turn }) => {
-                let [cost, granted] = numbers(grant);
-                ("returned", &[cost, granted, turn.number.into(), at(turn.after)])
-            }
+            StoreAsk::Return(grant) => ("returned", &numbers(grant)),
             StoreAsk::Forget => ("forget", &[]),
         };
         self.word(word);

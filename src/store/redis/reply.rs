@@ -3,12 +3,12 @@
 use crate::{
     decision::{Decision, Grant, Outcome},
     nanos::Nanos,
-    store::{Answer, Turn},
+    store::Answer,
 };
 use std::{error::Error, fmt};
 
 /// How many numbers an answer has.
-const NUMBERS: usize = 10;
+const NUMBERS: usize = 8;
 
 /// The script answered something else than it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(super) fn answers(numbers: &[i64], orders: usize) -> Result<Vec<Answer>, Gar
 }
 
 fn answer(numbers: [i64; NUMBERS], now: Nanos) -> Result<Answer, Garbled> {
-    let [outcome, x, y, limit, remaining, full_after, rate, wait, turn, after] = numbers;
+    let [outcome, x, y, limit, remaining, full_after, rate, wait] = numbers;
     let outcome = match outcome {
         0 => Outcome::Granted(Grant { cost: count(x)?, at: instant(y)? }),
         1 => Outcome::Later(span(x, now)),
@@ -51,11 +51,7 @@ fn answer(numbers: [i64; NUMBERS], now: Nanos) -> Result<Answer, Garbled> {
         full_after: span(full_after, now),
         rate: usize::try_from(rate).map_err(|_| Garbled)?,
     };
-    let turn = match turn {
-        -1 => None,
-        number => Some(Turn { number: count(number)?, after: instant(after)? }),
-    };
-    Ok(Answer { decision, wait: span(wait, now), turn })
+    Ok(Answer { decision, wait: span(wait, now) })
 }
 
 /// A length of time; a negative one lasts until the end of the time line.

@@ -28,32 +28,21 @@ for i = 1, number() do
   limits[i] = limit
 end
 
--- The record of a key as it is now: what equals new is new, and so is what another kind of limit
--- has left behind.
+-- The record of a key as the orders before have left it.
 local function record_of(index, limit)
   local record = records[index]
   if not record then
     record = { key = KEYS[index], kind = limit.kind, p = limit.p }
-    record.state, record.raw, record.ahead, record.turn = limit.kind.load(record.key)
+    record.state, record.raw, record.ahead, record.free = limit.kind.load(record.key)
     record.state = record.state or limit.kind.fresh(record.key)
-    record.ahead, record.turn = record.ahead or 0, record.turn or 0
-    record.ahead_before, record.turn_before = record.ahead, record.turn
+    record.ahead, record.free = record.ahead or 0, record.free or {}
     records[index] = record
-  end
-  local is_other = record.kind ~= limit.kind
-  record.kind, record.p = limit.kind, limit.p
-  if is_other or new_at(record) <= now then
-    begin_anew(record)
-  end
-  -- What was reserved stays where it is, and what comes behind it takes the new interval.
-  if limit.kind.carry_over then
-    limit.kind.carry_over(limit.p, record.state, max(record.ahead, now))
   end
   return record
 end
 
 local counts = {
-  take = 2, peek = 2, renew = 2, back = 2, finish = 2, charge = 1, reserve = 2, returned = 4,
+  take = 2, peek = 2, renew = 2, back = 2, finish = 2, charge = 1, reserve = 2, returned = 2,
   forget = 0,
 }
 
@@ -65,9 +54,38 @@ local function read_order()
   return order
 end
 
-local function decide(order, name)
-  local record = record_of(order.key, order.limit)
-  return asks[name](record, now, order[1], order[2], order[3], order[4])
+-- Answers an order about a record, which stays as it is.
+local function answer_order(order, record)
+  local limit = order.limit
+  local is_other = record.kind ~= limit.kind
+  record = copy_record(record)
+  record.kind, record.p = limit.kind, limit.p
+  -- What equals new is new, and so is what another kind of limit has left behind.
+  order.was_new = is_other or new_at(record) <= now
+  if order.was_new then
+    begin_anew(record)
+  end
+  -- What was reserved stays where it is, and what comes behind it takes the new interval.
+  if limit.kind.carry_over then
+    limit.kind.carry_over(limit.p, record.state, max(record.ahead, now))
+  end
+  order.record, order.answer = record, decide(record, now, order.name, order)
+end
+
+-- Keeps the record that an order has changed. A refusal changes nothing, but that the first call
+-- came, where the time of the limit begins with it.
+local function keep(order)
+  local answer, record = order.answer, order.record
+  local changes = order.name ~= 'peek'
+  if answer.outcome == GRANTED then
+    changes = changes and (answer.x > 0 or order.name == 'forget')
+  else
+    changes = changes and order.was_new and new_at(record) > now
+  end
+  if changes then
+    record.is_changed = true
+    records[order.key] = record
+  end
 end
 
 local function span(instant)
@@ -85,37 +103,45 @@ local function write_answer(answer)
   answers[from + 1], answers[from + 2], answers[from + 3] = answer.outcome, x, y
   answers[from + 4], answers[from + 5] = answer.limit, answer.remaining
   answers[from + 6], answers[from + 7] = span(answer.full_at), answer.rate
-  answers[from + 8] = answer.wait
-  answers[from + 9], answers[from + 10] = answer.turn or -1, answer.after or 0
+  answers[from + 8] = answer.wait or 0
 end
 
--- Each takes its permits, or none does.
-local function decide_together(count)
-  local orders, foreseen, all = {}, {}, true
+-- Each takes its permits, or none does. A key that comes twice is as the order before left it.
+local function answer_together(count)
+  local orders, left, all = {}, {}, true
   for i = 1, count do
-    orders[i] = read_order()
-    foreseen[i] = decide(orders[i], 'peek')
-    all = all and foreseen[i].outcome == GRANTED
+    local order = read_order()
+    answer_order(order, left[order.key] or record_of(order.key, order.limit))
+    left[order.key] = order.record
+    all = all and order.answer.outcome == GRANTED
+    orders[i] = order
   end
-  for i = 1, count do
-    write_answer(all and decide(orders[i], 'take') or foreseen[i])
+  for _, order in ipairs(orders) do
+    write_answer(order.answer)
+    if all or order.answer.outcome ~= GRANTED then
+      keep(order)
+    end
   end
 end
 
 while position < #ARGV do
   if ARGV[position + 1] == 'group' then
     word()
-    decide_together(number())
+    answer_together(number())
   else
     local order = read_order()
-    write_answer(decide(order, order.name))
+    answer_order(order, record_of(order.key, order.limit))
+    write_answer(order.answer)
+    keep(order)
   end
 end
 
 -- What equals new is not kept, and what does not lives until it does.
 for _, record in pairs(records) do
   local ends = new_at(record)
-  if ends > now then
+  if not record.is_changed then
+    -- It is as it was.
+  elseif ends > now then
     -- Time that is told does not pass by itself, so nothing may end by itself.
     -- The server counts from the millisecond in which it is now.
     local life = ends < END and not told and divide_up(ends, 1000) - floor(now / 1000)

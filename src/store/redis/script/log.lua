@@ -1,5 +1,6 @@
 -- What algorithms keep that need a log: a header of eight-byte numbers and, behind it, two such
--- numbers for each call, oldest first. Of a long log only the ends are read and written.
+-- numbers for each call, oldest first, and then for each free slot. Of a long log only the ends are
+-- read and written.
 local HEADER, ENTRY, FEW = 57, 16, 64
 
 local function pack(a, b)
@@ -98,26 +99,37 @@ local function log(letter)
     if string.sub(raw, 1, 1) ~= letter then
       return nil, raw ~= ''
     end
-    local state, ahead, turn = kind.fresh(key)
-    state.start, state.count, state.before, state.x, state.y, ahead, turn =
+    local state, ahead, slots = kind.fresh(key)
+    state.start, state.count, state.before, state.x, state.y, ahead, slots =
       struct.unpack('<ddddddd', raw, 2)
+    local free = {}
+    state.kept = state.count + slots
+    for i = 0, slots - 1 do
+      local at, cost = state:at(state.count + i)
+      free[i + 1] = { at = at, cost = cost }
+    end
     state.kept = state.count
     if state.count <= FEW then
       state.kept, state.tail = 0, string.sub(raw, HEADER + 1, HEADER + state.count * ENTRY)
     end
-    return state, true, ahead, turn
+    return state, true, ahead, free
   end
 
   local function header(s, record)
     return letter .. struct.pack('<ddddddd', s.start, s.count, s.before, s.x, s.y,
-      record.ahead, record.turn)
+      record.ahead, #record.free)
+  end
+
+  local function free_slots(record)
+    local slots = {}
+    for i, grant in ipairs(record.free) do
+      slots[i] = pack(grant.at, grant.cost)
+    end
+    return table.concat(slots)
   end
 
   function kind.save(record, life)
     local s, key = record.state, record.key
-    if not s.changed and record.ahead == record.ahead_before and record.turn == record.turn_before then
-      return
-    end
     -- Those that are forgotten go when they are more than those that are not.
     if s.kept > 0 and s.start > FEW and 2 * s.start > s.count then
       s.tail = s:raw(min(s.start, s.kept), s.kept) .. s.tail
@@ -129,7 +141,7 @@ local function log(letter)
       s.count, s.start = s.count - s.start, 0
     end
     if s.kept == 0 then
-      local value = header(s, record) .. s.tail
+      local value = header(s, record) .. s.tail .. free_slots(record)
       if life then
         redis.call('set', key, value, 'PX', life)
       else
@@ -137,8 +149,9 @@ local function log(letter)
       end
       return
     end
-    if s.tail ~= '' then
-      redis.call('setrange', key, text(HEADER + s.kept * ENTRY), s.tail)
+    local tail = s.tail .. free_slots(record)
+    if tail ~= '' then
+      redis.call('setrange', key, text(HEADER + s.kept * ENTRY), tail)
     end
     redis.call('setrange', key, 0, header(s, record))
     if life then

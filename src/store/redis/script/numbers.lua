@@ -89,13 +89,21 @@ local function fields(letter, count)
       i = i + 1
       state[i] = tonumber(number)
     end
-    return state, raw, state[count + 1], state[count + 2]
+    local free = {}
+    for at = count + 2, i, 2 do
+      free[#free + 1] = { at = state[at], cost = state[at + 1] }
+    end
+    return state, raw, state[count + 1], free
   end
   function kind.save(record, life)
     local state, written = record.state, { letter .. text(record.state[1]) }
     for i = 2, count do written[i] = text(state[i]) end
-    if record.turn ~= 0 or record.ahead ~= 0 then
-      written[count + 1], written[count + 2] = text(record.ahead), text(record.turn)
+    if record.ahead > 0 then
+      written[count + 1] = text(record.ahead)
+      for _, grant in ipairs(record.free) do
+        written[#written + 1] = text(grant.at)
+        written[#written + 1] = text(grant.cost)
+      end
     end
     local value = table.concat(written, ' ')
     if value == record.raw then

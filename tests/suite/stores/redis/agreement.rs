@@ -2,10 +2,10 @@
 
 use super::{limit, order, store};
 use crate::servers::redis::Server;
-use std::{collections::HashMap, convert::Infallible, sync::Arc};
+use std::sync::Arc;
 use tower_ratelimit::{
     Algorithm, AnyAlgorithm, Ask, Grant, Nanos, Take,
-    store::{Answer, Batch, Order, Record, Records, Store, StoreAsk, StoreKey, StoredLimit},
+    store::{Answer, Batch, MemoryStore, Order, Store, StoreAsk, StoredLimit},
 };
 
 /// Small numbers, so that boundaries meet, and intervals that have to be rounded.
@@ -37,58 +37,6 @@ const LIMITS: [&str; 26] = [
     "serialized 1/10us",
     "serialized 3/25us",
 ];
-
-/// The records of the oracle, which forgets whatever equals new.
-#[derive(Default)]
-struct Forgetful {
-    now: Nanos,
-    kept: HashMap<(Arc<str>, StoreKey), Kept>,
-}
-
-impl Forgetful {
-    /// Forgets the record of a key if it equals a new one.
-    fn forget_new(&mut self, limit: &StoredLimit<AnyAlgorithm>, key: &StoreKey) {
-        let name = (Arc::clone(&limit.name), key.clone());
-        if self.kept.get(&name).is_some_and(|kept| kept.new_at(&limit.algorithm) <= self.now) {
-            self.kept.remove(&name);
-        }
-    }
-}
-
-type Kept = Record<<AnyAlgorithm as Algorithm>::State>;
-
-impl Records<AnyAlgorithm> for Forgetful {
-    type Error = Infallible;
-
-    fn load(
-        &mut self,
-        limit: &StoredLimit<AnyAlgorithm>,
-        key: &StoreKey,
-    ) -> Result<Option<Kept>, Infallible> {
-        self.forget_new(limit, key);
-        Ok(self.kept.get(&(Arc::clone(&limit.name), key.clone())).cloned())
-    }
-
-    fn save(
-        &mut self,
-        limit: &StoredLimit<AnyAlgorithm>,
-        key: &StoreKey,
-        record: Kept,
-        _: Nanos,
-    ) -> Result<(), Infallible> {
-        self.kept.insert((Arc::clone(&limit.name), key.clone()), record);
-        Ok(())
-    }
-
-    fn forget(
-        &mut self,
-        limit: &StoredLimit<AnyAlgorithm>,
-        key: &StoreKey,
-    ) -> Result<(), Infallible> {
-        self.kept.remove(&(Arc::clone(&limit.name), key.clone()));
-        Ok(())
-    }
-}
 
 /// Random numbers that are the same in every run (splitmix64).
 struct Random(u64);
@@ -182,10 +130,11 @@ impl Walk {
         for _ in 0..=self.random.below(3) {
             let key = ["a", "b"][usize::from(self.random.below(5) == 0)];
             if self.random.below(8) == 0 {
-                let cost = self.cost();
-                for (index, limit) in limits.iter().enumerate() {
-                    let first = order(limit, key, StoreAsk::Ask(Ask::Take(Take::fresh(cost))));
-                    orders.push(Order { is_with_previous: index > 0, ..first });
+                // Now and then a key comes twice.
+                let twice = self.random.below(4) == 0;
+                for (index, limit) in limits.iter().chain(twice.then_some(&limits[0])).enumerate() {
+                    let take = StoreAsk::Ask(Ask::Take(Take::fresh(self.cost())));
+                    orders.push(Order { is_with_previous: index > 0, ..order(limit, key, take) });
                 }
             } else {
                 let index = usize::from(self.random.below(6) == 0);
@@ -220,18 +169,14 @@ async fn agree(server: &Server, line: &str, start: u64, seed: u64, steps: u32) {
         grants: Vec::new(),
         wait: 0,
     };
-    let mut oracle = Forgetful::default();
+    let oracle = MemoryStore::default();
     for step in 0..steps {
         walk.step();
         let now = Nanos::new(walk.now * 1000);
         let orders = walk.orders(&limits);
-        oracle.now = now;
-        let Ok(expected) = Batch::new(orders.clone()).at(now).answer(now, &mut oracle);
+        let expected = oracle.decide(Batch::new(orders.clone()).at(now)).await.unwrap();
         let answers = store.decide(Batch::new(orders.clone()).at(now)).await;
         let answers = answers.unwrap_or_else(|error| panic!("{line}: {orders:#?}: {error:?}"));
-        for order in &orders {
-            oracle.forget_new(&order.limit, &order.key);
-        }
         let other = &limits[1].algorithm;
         for (index, order) in orders.iter().enumerate() {
             let (ask, key) = (order.ask, (&order.limit.name, &order.key));
