@@ -20,8 +20,12 @@ end
 
 local limits, records, answers = {}, {}, { now }
 
+local kinds = {}
+
 for i = 1, number() do
-  local limit = { kind = algorithms[word()], p = {} }
+  local name = word()
+  kinds[name] = kinds[name] or algorithms[name]()
+  local limit = { kind = kinds[name], p = {} }
   for parameter = 1, number() do
     limit.p[parameter] = number()
   end
@@ -54,11 +58,14 @@ local function read_order()
   return order
 end
 
--- Answers an order about a record, which stays as it is.
-local function answer_order(order, record)
+-- Answers an order about a record, which stays as it is where the answer may not be kept.
+local function answer_order(order, record, is_in_group)
   local limit = order.limit
   local is_other = record.kind ~= limit.kind
-  record = copy_record(record)
+  -- By itself an order changes what it does not keep only where there are free slots.
+  if is_in_group or record.free[1] or order.name == 'returned' then
+    record = copy_record(record)
+  end
   record.kind, record.p = limit.kind, limit.p
   -- What equals new is new, and so is what another kind of limit has left behind.
   order.was_new = is_other or new_at(record) <= now
@@ -111,7 +118,7 @@ local function answer_together(count)
   local orders, left, all = {}, {}, true
   for i = 1, count do
     local order = read_order()
-    answer_order(order, left[order.key] or record_of(order.key, order.limit))
+    answer_order(order, left[order.key] or record_of(order.key, order.limit), true)
     left[order.key] = order.record
     all = all and order.answer.outcome == GRANTED
     orders[i] = order

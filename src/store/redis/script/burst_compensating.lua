@@ -1,8 +1,7 @@
 -- Parameters: interval, the longest burst. State: the next slot of the grid, until when slots in the
 -- past may be taken, when the last slots were taken, and the interval.
-do
+function algorithms.burst_compensating()
   local kind = fields('b', 4)
-  algorithms.burst_compensating = kind
 
   function kind.new_at(p, s)
     return max(s[1], s[2])
@@ -75,4 +74,6 @@ do
     end
     return standing(p, GRANTED, cost, at, s, now)
   end
+
+  return kind
 end

@@ -1,8 +1,7 @@
 -- Parameters: capacity, lease or 0. State: a log of the holders with the cost of each, the permits of
 -- all of them (x), and the instant of the last grant, also when it has ended (y).
-do
-  local kind = log('h')
-  algorithms.concurrency = kind
+function algorithms.concurrency()
+  local kind = log('h', make_log())
 
   local function has_ended(p, at, now)
     return p[2] > 0 and minus(now, at) >= p[2]
@@ -137,4 +136,6 @@ do
     end
     return after(p, s, now, cost, at)
   end
+
+  return kind
 end

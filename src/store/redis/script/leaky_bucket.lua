@@ -1,7 +1,7 @@
 -- Parameters: interval, capacity. State: when the bucket is empty, and the interval.
-do
+function algorithms.leaky_bucket()
   local kind = fields('l', 2)
-  algorithms.leaky_bucket = kind
+  kind.carry_over = carry_interval
 
   local function standing(p, outcome, x, y, empty_at, now)
     local filled = minus(empty_at, now)
@@ -11,13 +11,6 @@ do
 
   function kind.new_at(p, s)
     return s[1]
-  end
-
-  function kind.carry_over(p, s, now)
-    if s[2] > 0 and s[2] ~= p[1] then
-      s[1] = rescale(s[1], s[2], p[1], now)
-    end
-    s[2] = p[1]
   end
 
   function kind.take(p, s, now, cost, queued, dry)
@@ -53,4 +46,6 @@ do
     s[1] = minus(s[1], left_of(cost, at, p[1], now))
     return standing(p, GRANTED, cost, at, s[1], now)
   end
+
+  return kind
 end

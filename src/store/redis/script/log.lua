@@ -7,84 +7,88 @@ local function pack(a, b)
   return struct.pack('<dd', a, b)
 end
 
-local Log = {}
-Log.__index = Log
+local function make_log()
+  local Log = {}
+  Log.__index = Log
 
--- When the call of this index took place, counted from zero, and the number kept beside it.
-function Log:at(index)
-  if index >= self.kept then
-    return struct.unpack('<dd', self.tail, (index - self.kept) * ENTRY + 1)
+  -- When the call of this index took place, counted from zero, and the number kept beside it.
+  function Log:at(index)
+    if index >= self.kept then
+      return struct.unpack('<dd', self.tail, (index - self.kept) * ENTRY + 1)
+    end
+    return struct.unpack('<dd', self:raw(index, index + 1))
   end
-  return struct.unpack('<dd', self:raw(index, index + 1))
-end
 
--- The bytes of the calls in the database from one index up to another.
-function Log:raw(from, to)
-  if from >= to then
-    return ''
+  -- The bytes of the calls in the database from one index up to another.
+  function Log:raw(from, to)
+    if from >= to then
+      return ''
+    end
+    local first = HEADER + from * ENTRY
+    return redis.call('getrange', self.key, text(first), text(HEADER + to * ENTRY - 1))
   end
-  local first = HEADER + from * ENTRY
-  return redis.call('getrange', self.key, text(first), text(HEADER + to * ENTRY - 1))
-end
 
--- The first index from this one on of which something does not hold; it holds of all before it.
-function Log:first_not(low, holds)
-  local high, step = low, 1
-  while high < self.count and holds(self:at(high)) do
-    low, high, step = high + 1, high + step, 2 * step
+  -- The first index from this one on of which something does not hold; it holds of all before it.
+  function Log:first_not(low, holds)
+    local high, step = low, 1
+    while high < self.count and holds(self:at(high)) do
+      low, high, step = high + 1, high + step, 2 * step
+    end
+    high = min(high, self.count)
+    while low < high do
+      local middle = floor((low + high) / 2)
+      if holds(self:at(middle)) then
+        low = middle + 1
+      else
+        high = middle
+      end
+    end
+    return low
   end
-  high = min(high, self.count)
-  while low < high do
-    local middle = floor((low + high) / 2)
-    if holds(self:at(middle)) then
-      low = middle + 1
-    else
-      high = middle
+
+  -- The first call that is younger than this.
+  function Log:younger(length, now)
+    return self:first_not(self.start, function(at)
+      return minus(now, at) >= length
+    end)
+  end
+
+  function Log:push(at, number)
+    self.tail = self.tail .. pack(at, number)
+    self.count, self.changed = self.count + 1, true
+  end
+
+  -- Takes a call out, and adds so much to the numbers of those behind it.
+  function Log:remove(index, more)
+    if index < self.kept then
+      self.tail = self:raw(index, self.kept) .. self.tail
+      self.kept = index
+    end
+    local offset = (index - self.kept) * ENTRY
+    local behind = string.sub(self.tail, offset + ENTRY + 1)
+    if more ~= 0 then
+      local moved = {}
+      for i = 0, #behind / ENTRY - 1 do
+        local at, number = struct.unpack('<dd', behind, i * ENTRY + 1)
+        moved[i + 1] = pack(at, number + more)
+      end
+      behind = table.concat(moved)
+    end
+    self.tail = string.sub(self.tail, 1, offset) .. behind
+    self.count, self.changed = self.count - 1, true
+  end
+
+  -- When the last call took place; nothing without one.
+  function Log:last()
+    if self.count > self.start then
+      return (self:at(self.count - 1))
     end
   end
-  return low
+
+  return Log
 end
 
--- The first call that is younger than this.
-function Log:younger(length, now)
-  return self:first_not(self.start, function(at)
-    return minus(now, at) >= length
-  end)
-end
-
-function Log:push(at, number)
-  self.tail = self.tail .. pack(at, number)
-  self.count, self.changed = self.count + 1, true
-end
-
--- Takes a call out, and adds so much to the numbers of those behind it.
-function Log:remove(index, more)
-  if index < self.kept then
-    self.tail = self:raw(index, self.kept) .. self.tail
-    self.kept = index
-  end
-  local offset = (index - self.kept) * ENTRY
-  local behind = string.sub(self.tail, offset + ENTRY + 1)
-  if more ~= 0 then
-    local moved = {}
-    for i = 0, #behind / ENTRY - 1 do
-      local at, number = struct.unpack('<dd', behind, i * ENTRY + 1)
-      moved[i + 1] = pack(at, number + more)
-    end
-    behind = table.concat(moved)
-  end
-  self.tail = string.sub(self.tail, 1, offset) .. behind
-  self.count, self.changed = self.count - 1, true
-end
-
--- When the last call took place; nothing without one.
-function Log:last()
-  if self.count > self.start then
-    return (self:at(self.count - 1))
-  end
-end
-
-local function log(letter)
+local function log(letter, Log)
   local kind = { letter = letter }
 
   -- Two numbers are for the algorithm, x and y.

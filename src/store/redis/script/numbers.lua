@@ -1,8 +1,11 @@
 -- Instants are microseconds of the server's clock and, like all numbers here, whole: they are
 -- exact up to 2^53, which is the year 2255. What would be beyond that never comes.
 local END = 9007199254740992
+-- The longest time that the permits of one call may take by some algorithms, 250 years.
+local LONGEST = 7884000000000000
 local GRANTED, LATER, IN_USE, EXHAUSTED, NEVER = 0, 1, 2, 3, 4
 local min, max, floor = math.min, math.max, math.floor
+-- What makes each algorithm, when a batch needs it: making all of them takes longer than most batches.
 local algorithms = {}
 
 -- A number as text: by itself it would be written with 14 digits.
@@ -61,6 +64,14 @@ local function rescale(ends, before, after, now)
   end
   local outstanding = divide_up(ends - now, before)
   return max(plus(ends - before * outstanding, times(after, outstanding)), now)
+end
+
+-- Takes over a state of two numbers: the end of permits, and the interval.
+local function carry_interval(p, s, now)
+  if s[2] > 0 and s[2] ~= p[1] then
+    s[1] = rescale(s[1], s[2], p[1], now)
+  end
+  s[2] = p[1]
 end
 
 -- The answer of an algorithm: instants are absolute.

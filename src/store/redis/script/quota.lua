@@ -1,7 +1,6 @@
 -- Parameters: permits. State: how many are spent.
-do
+function algorithms.quota()
   local kind = fields('q', 1)
-  algorithms.quota = kind
 
   function kind.new_at(p, s)
     return s[1] == 0 and 0 or END
@@ -36,4 +35,6 @@ do
     s[1] = minus(s[1], cost)
     return standing(p, GRANTED, cost, at, s[1], now)
   end
+
+  return kind
 end

@@ -1,8 +1,7 @@
 -- Parameters: permits, period. State: a log of those that have ended, and the call that runs: its
 -- cost (x), which is 0 when there is none, and its instant (y).
-do
-  local kind = log('r')
-  algorithms.serialized = kind
+function algorithms.serialized()
+  local kind = log('r', make_window_log())
 
   function kind.new_at(p, s)
     return s.x > 0 and END or s:empty_at(p[2])
@@ -79,4 +78,6 @@ do
     end
     return standing(p, s, GRANTED, cost, at, now)
   end
+
+  return kind
 end

@@ -1,7 +1,6 @@
 -- Parameters: permits and period of each rate, by growing period. State: a log.
-do
-  local kind = log('w')
-  algorithms.sliding_window = kind
+function algorithms.sliding_window()
+  local kind = log('w', make_window_log())
 
   local function longest(p)
     return p[#p]
@@ -84,4 +83,6 @@ do
     s:take_out(cost, at)
     return after(p, s, now, cost, at)
   end
+
+  return kind
 end

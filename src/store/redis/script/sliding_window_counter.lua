@@ -1,8 +1,7 @@
 -- Parameters: permits, period. State: where the window begins that is counted now, the permits taken
 -- in it, those taken in the window before.
-do
+function algorithms.sliding_window_counter()
   local kind = fields('c', 3)
-  algorithms.sliding_window_counter = kind
 
   -- The counters of the window of now; of the latest one, if the clock was set back.
   local function roll(p, s, now)
@@ -102,4 +101,6 @@ do
     end
     return standing(p, GRANTED, cost, at, roll(p, s, now), now)
   end
+
+  return kind
 end

@@ -1,11 +1,7 @@
--- The longest time that the permits of one call may take, 250 years.
-local LONGEST = 7884000000000000
-
 -- Parameters: interval. State: the next free slot, and the interval.
-do
+function algorithms.strict()
   local kind = fields('s', 2)
-  algorithms.strict = kind
-  kind.carry_over = algorithms.leaky_bucket.carry_over
+  kind.carry_over = carry_interval
 
   local function standing(outcome, x, y, next, now)
     return decision(outcome, x, y, 1, next <= now and 1 or 0, max(next, now))
@@ -54,4 +50,6 @@ do
     s[1] = minus(s[1], left_of(cost, at, p[1], now))
     return standing(GRANTED, cost, at, s[1], now)
   end
+
+  return kind
 end

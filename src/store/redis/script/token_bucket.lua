@@ -137,5 +137,10 @@ local function bucket(letter)
   return kind
 end
 
-algorithms.token_bucket = bucket('t')
-algorithms.fixed_window = bucket('f')
+function algorithms.token_bucket()
+  return bucket('t')
+end
+
+function algorithms.fixed_window()
+  return bucket('f')
+end
