@@ -28,7 +28,7 @@ pub use order::{Batch, Order, StoreAsk, StoreKey, StoredLimit};
 pub use record::Record;
 pub use records::Records;
 #[cfg(feature = "redis")]
-pub use redis::{AcrossSlots, RedisStore};
+pub use redis::{AcrossSlots, Contended, OptimisticRedisStore, RedisStore};
 
 use crate::{algorithm::Algorithm, invalid::Invalid};
 

@@ -1,13 +1,12 @@
 //! A batch as the arguments of a script.
 
-use super::{name::record_name, script};
+use super::{name::record_name, script::Argument};
 use crate::{
     algorithm::Scripted,
     decision::{Ask, Grant},
     nanos::Nanos,
     store::{Batch, Order, StoreAsk, StoredLimit},
 };
-use redis::Cmd;
 use std::{collections::HashMap, sync::Arc};
 
 /// The largest number that a script keeps exactly.
@@ -16,14 +15,8 @@ const MOST: u64 = 1 << 53;
 /// A batch as a script is told of it: the names of the records, then words and numbers.
 #[derive(Debug, Default)]
 pub(super) struct Call {
-    keys: Vec<String>,
-    arguments: Vec<Argument>,
-}
-
-#[derive(Debug)]
-enum Argument {
-    Word(&'static str),
-    Number(u64),
+    pub(super) keys: Vec<String>,
+    pub(super) arguments: Vec<Argument>,
 }
 
 impl Call {
@@ -51,28 +44,6 @@ impl Call {
             }
         }
         call
-    }
-
-    /// The command that runs the script, which the server has been told of before.
-    pub(super) fn by_hash(&self) -> Cmd {
-        self.command("EVALSHA", script::hash())
-    }
-
-    /// The command that tells the server of the script, and runs it.
-    pub(super) fn in_full(&self) -> Cmd {
-        self.command("EVAL", script::code())
-    }
-
-    fn command(&self, name: &str, script: &str) -> Cmd {
-        let mut command = redis::cmd(name);
-        command.arg(script).arg(self.keys.len()).arg(&self.keys);
-        for argument in &self.arguments {
-            match argument {
-                Argument::Word(word) => command.arg(*word),
-                Argument::Number(number) => command.arg(*number),
-            };
-        }
-        command
     }
 
     /// Writes down the limits, each once, and numbers them.

@@ -6,6 +6,9 @@ mod call;
 mod reply;
 mod slot;
 mod redis_store;
+mod optimistic;
+mod shelf;
 
+pub use optimistic::{Contended, OptimisticRedisStore};
 pub use redis_store::RedisStore;
 pub use slot::AcrossSlots;

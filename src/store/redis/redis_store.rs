@@ -1,16 +1,13 @@
 //! The store.
 
-use super::{call::Call, reply, slot};
+use super::{OptimisticRedisStore, call::Call, reply, script::BATCH, slot::for_each_slot};
 use crate::{
     algorithm::Scripted,
     invalid::Invalid,
     store::{Answer, Batch, Store, StoreError},
 };
-use redis::{
-    ErrorKind, RedisError, ServerErrorKind,
-    aio::{ConnectionLike, ConnectionManager},
-};
-use std::{fmt, future, pin::Pin, sync::Arc, task::Poll};
+use redis::aio::{ConnectionLike, ConnectionManager};
+use std::{fmt, sync::Arc};
 
 /// The most entries that a log may have: 16 bytes each, in one value.
 const LONGEST_LOG: u64 = 1_000_000;
@@ -25,7 +22,7 @@ const AT_ONCE: usize = 2;
 /// whenever the server does not know it: a restart, a failover and `SCRIPT FLUSH` go unnoticed. A
 /// record is one value, which lives until it equals a new one and not longer. A refusal only reads.
 ///
-/// It runs any [scripted](Scripted) algorithm, on whole microseconds: intervals and periods are rounded
+/// It runs any [scripted](Scripted) algorithm (for others see [`optimistic`](Self::optimistic)), on whole microseconds: intervals and periods are rounded
 /// up to them. A log, of [`SlidingWindow`](crate::SlidingWindow), [`Serialized`](crate::Serialized) or
 /// [`Concurrency`](crate::Concurrency), has an entry of 16 bytes for each call and 1,000,000 at most.
 ///
@@ -48,14 +45,14 @@ const AT_ONCE: usize = 2;
 /// ```
 #[derive(Clone)]
 pub struct RedisStore<C> {
-    connection: C,
-    namespace: Arc<str>,
-    servers: Servers,
+    pub(super) connection: C,
+    pub(super) namespace: Arc<str>,
+    pub(super) servers: Servers,
 }
 
 /// Whether all keys are on one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Servers {
+pub(super) enum Servers {
     One,
     Cluster,
 }
@@ -95,64 +92,23 @@ impl<C> RedisStore<C> {
     pub fn namespace(self, namespace: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), ..self }
     }
+
+    /// The same for algorithms that are not [scripted](Scripted): your own.
+    #[must_use]
+    pub fn optimistic(self) -> OptimisticRedisStore<C> {
+        OptimisticRedisStore::new(self)
+    }
 }
 
 impl<C: ConnectionLike + Clone> RedisStore<C> {
     /// Asks one server.
     async fn call<A: Scripted>(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
-        let call = Call::new(&self.namespace, &batch);
-        let orders = batch.orders.len();
+        let Call { keys, arguments } = Call::new(&self.namespace, &batch);
         let mut connection = self.connection.clone();
-        let mut reply = call.by_hash().query_async(&mut connection).await;
-        // Nothing was run, so the same batch may be sent again.
-        if reply.as_ref().is_err_and(is_unknown) {
-            reply = call.in_full().query_async(&mut connection).await;
-        }
-        let numbers: Vec<i64> = reply.map_err(StoreError::new)?;
-        reply::answers(&numbers, orders).map_err(StoreError::new)
+        let numbers: Vec<i64> =
+            BATCH.run(&mut connection, &keys, &arguments).await.map_err(StoreError::new)?;
+        reply::answers(&numbers, batch.orders.len()).map_err(StoreError::new)
     }
-
-    /// Asks a server for each slot, all at the same time.
-    async fn call_all<A: Scripted>(&self, batch: &Batch<A>) -> Result<Vec<Answer>, StoreError>
-    where
-        C: Send + Sync,
-    {
-        let mut calls = Vec::new();
-        for part in slot::by_slot(batch).map_err(StoreError::new)? {
-            let slot::Part { places, batch } = part;
-            let call: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(self.call(batch));
-            calls.push((places, call));
-        }
-        let mut answers = vec![None; batch.orders.len()];
-        future::poll_fn(|context| {
-            let mut failed = None;
-            calls.retain_mut(|(places, call)| match call.as_mut().poll(context) {
-                Poll::Pending => true,
-                Poll::Ready(Ok(part)) => {
-                    for (place, answer) in places.iter().zip(part) {
-                        answers[*place] = Some(answer);
-                    }
-                    false
-                }
-                Poll::Ready(Err(error)) => {
-                    failed = Some(error);
-                    false
-                }
-            });
-            match (failed, calls.is_empty()) {
-                (Some(error), _) => Poll::Ready(Err(error)),
-                (None, true) => Poll::Ready(Ok(())),
-                (None, false) => Poll::Pending,
-            }
-        })
-        .await?;
-        answers.into_iter().collect::<Option<_>>().ok_or_else(|| StoreError::new(reply::Garbled))
-    }
-}
-
-/// Whether the server does not know the script.
-fn is_unknown(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
 impl<A, C> Store<A> for RedisStore<C>
@@ -163,7 +119,7 @@ where
     async fn decide(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
         match self.servers {
             Servers::One => self.call(batch).await,
-            Servers::Cluster => self.call_all(&batch).await,
+            Servers::Cluster => for_each_slot(&batch, |part| self.call(part)).await,
         }
     }
 

@@ -59,6 +59,12 @@ fn span(microseconds: i64, now: Nanos) -> Nanos {
     instant(microseconds).unwrap_or(Nanos::MAX - now)
 }
 
+/// The instant that the server told in seconds and microseconds.
+pub(super) fn time(seconds: u64, microseconds: u64) -> Nanos {
+    let microseconds = seconds.saturating_mul(1_000_000).saturating_add(microseconds);
+    Nanos::new(microseconds.saturating_mul(1000))
+}
+
 fn instant(microseconds: i64) -> Result<Nanos, Garbled> {
     let microseconds = u64::try_from(microseconds).map_err(|_| Garbled)?;
     Ok(Nanos::new(microseconds.saturating_mul(1000)))

@@ -1,8 +1,8 @@
 //! In which slot of a cluster a key lies.
 
-use super::name::Tag;
-use crate::store::{Batch, Order, StoreKey};
-use std::{collections::HashMap, error::Error, fmt};
+use super::{name::Tag, reply::Garbled};
+use crate::store::{Answer, Batch, Order, StoreError, StoreKey};
+use std::{collections::HashMap, error::Error, fmt, future, task::Poll};
 
 /// Several limits were to be taken together whose keys lie in different slots of a cluster, and
 /// may be kept by different servers: there that cannot be one step. Nothing was taken.
@@ -24,7 +24,7 @@ impl Error for AcrossSlots {}
 const SLOTS: u16 = 16384;
 
 /// The slot of a key.
-pub(super) fn slot_of(key: &StoreKey) -> u16 {
+fn slot_of(key: &StoreKey) -> u16 {
     let tag = Tag(key.bytes()).to_string();
     tag.bytes().fold(0, checksum) % SLOTS
 }
@@ -39,14 +39,14 @@ fn checksum(before: u16, byte: u8) -> u16 {
 
 /// A part of a batch that one server can answer.
 #[derive(Debug)]
-pub(super) struct Part<A> {
+struct Part<A> {
     /// Which of the answers are those to its orders.
-    pub(super) places: Vec<usize>,
-    pub(super) batch: Batch<A>,
+    places: Vec<usize>,
+    batch: Batch<A>,
 }
 
 /// The groups of a batch by the slot of their keys, each in the order in which they came.
-pub(super) fn by_slot<A>(batch: &Batch<A>) -> Result<Vec<Part<A>>, AcrossSlots> {
+fn by_slot<A>(batch: &Batch<A>) -> Result<Vec<Part<A>>, AcrossSlots> {
     let mut parts: Vec<Part<A>> = Vec::new();
     let mut index_of = HashMap::new();
     let mut place = 0;
@@ -74,6 +74,43 @@ fn one_slot<A>(group: &[Order<A>]) -> Result<Option<u16>, AcrossSlots> {
         true => Ok(first),
         false => Err(AcrossSlots),
     }
+}
+
+/// Asks for each slot, all at the same time, and puts the answers in the order of the orders.
+pub(super) async fn for_each_slot<A, F>(
+    batch: &Batch<A>,
+    call: impl Fn(Batch<A>) -> F,
+) -> Result<Vec<Answer>, StoreError>
+where
+    F: Future<Output = Result<Vec<Answer>, StoreError>>,
+{
+    let parts = by_slot(batch).map_err(StoreError::new)?;
+    let mut calls: Vec<_> =
+        parts.into_iter().map(|Part { places, batch }| (places, Box::pin(call(batch)))).collect();
+    let mut answers = vec![None; batch.orders.len()];
+    future::poll_fn(|context| {
+        let mut failed = None;
+        calls.retain_mut(|(places, call)| match call.as_mut().poll(context) {
+            Poll::Pending => true,
+            Poll::Ready(Ok(part)) => {
+                for (place, answer) in places.iter().zip(part) {
+                    answers[*place] = Some(answer);
+                }
+                false
+            }
+            Poll::Ready(Err(error)) => {
+                failed = Some(error);
+                false
+            }
+        });
+        match (failed.take(), calls.is_empty()) {
+            (Some(error), _) => Poll::Ready(Err(error)),
+            (None, true) => Poll::Ready(Ok(())),
+            (None, false) => Poll::Pending,
+        }
+    })
+    .await?;
+    answers.into_iter().collect::<Option<_>>().ok_or_else(|| StoreError::new(Garbled))
 }
 
 #[cfg(test)]

@@ -156,8 +156,7 @@ impl Walk {
 }
 
 /// Asks both the same, step by step.
-async fn agree(server: &Server, line: &str, start: u64, seed: u64, steps: u32) {
-    let store = store(server).await;
+async fn agree(store: impl Store<AnyAlgorithm>, line: &str, start: u64, seed: u64, steps: u32) {
     let limits = [limit("first", line), limit("second", LIMITS[seed as usize % LIMITS.len()])];
     let interval = Nanos::from(
         limits[0].algorithm.rate(0).map_or_else(Default::default, |rate| rate.interval()),
@@ -196,7 +195,7 @@ async fn the_same_asks_at_the_same_times_get_the_same_answers() {
     for (seed, line) in LIMITS.into_iter().enumerate() {
         // From the beginning of the time line, and today.
         for (start, offset) in [(0, 0), (1_790_000_000_000_007, 100)] {
-            agree(&server, line, start, (seed + offset) as u64, 400).await;
+            agree(store(&server).await, line, start, (seed + offset) as u64, 400).await;
         }
     }
 }
@@ -210,6 +209,15 @@ async fn long_logs_are_read_and_written_at_their_ends() {
             .into_iter()
             .enumerate()
     {
-        agree(&server, line, 1_790_000_000_000_007, 1000 + seed as u64, 1500).await;
+        agree(store(&server).await, line, 1_790_000_000_000_007, 1000 + seed as u64, 1500).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_decided_here_and_kept_there_gets_the_same_answers() {
+    let server = Server::start().await;
+    for (seed, line) in LIMITS.into_iter().enumerate() {
+        let store = store(&server).await.optimistic();
+        agree(store, line, 1_790_000_000_000_007, 200 + seed as u64, 100).await;
     }
 }

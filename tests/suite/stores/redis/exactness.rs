@@ -1,7 +1,7 @@
 //! What many connections take together, and what they do not notice.
 
-use super::{ask, limit, order, store, take};
-use crate::servers::redis::Server;
+use super::{OneServer, ask, limit, order, store, take};
+use crate::servers::redis::{Server, unique};
 use redis::Script;
 use std::sync::Arc;
 use tower_ratelimit::{
@@ -10,16 +10,18 @@ use tower_ratelimit::{
 };
 
 /// How many of so many takes are granted, from so many connections at once.
-async fn taken(
+async fn taken<S: Store<AnyAlgorithm>>(
     server: &Server,
     limit: &Arc<StoredLimit<AnyAlgorithm>>,
-    namespace: &str,
+    makes: impl Fn(OneServer) -> S,
     connections: u32,
     takes: u32,
 ) -> usize {
+    let namespace = unique();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..connections {
-        let store = RedisStore::new(server.connect().await).namespace(namespace);
+        let store = RedisStore::new(server.connect().await).namespace(&*namespace);
+        let store = makes(store);
         let limit = Arc::clone(limit);
         tasks.spawn(async move {
             let mut granted = 0;
@@ -45,8 +47,7 @@ async fn many_connections_take_exactly_what_there_is() {
         "concurrency 500",
     ] {
         let limit = limit("limit", line);
-        let namespace = crate::servers::redis::unique();
-        assert_eq!(taken(&server, &limit, &namespace, 8, 50).await, 500, "{line}");
+        assert_eq!(taken(&server, &limit, |store| store, 8, 50).await, 500, "{line}");
     }
 }
 
@@ -66,15 +67,15 @@ async fn a_server_that_forgets_its_scripts_is_not_noticed() {
             tokio::task::yield_now().await;
         }
     });
-    let namespace = crate::servers::redis::unique();
-    assert_eq!(taken(&server, &limit, &namespace, 8, 50).await, 500);
+    assert_eq!(taken(&server, &limit, |store| store, 8, 50).await, 500);
+    assert_eq!(taken(&server, &limit, RedisStore::optimistic, 4, 50).await, 500);
     flushing.abort();
 }
 
 #[tokio::test]
 async fn only_the_clock_of_the_server_counts() {
     let server = Server::start().await;
-    let namespace = crate::servers::redis::unique();
+    let namespace = unique();
     let limit = limit("limit", "sliding window 3/hour");
     // Whatever the clocks of the two show, nothing of it is sent.
     let stores = [server.connect().await, server.connect().await]
@@ -139,7 +140,7 @@ async fn changes(server: &Server) -> String {
 #[tokio::test]
 async fn another_kind_of_value_under_the_name_is_an_error_and_never_a_yes() {
     let server = Server::start().await;
-    let namespace = crate::servers::redis::unique();
+    let namespace = unique();
     let store = RedisStore::new(server.connect().await).namespace(&*namespace);
     for line in ["quota 1", "sliding window 1/s"] {
         let limit = limit("limit", line);

@@ -3,6 +3,7 @@
 mod agreement;
 mod cluster;
 mod exactness;
+mod optimistic;
 mod records;
 
 use crate::servers::redis::{Server, unique};
