@@ -56,7 +56,10 @@ struct Walk {
     random: Random,
     now: u64,
     interval: u64,
-    grants: Vec<Answer>,
+    /// How many permits one of a cost is.
+    scale: u32,
+    /// Which limit granted what about which key.
+    grants: Vec<(usize, &'static str, Answer)>,
     wait: u64,
 }
 
@@ -65,8 +68,8 @@ impl Walk {
     fn step(&mut self) {
         let interval = self.interval;
         match self.random.below(20) {
-            0..6 => {}
-            6..12 => self.now += self.random.below(interval.min(1000) + 2),
+            0..8 => {}
+            8..12 => self.now += self.random.below(interval.min(1000) + 2),
             12..15 => self.now += interval.saturating_mul(self.random.below(9)),
             15 => self.now += self.wait.saturating_sub(1),
             16 => self.now += self.wait,
@@ -78,82 +81,83 @@ impl Walk {
     }
 
     fn cost(&mut self) -> u32 {
-        [0, 1, 1, 1, 1, 1, 2, 2, 3, 4, 6, 9][self.random.below(12) as usize]
+        [0, 1, 1, 1, 1, 1, 2, 2, 3, 4, 6, 9][self.random.below(12) as usize] * self.scale
     }
 
-    fn grant(&mut self) -> Grant {
+    /// One of the last answers that granted something about this key, if there are any.
+    fn answer(&mut self, limit: usize, key: &str, is_reserved: bool) -> Option<Answer> {
+        let known = self.grants.iter().rev().filter(|(of, about, answer)| {
+            *of == limit && *about == key && (!is_reserved || answer.reserved().is_some())
+        });
+        let known: Vec<_> = known.take(8).map(|(.., answer)| *answer).collect();
+        let index = self.random.below(known.len().max(1) as u64) as usize;
+        known.get(index).copied()
+    }
+
+    fn grant(&mut self, limit: usize, key: &str) -> Grant {
         let made_up = Grant { cost: self.cost(), at: Nanos::new(self.now * 1000) };
-        let known = self.grants.len().min(40);
-        match known {
-            0 => made_up,
-            _ if self.random.below(9) == 0 => made_up,
-            _ => {
-                let index = self.grants.len() - 1 - self.random.below(known as u64) as usize;
-                self.grants[index].decision.grant().unwrap_or(made_up)
-            }
-        }
+        let known = self.answer(limit, key, false).and_then(|answer| answer.decision.grant());
+        known.filter(|_| self.random.below(9) > 0).unwrap_or(made_up)
     }
 
-    fn ask(&mut self) -> StoreAsk {
+    fn ask(&mut self, limit: usize, key: &str) -> StoreAsk {
         let cost = self.cost();
-        let take = Take { cost, queued: self.random.below(4) == 0 };
-        match self.random.below(40) {
-            0..16 => StoreAsk::Ask(Ask::Take(take)),
-            16..20 => StoreAsk::Ask(Ask::Peek(take)),
-            20..23 => StoreAsk::Ask(Ask::Renew(self.grant())),
-            23..26 => StoreAsk::Ask(Ask::GiveBack(self.grant())),
-            26..30 => StoreAsk::Ask(Ask::End(self.grant())),
+        let take = StoreAsk::Ask(Ask::Take(Take { cost, queued: self.random.below(4) == 0 }));
+        match self.random.below(48) {
+            0..16 => take,
+            16..20 => StoreAsk::Ask(Ask::Peek(Take { cost, queued: self.random.below(4) == 0 })),
+            20..23 => StoreAsk::Ask(Ask::Renew(self.grant(limit, key))),
+            23..26 => StoreAsk::Ask(Ask::GiveBack(self.grant(limit, key))),
+            26..30 => StoreAsk::Ask(Ask::End(self.grant(limit, key))),
             30..32 => StoreAsk::Ask(Ask::Charge(cost)),
-            32..37 => {
+            32..41 => {
                 let max_wait = match self.random.below(3) {
-                    0 => Nanos::MAX,
-                    _ => Nanos::new(self.interval * 1000 * self.random.below(9)),
+                    0 => Nanos::new(self.interval * 1000 * self.random.below(9)),
+                    _ => Nanos::MAX,
                 };
                 StoreAsk::Reserve { cost, max_wait }
             }
-            37..39 => {
-                let reserved = self.grants.iter().rev().filter_map(Answer::reserved);
-                let mut reserved = reserved.take(5).collect::<Vec<_>>();
-                let index = self.random.below(5) as usize;
-                match index < reserved.len() {
-                    true => StoreAsk::Return(reserved.swap_remove(index)),
-                    false => StoreAsk::Ask(Ask::Take(take)),
-                }
+            41..47 => {
+                let reserved = self.answer(limit, key, true).and_then(|answer| answer.reserved());
+                reserved.map_or(take, StoreAsk::Return)
             }
             _ if self.random.below(10) == 0 => StoreAsk::Forget,
-            _ => StoreAsk::Ask(Ask::Take(take)),
+            _ => take,
         }
     }
 
-    fn orders(&mut self, limits: &[Arc<StoredLimit<AnyAlgorithm>>]) -> Vec<Order<AnyAlgorithm>> {
+    fn orders(&mut self, limits: &[Arc<StoredLimit<AnyAlgorithm>>]) -> Vec<Placed> {
         let mut orders = Vec::new();
         for _ in 0..=self.random.below(3) {
             let key = ["a", "b"][usize::from(self.random.below(5) == 0)];
             if self.random.below(8) == 0 {
                 // Now and then a key comes twice.
-                let twice = self.random.below(4) == 0;
-                for (index, limit) in limits.iter().chain(twice.then_some(&limits[0])).enumerate() {
+                let indices = [&[0, 1][..], &[0, 1, 0]][usize::from(self.random.below(4) == 0)];
+                for (place, index) in indices.iter().enumerate() {
                     let take = StoreAsk::Ask(Ask::Take(Take::fresh(self.cost())));
-                    orders.push(Order { is_with_previous: index > 0, ..order(limit, key, take) });
+                    let order = order(&limits[*index], key, take);
+                    orders.push((*index, key, Order { is_with_previous: place > 0, ..order }));
                 }
             } else {
                 let index = usize::from(self.random.below(6) == 0);
-                orders.push(order(&limits[index], key, self.ask()));
+                let ask = self.ask(index, key);
+                orders.push((index, key, order(&limits[index], key, ask)));
             }
         }
         orders
     }
 
-    fn remember(&mut self, answers: &[Answer]) {
-        for answer in answers {
-            match answer.decision.retry_after() {
-                Some(_) if answer.is_granted() => self.grants.push(*answer),
-                Some(wait) => self.wait = wait.as_micros() as u64,
-                None => {}
-            }
+    fn remember(&mut self, limit: usize, key: &'static str, answer: Answer) {
+        match answer.decision.retry_after() {
+            Some(_) if answer.is_granted() => self.grants.push((limit, key, answer)),
+            Some(wait) => self.wait = wait.as_micros() as u64,
+            None => {}
         }
     }
 }
+
+/// An order, and the limit and the key that it is about.
+type Placed = (usize, &'static str, Order<AnyAlgorithm>);
 
 /// Asks both the same, step by step.
 async fn agree(store: impl Store<AnyAlgorithm>, line: &str, start: u64, seed: u64, steps: u32) {
@@ -165,6 +169,7 @@ async fn agree(store: impl Store<AnyAlgorithm>, line: &str, start: u64, seed: u6
         random: Random(seed),
         now: start,
         interval: (interval.get() / 1000).max(10),
+        scale: if line.contains("3000000000") { 300_000_000 } else { 1 },
         grants: Vec::new(),
         wait: 0,
     };
@@ -172,20 +177,21 @@ async fn agree(store: impl Store<AnyAlgorithm>, line: &str, start: u64, seed: u6
     for step in 0..steps {
         walk.step();
         let now = Nanos::new(walk.now * 1000);
-        let orders = walk.orders(&limits);
+        let placed = walk.orders(&limits);
+        let orders: Vec<_> = placed.iter().map(|(.., order)| order.clone()).collect();
         let expected = oracle.decide(Batch::new(orders.clone()).at(now)).await.unwrap();
-        let answers = store.decide(Batch::new(orders.clone()).at(now)).await;
-        let answers = answers.unwrap_or_else(|error| panic!("{line}: {orders:#?}: {error:?}"));
+        let answers = store.decide(Batch::new(orders).at(now)).await;
+        let answers = answers.unwrap_or_else(|error| panic!("{line}: {placed:#?}: {error:?}"));
         let other = &limits[1].algorithm;
-        for (index, order) in orders.iter().enumerate() {
-            let (ask, key) = (order.ask, (&order.limit.name, &order.key));
+        assert_eq!(answers.len(), expected.len());
+        for (index, (limit, key, order)) in placed.iter().enumerate() {
             assert_eq!(
                 answers[index], expected[index],
-                "{line}, and {other}: seed {seed}, step {step} at {now:?}, {ask:?} about {key:?}"
+                "{line}, and {other}: seed {seed}, step {step} at {now:?}, {:?} about {limit} {key}",
+                order.ask
             );
+            walk.remember(*limit, key, answers[index]);
         }
-        assert_eq!(answers.len(), expected.len());
-        walk.remember(&answers);
     }
 }
 
