@@ -1,6 +1,12 @@
 //! The store.
 
-use super::{OptimisticRedisStore, call::Call, reply, script::BATCH, slot::for_each_slot};
+use super::{
+    OptimisticRedisStore,
+    call::Call,
+    reply,
+    script::{self, BATCH},
+    slot::for_each_slot,
+};
 use crate::{
     algorithm::Scripted,
     invalid::Invalid,
@@ -81,7 +87,8 @@ impl<C> RedisStore<C> {
     /// A store on a cluster, over a connection of your own that finds the server of a key.
     ///
     /// Each slot of the cluster is asked by itself. Several limits can be taken together when they
-    /// are on the same key, and are [`AcrossSlots`](super::AcrossSlots) otherwise.
+    /// are on the same key, and are [`AcrossSlots`](super::AcrossSlots) otherwise. While a slot
+    /// moves from server to server they wait until it has moved, as long as the connection tries again.
     #[must_use]
     pub fn on_cluster(connection: C) -> Self {
         Self { servers: Servers::Cluster, ..Self::new(connection) }
@@ -126,17 +133,18 @@ where
     fn keep_to(&self, algorithm: A) -> Result<A, Invalid> {
         let algorithm = algorithm.in_microseconds()?;
         let parameters = algorithm.parameters();
-        let log = match (algorithm.kind(), &parameters[..]) {
+        let entries = match (algorithm.kind(), &parameters[..]) {
             ("sliding_window", [.., permits, _]) => *permits,
             ("serialized" | "concurrency", [permits, ..]) => *permits,
-            _ => 0,
+            (kind, _) if script::KINDS.contains(&kind) => 0,
+            (kind, _) => {
+                return Err(Invalid::new("kind", kind, "that of an algorithm of this crate"));
+            }
         };
-        match log > LONGEST_LOG {
-            true => Err(Invalid::new(
-                "permits",
-                log,
-                "1,000,000 or less: each call has an entry in a log",
-            )),
+        match entries > LONGEST_LOG {
+            true => {
+                Err(Invalid::new("permits", entries, "1,000,000 or less, as each has an entry"))
+            }
             false => Ok(algorithm),
         }
     }

@@ -21,6 +21,20 @@ const DECIDE: [&str; 14] = [
     include_str!("batch.lua"),
 ];
 
+/// The algorithms in it.
+pub(super) const KINDS: [&str; 10] = [
+    "leaky_bucket",
+    "strict",
+    "burst_compensating",
+    "token_bucket",
+    "fixed_window",
+    "quota",
+    "sliding_window_counter",
+    "sliding_window",
+    "concurrency",
+    "serialized",
+];
+
 /// Answers a batch.
 pub(super) static BATCH: LazyLock<Script> = LazyLock::new(|| Script::new(DECIDE.concat()));
 

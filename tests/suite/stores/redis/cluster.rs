@@ -71,57 +71,63 @@ async fn limits_on_one_key_are_taken_together_and_those_in_other_slots_are_an_er
 async fn a_slot_that_moves_is_not_noticed() {
     let cluster = Cluster::start().await;
     let store = store(&cluster).await;
-    let limit = limit("limit", "quota 300");
+    let [few, many] = [limit("few", "quota 300"), limit("many", "quota 400")];
     let calls = tokio::spawn(async move {
         let mut granted = 0;
-        for _ in 0..600 {
-            let answers = store.decide(Batch::new(vec![order(&limit, "key", take(1))])).await;
-            granted += usize::from(answers.unwrap()[0].is_granted());
+        for _ in 0..400 {
+            let one = Batch::new(vec![order(&few, "key", take(1))]);
+            granted += usize::from(store.decide(one).await.unwrap()[0].is_granted());
+            let two = together(vec![order(&few, "key", take(1)), order(&many, "key", take(1))]);
+            granted += usize::from(store.decide(Batch::new(two)).await.unwrap()[0].is_granted());
         }
         granted
     });
-    // There and back again, in the middle of the calls.
-    let key = record(&cluster).await;
+    // From server to server, in the middle of the calls.
+    let slot = slot_in_use(&cluster).await;
     for _ in 0..3 {
-        move_slot(&cluster, &key).await;
+        move_slot(&cluster, &slot).await;
     }
     assert_eq!(calls.await.unwrap(), 300);
 }
 
-/// The name of the first record anywhere.
-async fn record(cluster: &Cluster) -> String {
+/// The slot of the first record anywhere.
+async fn slot_in_use(cluster: &Cluster) -> String {
     loop {
         for server in &cluster.servers {
             let names: Vec<String> = server.ask(&["KEYS", "*"]).await;
-            if let Some(name) = names.into_iter().next() {
-                return name;
+            if let Some(name) = names.first() {
+                let slot: u16 = server.ask(&["CLUSTER", "KEYSLOT", name]).await;
+                return slot.to_string();
             }
         }
         tokio::task::yield_now().await;
     }
 }
 
-/// Moves the slot of this record to another server, as it is done by hand.
-async fn move_slot(cluster: &Cluster, name: &str) {
-    let slot: u16 = cluster.servers[0].ask(&["CLUSTER", "KEYSLOT", name]).await;
-    let slot = slot.to_string();
+/// The names of the records in a slot of a server.
+async fn records(server: &Server, slot: &str) -> Vec<String> {
+    server.ask(&["CLUSTER", "GETKEYSINSLOT", slot, "9"]).await
+}
+
+/// Moves a slot to another server record by record, as it is done by hand.
+async fn move_slot(cluster: &Cluster, slot: &str) {
     let mut from = None;
     for server in &cluster.servers {
-        let found: u8 =
-            server.ask::<Vec<String>>(&["CLUSTER", "GETKEYSINSLOT", &slot, "9"]).await.len() as u8;
-        if found > 0 {
+        if !records(server, slot).await.is_empty() {
             from = Some(server);
         }
     }
     let from = from.expect("somebody has it");
     let to = cluster.servers.iter().find(|server| server.url() != from.url()).unwrap();
     let (from_id, to_id) = (id(from).await, id(to).await);
-    let () = to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]).await;
-    let () = from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]).await;
+    let () = to.ask(&["CLUSTER", "SETSLOT", slot, "IMPORTING", &from_id]).await;
+    let () = from.ask(&["CLUSTER", "SETSLOT", slot, "MIGRATING", &to_id]).await;
     let port = to.port().to_string();
-    let () = from.ask(&["MIGRATE", "127.0.0.1", &port, name, "0", "5000"]).await;
+    for name in records(from, slot).await {
+        let () = from.ask(&["MIGRATE", "127.0.0.1", &port, &name, "0", "5000"]).await;
+    }
     for server in [to, from] {
-        let () = server.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]).await;
+        let () = server.ask(&["CLUSTER", "SETSLOT", slot, "NODE", &to_id]).await;
     }
 }
 
