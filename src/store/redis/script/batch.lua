@@ -72,6 +72,10 @@ local function answer_order(order, record, is_in_group)
   if order.was_new then
     begin_anew(record)
   end
+  -- Nobody stood in line before the first call.
+  if order.was_new and (order.name == 'take' or order.name == 'peek') then
+    order[2] = 0
+  end
   -- What was reserved stays where it is, and what comes behind it takes the new interval.
   if limit.kind.carry_over then
     limit.kind.carry_over(limit.p, record.state, max(record.ahead, now))
