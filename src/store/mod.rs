@@ -12,6 +12,8 @@ mod failure;
 mod memory_store;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -25,6 +27,8 @@ pub use answer::Answer;
 pub use failure::StoreError;
 pub use memory_store::MemoryStore;
 pub use order::{Batch, Order, StoreAsk, StoreKey, StoredLimit};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresRecords, PostgresStore};
 pub use record::Record;
 pub use records::Records;
 #[cfg(feature = "redis")]

@@ -27,7 +27,6 @@ mod readme;
 mod reset_books;
 mod routing;
 mod running;
-#[cfg(feature = "redis")]
 mod servers;
 mod snapshot;
 mod store;

@@ -19,7 +19,7 @@ const PATIENCE: u32 = 1000;
 /// A server of a test's own, or the one at `REDIS_URL`.
 pub(crate) struct Server {
     url: String,
-    own: Option<Own>,
+    _own: Option<Own>,
 }
 
 struct Own {
@@ -50,7 +50,7 @@ impl Server {
     /// The server at `REDIS_URL`, or else a private one.
     pub(crate) async fn start() -> Self {
         match env::var("REDIS_URL") {
-            Ok(url) => Self { url, own: None },
+            Ok(url) => Self { url, _own: None },
             Err(_) => Self::start_private(&[]).await,
         }
     }
@@ -69,7 +69,7 @@ impl Server {
             .spawn()
             .expect("redis-server is missing: install it, or say in REDIS_URL where one is");
         let server =
-            Self { url: format!("redis://127.0.0.1:{port}/"), own: Some(Own { process, folder }) };
+            Self { url: format!("redis://127.0.0.1:{port}/"), _own: Some(Own { process, folder }) };
         for _ in 0..PATIENCE {
             if server.try_connect().await.is_ok() {
                 return server;

@@ -15,6 +15,8 @@ mod groups;
 mod kit;
 mod line;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 mod returning;

@@ -1,0 +1,174 @@
+//! A store in Postgres.
+
+mod connection;
+mod table;
+mod request;
+mod numbers;
+mod clean_up;
+mod records;
+
+use super::{Answer, Batch, Store, StoreError};
+use crate::{algorithm::Scripted, invalid::Invalid};
+use clean_up::CleanUp;
+use deadpool_postgres::Pool;
+pub use records::PostgresRecords;
+use request::Request;
+use std::{fmt, sync::Arc};
+use table::Table;
+
+/// The most entries of a log, which is read and written as a whole.
+const LONGEST_LOG: u64 = 10_000;
+
+/// A [`Store`] in a table of Postgres, for limits that many processes share.
+///
+/// A batch is one statement: one round trip, whatever it asks. A refusal reads, and neither writes
+/// nor takes a lock. The clock of the server counts, in whole microseconds: intervals and periods are
+/// rounded up to them.
+///
+/// The pool is yours: its size, its time-outs, TLS. Nothing is prepared on a connection and nothing
+/// is left on it, so a pooler that hands out connections for each transaction may stand in between.
+/// What the pool waits for a connection, a call waits, too: give it a
+/// [time-out](deadpool_postgres::Timeouts).
+///
+/// The table is made by [`create_tables`](Self::create_tables), which each process may call when it
+/// starts, or once somebody who may create tables. It is not written to the log of the server, so
+/// that a take costs little: what a crash of the server forgets is one burst of each key at most. A
+/// [logged](Self::logged) table outlives it, and is copied to replicas.
+///
+/// Records that equal new ones are forgotten in passing, two for each grant, or all of them by
+/// [`forget_new`](Self::forget_new).
+///
+/// ```no_run
+/// use deadpool_postgres::{Config, Runtime};
+/// use std::time::Duration;
+/// use tokio_postgres::NoTls;
+/// use tower_ratelimit::store::PostgresStore;
+///
+/// # async fn shared() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut config = Config::new();
+/// config.url = Some("postgres://localhost/app".to_owned());
+/// let pool = config
+///     .builder(NoTls)?
+///     .wait_timeout(Some(Duration::from_millis(200)))
+///     .runtime(Runtime::Tokio1)
+///     .build()?;
+/// let store = PostgresStore::new(pool).table("limits.api")?;
+/// store.create_tables().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PostgresStore {
+    pool: Pool,
+    table: Arc<Table>,
+    is_logged: bool,
+    clean_up: Arc<CleanUp>,
+}
+
+impl PostgresStore {
+    /// A store in the table `rate_limits` of the first schema in the search path.
+    #[must_use]
+    pub fn new(pool: Pool) -> Self {
+        let (table, clean_up) = (Arc::default(), Arc::default());
+        Self { pool, table, is_logged: false, clean_up }
+    }
+
+    /// The same in another table, `table` or `schema.table`. The names of its functions begin with
+    /// that of the table. The schema has to exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] unless each name is 1 to 32 lower-case letters, digits and underscores and does
+    /// not begin with a digit.
+    pub fn table(self, name: &str) -> Result<Self, Invalid> {
+        let (table, clean_up) = (Arc::new(Table::named(name)?), Arc::default());
+        Ok(Self { table, clean_up, ..self })
+    }
+
+    /// The same in a table that the server logs, where it has yet to be created: it outlives a crash
+    /// and is copied to replicas, and a take costs several times as much.
+    #[must_use]
+    pub fn logged(self) -> Self {
+        Self { is_logged: true, ..self }
+    }
+
+    /// Makes the table where it is not there, and the functions that decide. Any number of
+    /// processes may do that at the same time, and while limits are asked.
+    ///
+    /// It takes the right to create in the schema. Those who only ask need to read and write the
+    /// table.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the server cannot be reached or does not allow it.
+    pub async fn create_tables(&self) -> Result<(), StoreError> {
+        connection::run(&self.pool, &self.table.creation(self.is_logged)).await
+    }
+
+    /// Forgets the records that equal new ones, and says how many. It changes no answer.
+    ///
+    /// It goes through the table in small steps, each a statement of its own, and passes over what
+    /// others are about to change. What is forgotten in passing is enough as long as limits are
+    /// asked.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the server does not answer.
+    pub async fn forget_new(&self) -> Result<u64, StoreError> {
+        clean_up::all(&self.pool, &self.table).await
+    }
+
+    /// A store in the same table for algorithms that the database cannot run: they are decided here.
+    ///
+    /// ```no_run
+    /// use tower_ratelimit::{AnyAlgorithm, store::{PostgresStore, Store}};
+    ///
+    /// fn any(store: &PostgresStore) -> impl Store<AnyAlgorithm> {
+    ///     store.decided_here()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn decided_here(&self) -> PostgresRecords {
+        PostgresRecords(self.clone())
+    }
+}
+
+/// Whatever a database can run by itself.
+impl<A: Scripted> Store<A> for PostgresStore {
+    async fn decide(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
+        if batch.orders().is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = Request::new(&batch);
+        let row = connection::ask(&self.pool, &self.table.decide, &request.parameters()).await?;
+        let numbers: Vec<Option<i64>> = row.try_get(0).map_err(StoreError::new)?;
+        let answers = numbers::answers(&batch, &numbers)?;
+        if batch.now().is_none() {
+            let granted = answers.iter().filter(|answer| answer.is_granted()).count();
+            self.clean_up.pass(&self.pool, &self.table, granted).await;
+        }
+        Ok(answers)
+    }
+
+    fn keep_to(&self, algorithm: A) -> Result<A, Invalid> {
+        let algorithm = algorithm.in_microseconds()?;
+        let log = match (algorithm.kind(), &algorithm.parameters()[..]) {
+            ("sliding_window", [.., permits, _]) => *permits,
+            ("serialized" | "concurrency", [permits, ..]) => *permits,
+            _ => 0,
+        };
+        match log > LONGEST_LOG {
+            true => {
+                let allowed = "10,000 or less: each is an entry in a log";
+                Err(Invalid::new("permits", log, allowed))
+            }
+            false => Ok(algorithm),
+        }
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("table", &self.table).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,19 @@
+# Runs a Postgres of its own in a temporary folder: `postgres.sh <folder of the programs>`. It says
+# where its socket is, and then obeys: `stop` and `start`. When whoever started it has gone, in
+# whatever way, the server stops and the folder is removed.
+set -eu
+folder=$(mktemp -d /tmp/tower-ratelimit.XXXXXX)
+server() {
+    "$programs/pg_ctl" -D "$folder/data" -s -w -m immediate -l "$folder/log" \
+        -o "-k $folder -c listen_addresses= -c fsync=off -c max_connections=40" "$@" </dev/null >&2
+}
+programs=$1
+trap 'server stop || true; rm -rf "$folder"' EXIT
+"$programs/initdb" -D "$folder/data" -U postgres -A trust --no-sync >"$folder/log" 2>&1 ||
+    { cat "$folder/log" >&2; exit 1; }
+server start || { cat "$folder/log" >&2; exit 1; }
+echo "$folder"
+while read -r command; do
+    server "$command"
+    echo done
+done
