@@ -17,6 +17,10 @@ const WAIT: &str = "rate_limit_wait_seconds";
 const WAITING: &str = "rate_limit_waiting";
 const KEYS: &str = "rate_limit_keys";
 const EVICTED: &str = "rate_limit_evicted_total";
+const BATCHES: &str = "rate_limit_store_batches_total";
+const BATCH_ASKS: &str = "rate_limit_store_batch_asks";
+const FAILURES: &str = "rate_limit_store_failures_total";
+const SPARED: &str = "rate_limit_store_spared_total";
 
 /// Counts the calls of one limit.
 pub(crate) struct Meters {
@@ -161,6 +165,62 @@ impl KeyMeter {
     pub(crate) fn gone(&self, keys: usize) {
         // Exact up to 2^53 keys.
         self.keys.decrement(keys as f64);
+    }
+}
+
+/// Counts what a limiter asks its store.
+pub(crate) struct StoreMeters {
+    batches: Counter,
+    batch_asks: Histogram,
+    failures: Counter,
+    remembered: Counter,
+    left_alone: Counter,
+}
+
+impl StoreMeters {
+    pub(crate) fn new(limit: Option<&Arc<str>>) -> Self {
+        describe_counter!(BATCHES, Unit::Count, "Batches that were sent to the store");
+        describe_histogram!(BATCH_ASKS, Unit::Count, "How many asks travelled in a batch");
+        describe_counter!(
+            FAILURES,
+            Unit::Count,
+            "Asks that the store did not answer, or not in time"
+        );
+        describe_counter!(SPARED, Unit::Count, "Asks that were not sent to the store, by reason");
+        let spared = |reason: &'static str| {
+            let mut labels = labels(limit);
+            labels.push(Label::from_static_parts("reason", reason));
+            counter!(SPARED, labels)
+        };
+        Self {
+            batches: counter!(BATCHES, labels(limit)),
+            batch_asks: histogram!(BATCH_ASKS, labels(limit)),
+            failures: counter!(FAILURES, labels(limit)),
+            remembered: spared("remembered"),
+            left_alone: spared("left_alone"),
+        }
+    }
+
+    /// So many asks travel together.
+    pub(crate) fn batch(&self, asks: usize) {
+        self.batches.increment(1);
+        // Exact up to 2^53 asks.
+        self.batch_asks.record(asks as f64);
+    }
+
+    /// The store did not answer an ask.
+    pub(crate) fn failed(&self) {
+        self.failures.increment(1);
+    }
+
+    /// A call was refused as the store had refused one before.
+    pub(crate) fn remembered(&self) {
+        self.remembered.increment(1);
+    }
+
+    /// An ask was not sent as the store had failed several times.
+    pub(crate) fn left_alone(&self) {
+        self.left_alone.increment(1);
     }
 }
 

@@ -46,3 +46,19 @@ impl KeyMeter {
 
     pub(crate) fn gone(&self, _: usize) {}
 }
+
+pub(crate) struct StoreMeters;
+
+impl StoreMeters {
+    pub(crate) fn new(_: Option<&Arc<str>>) -> Self {
+        Self
+    }
+
+    pub(crate) fn batch(&self, _: usize) {}
+
+    pub(crate) fn failed(&self) {}
+
+    pub(crate) fn remembered(&self) {}
+
+    pub(crate) fn left_alone(&self) {}
+}
