@@ -46,6 +46,15 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
         Self(shared)
     }
 
+    /// Uses permits up, if they are there, for a call that takes place elsewhere. It is not
+    /// counted, and nobody is refused.
+    pub(super) fn use_up<K: Key + ?Sized>(&self, key: &K, cost: u32) {
+        if cost > 0 {
+            let (mut key, now) = (self.0.lanes.fingerprint(key), self.0.now());
+            let _ = self.0.lanes.with(&mut key, now, |rules, lane| lane.use_up(rules, now, cost));
+        }
+    }
+
     /// The limit of this key, as a limiter of its own. Nothing is kept for a key that is not
     /// asked about further.
     #[must_use]

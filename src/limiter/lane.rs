@@ -128,6 +128,14 @@ impl<A: Algorithm> Lane<A> {
         self.is_quiet(rules, now).then(|| self.take(&rules.algorithm, now, cost))
     }
 
+    /// Uses permits up, where all is quiet and they are there, for a call that takes place elsewhere.
+    pub(super) fn use_up(&mut self, rules: &Rules<A>, now: Nanos, cost: u32) {
+        let taken = self.use_quickly(rules, now, cost).and_then(|decision| decision.grant());
+        if let Some(grant) = taken {
+            let _ = rules.algorithm.decide(&mut self.state, now, Ask::End(grant));
+        }
+    }
+
     /// Takes permits that are used later, where all is quiet, they are there, and a line to keep
     /// them in. `None` leaves everything as it was.
     #[inline(always)]

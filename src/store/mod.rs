@@ -130,8 +130,9 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
         Ok(algorithm)
     }
 
-    /// How many batches the store may be asked at the same time by one limiter, 1 at least. Orders
-    /// of different batches are decided in any order.
+    /// How many batches the store may be asked at the same time by one limiter, 1 at least, beside a
+    /// single order that a caller sends by itself, and those batches that are given up because they take too long.
+    /// Orders of different batches are decided in any order.
     fn batches_at_once(&self) -> usize {
         1
     }

@@ -100,6 +100,16 @@ pub enum StoreAsk {
     Forget,
 }
 
+impl StoreAsk {
+    /// Whether others may have permits after it that they had not before.
+    pub(crate) fn frees(&self) -> bool {
+        match self {
+            Self::Return(_) | Self::Forget | Self::Ask(Ask::GiveBack(_) | Ask::End(_)) => true,
+            Self::Reserve { .. } | Self::Ask(_) => false,
+        }
+    }
+}
+
 /// A key as a store keeps it: the bytes that it [wrote](Key::write).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoreKey {

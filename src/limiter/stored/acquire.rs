@@ -56,7 +56,7 @@ impl<A: Algorithm, S: Store<A>> StoredAcquire<A, S> {
     ///
     /// Within a runtime; it belongs into `spawn_blocking` there.
     pub fn blocking_wait(self) -> Result<StoredPermit<A, S>, RateLimited> {
-        self.key.block_on(self.key.acquire_on(self.terms))
+        self.key.block_on(self.terms)
     }
 }
 

@@ -1,20 +1,22 @@
 //! Setting up a limiter over a store.
 
 use super::{
-    super::{KeyedRateLimiter, rules::Gate},
+    super::KeyedRateLimiter,
     StoredLimiter,
     breaker::Breaker,
+    control::Control,
     failing::{Failing, OnFailure},
+    known::Known,
     line::Lines,
     pipeline::Pipeline,
     refused::Refused,
-    shared::{Control, Settings, Shared},
+    shared::{Settings, Shared},
 };
 use crate::{
     algorithm::Algorithm,
     clock::Clock,
     invalid::Invalid,
-    meters::{KeyMeter, Meters},
+    meters::{KeyMeter, Meters, StoreMeters},
     store::{Store, StoredLimit},
 };
 use std::{
@@ -110,7 +112,7 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
     /// Remembers up to this many keys that the store has refused, and refuses them without asking
     /// until the time it named: an attack costs no round trips then. Off unless said.
     ///
-    /// What other processes give back, or a larger limit, is seen by such a key after that time only.
+    /// What other processes give back or change is seen by such a key after that time only.
     ///
     /// # Errors
     ///
@@ -156,16 +158,17 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
             }
         };
         let refused = self.refused.map(|keys| Refused::new(keys, KeyMeter::new(Some(&self.name))));
+        let known = Known { lines: Lines::default(), refused };
+        let store_meters = StoreMeters::new(Some(&self.name));
+        let pipeline = Pipeline::new(self.store, known, store_meters, &self.settings, runtime);
         let limit = StoredLimit { name: self.name, algorithm };
         Ok(StoredLimiter(Arc::new(Shared {
             limit: RwLock::new(Arc::new(limit)),
-            pipeline: Pipeline::new(self.store, runtime),
+            pipeline,
             failing,
             breaker: self.breaker,
-            refused,
-            control: watch::Sender::new(Control { gate: Gate::Working, cancels: 0 }),
+            control: watch::Sender::new(Control::new()),
             asks: AtomicUsize::new(0),
-            lines: Lines::default(),
             settings: self.settings,
             meters,
         })))

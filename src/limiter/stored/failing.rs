@@ -1,7 +1,16 @@
 //! What becomes of calls while the store does not answer.
 
-use super::super::KeyedRateLimiter;
-use crate::algorithm::Algorithm;
+use super::{
+    super::{Attempt, KeyedRateLimiter, Limiter, Terms},
+    shared::Shared,
+    ticket::{From, StoredTicket},
+};
+use crate::{
+    algorithm::Algorithm,
+    error::{RateLimited, Reason},
+    nanos::Nanos,
+    store::{Store, StoreError, StoreKey},
+};
 
 /// What becomes of calls while the store does not answer. Nobody is let through by accident: whoever
 /// builds a limiter over a store has to say.
@@ -25,4 +34,37 @@ pub(super) enum Failing<A: Algorithm> {
     Refuse,
     Admit,
     Local(KeyedRateLimiter<A>),
+}
+
+impl<A: Algorithm, S: Store<A>> Shared<A, S> {
+    /// What the policy says for a call that the store did not answer.
+    pub(super) async fn without_store(
+        &self,
+        key: &StoreKey,
+        terms: Terms,
+        error: StoreError,
+    ) -> Result<StoredTicket<A>, RateLimited> {
+        let since = self.now();
+        let local = match &self.failing {
+            // There is nothing to limit, so there is nothing to ask.
+            _ if terms.cost == 0 => return Ok(self.free(since)),
+            Failing::Refuse => {
+                return Err(self.refusal(Reason::Unavailable, terms).with_cause(error));
+            }
+            Failing::Admit => return Ok(self.free(since)),
+            Failing::Local(local) => local,
+        };
+        let (ticket, waited) = match local.reserve(key.bytes(), terms) {
+            Attempt::Now(result) => (result?, Nanos::ZERO),
+            Attempt::Later(waiting) => (waiting.await?, self.now() - since),
+        };
+        Ok(StoredTicket { from: From::Local(ticket), at: self.now(), waited })
+    }
+
+    /// What the store lets through uses up the share of this process, too.
+    pub(super) fn use_up_share(&self, key: &StoreKey, cost: u32) {
+        if let Failing::Local(local) = &self.failing {
+            local.use_up(key.bytes(), cost);
+        }
+    }
 }

@@ -17,23 +17,23 @@ use std::{
 type Answered<A, S> = Pin<Box<dyn Future<Output = Result<Decided<A, S>, StoreError>> + Send>>;
 
 /// The ask of a caller who found nobody else asking. Dropped under way, it goes on in a task, as what
-/// it is granted has to go back.
+/// it is granted has to go back; until then whoever else asks gets in the queue.
 pub(super) struct Flight<A: Algorithm, S: Store<A>> {
-    pipeline: Arc<Pipeline<A, S>>,
-    /// Gone once it was answered.
+    /// Both are gone once it was answered.
+    lead: Option<Lead<A, S>>,
     answer: Option<Answered<A, S>>,
     /// Whether anything may have been sent.
     is_sent: bool,
 }
 
 impl<A: Algorithm, S: Store<A>> Flight<A, S> {
-    pub(super) fn new(pipeline: &Arc<Pipeline<A, S>>, group: Group<A>) -> Self {
-        let asked = Arc::clone(pipeline);
+    pub(super) fn new(group: Group<A>, lead: Lead<A, S>) -> Self {
+        let pipeline = Arc::clone(&lead.0);
         let answer = async move {
-            let mut decided = asked.decide(vec![group]).await?;
+            let mut decided = pipeline.decide(vec![group]).await?;
             decided.pop().ok_or_else(|| StoreError::new("no answer"))
         };
-        Self { pipeline: Arc::clone(pipeline), answer: Some(Box::pin(answer)), is_sent: false }
+        Self { lead: Some(lead), answer: Some(Box::pin(answer)), is_sent: false }
     }
 }
 
@@ -46,7 +46,7 @@ impl<A: Algorithm, S: Store<A>> Future for Flight<A, S> {
         match &mut this.answer {
             Some(answer) => {
                 let answered = ready!(answer.as_mut().poll(cx));
-                this.answer = None;
+                (this.answer, this.lead) = (None, None);
                 Poll::Ready(answered)
             }
             // It is awaited in one place, and once.
@@ -57,13 +57,23 @@ impl<A: Algorithm, S: Store<A>> Future for Flight<A, S> {
 
 impl<A: Algorithm, S: Store<A>> Drop for Flight<A, S> {
     fn drop(&mut self) {
-        // Before anything else: a store that panics is no reason to keep others waiting.
-        self.pipeline.landed();
-        if let Some(answer) = self.answer.take()
-            && self.is_sent
-            && !std::thread::panicking()
+        if let (Some(answer), Some(lead), true) =
+            (self.answer.take(), self.lead.take(), self.is_sent)
         {
-            self.pipeline.runtime().spawn(answer);
+            let pipeline = Arc::clone(&lead.0);
+            pipeline.abandon(async move {
+                let _lead = lead;
+                answer.await
+            });
         }
+    }
+}
+
+/// Being the one who sends its own ask. Dropped, somebody else may be.
+pub(super) struct Lead<A: Algorithm, S: Store<A>>(pub(super) Arc<Pipeline<A, S>>);
+
+impl<A: Algorithm, S: Store<A>> Drop for Lead<A, S> {
+    fn drop(&mut self) {
+        self.0.lock().is_led = false;
     }
 }

@@ -6,9 +6,10 @@ use crate::{
     algorithm::Algorithm,
     decision::{Ask, Decision, Take},
     error::{RateLimited, Reason},
-    store::{Store, StoreAsk, StoreKey},
+    store::{Store, StoreAsk, StoreError, StoreKey},
 };
 use std::{fmt, sync::Arc};
+use tokio::sync::oneshot;
 
 /// The limit of one key of a [`StoredLimiter`](super::StoredLimiter).
 ///
@@ -53,8 +54,26 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
     }
 
     pub(super) async fn acquire_on(&self, terms: Terms) -> Result<StoredPermit<A, S>, RateLimited> {
-        let ticket = Arc::clone(&self.shared).reserve(self.key.clone(), terms).await?;
-        Ok(StoredPermit::new(Arc::clone(&self.shared), ticket))
+        loop {
+            let ticket = Arc::clone(&self.shared).reserve(self.key.clone(), terms).await?;
+            // Those of the share of this process perish where the caller is not let run for long.
+            if let Ok(permit) = StoredPermit::new(Arc::clone(&self.shared), ticket) {
+                return Ok(permit);
+            }
+        }
+    }
+
+    /// The same in this thread, while a task waits in its place.
+    pub(super) fn block_on(&self, terms: Terms) -> Result<StoredPermit<A, S>, RateLimited> {
+        let (permit, granted) = oneshot::channel();
+        let waits = self.clone();
+        self.shared.pipeline.runtime().spawn(async move {
+            let _ = permit.send(waits.acquire_on(terms).await);
+        });
+        granted.blocking_recv().unwrap_or_else(|_| {
+            let refusal = self.shared.refusal(Reason::Unavailable, terms);
+            Err(refusal.with_cause(StoreError::new("the runtime of the limiter has ended")))
+        })
     }
 
     /// What would happen to a call of this cost that asks now. Takes nothing.
@@ -78,27 +97,25 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
         self.tell(StoreAsk::Ask(Ask::Charge(cost)), cost).await.map(drop)
     }
 
-    /// Begins anew: the next call passes at once. Those who wait keep their turns.
+    /// Begins anew: the next call passes at once. Those who wait keep their turns, and permits that were
+    /// granted before and go back later give to others time that they did not take: up to as many permits more.
     ///
     /// # Errors
     ///
     /// [`Unavailable`](Reason::Unavailable) when the store does not answer; whether it began
     /// anew is not known then.
     pub async fn reset(&self) -> Result<(), RateLimited> {
-        self.tell(StoreAsk::Forget, 0).await.map(drop)
+        let _ = self.tell(StoreAsk::Forget, 0).await?;
+        self.shared.pipeline.known.lines.call(&self.key);
+        Ok(())
     }
 
     async fn tell(&self, ask: StoreAsk, cost: u32) -> Result<Decision, RateLimited> {
         let terms = Terms { cost, patience: Patience::Now };
-        self.shared.forget_refusal(&self.key);
-        match self.shared.ask(self.key.clone(), ask).await {
+        match self.shared.ask(&self.shared.limit(), &self.key, ask).await {
             Ok(decided) => Ok(decided.take().decision),
             Err(error) => Err(self.shared.refusal(Reason::Unavailable, terms).with_cause(error)),
         }
-    }
-
-    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        self.shared.pipeline.runtime().block_on(future)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Limits that a store keeps.
 
 use super::{
-    super::{Attempt, KeyedLimiter, Limiter, Perished, Terms, rules::Gate},
+    super::{Attempt, KeyedLimiter, Limiter, Perished, Terms},
     StoredBuilder, StoredHold, StoredKey, StoredTicket, StoredWaiting,
-    failing::{Failing, OnFailure},
+    failing::OnFailure,
     permit::Kept,
     shared::Shared,
 };
@@ -76,26 +76,20 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
     /// they had reserved goes back.
     pub fn cancel(&self) {
         self.log("cancel");
-        self.0.control.send_modify(|control| control.cancels += 1);
-        if let Failing::Local(local) = &self.0.failing {
-            local.cancel();
-        }
+        self.0.cancel();
     }
 
     /// Lets everybody in this process pass, those who wait first, without a question to the store, until
     /// [`end_breach`](Self::end_breach).
     pub fn breach(&self) {
         self.log("breach");
-        self.set_gate(Gate::Open);
-        if let Failing::Local(local) = &self.0.failing {
-            local.cancel();
-        }
+        self.0.breach();
     }
 
     /// Asks the store again after a [`breach`](Self::breach). What was [closed](Self::close) stays closed.
     pub fn end_breach(&self) {
         self.log("end_breach");
-        self.set_gate(Gate::Working);
+        self.0.end_breach();
     }
 
     /// Ends the limiter in this process: whoever waits and whoever asks from now on gets
@@ -103,18 +97,7 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
     /// store is released with the last handle.
     pub fn close(&self) {
         self.log("close");
-        self.set_gate(Gate::Closed);
-        if let Failing::Local(local) = &self.0.failing {
-            local.close();
-        }
-    }
-
-    fn set_gate(&self, gate: Gate) {
-        self.0.control.send_modify(|control| {
-            if control.gate != Gate::Closed {
-                control.gate = gate;
-            }
-        });
+        self.0.close();
     }
 
     /// Asks by another arithmetic from now on. Those who wait already keep their turns; other processes
@@ -128,6 +111,10 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
         self.log("set_algorithm");
         let mut limit = self.0.limit.write().unwrap_or_else(PoisonError::into_inner);
         *limit = Arc::new(StoredLimit { name: Arc::clone(&limit.name), algorithm });
+        drop(limit);
+        if let Some(refused) = &self.0.pipeline.known.refused {
+            refused.forget_all();
+        }
         Ok(())
     }
 
@@ -135,6 +122,10 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
     #[must_use]
     pub fn limit(&self) -> Arc<StoredLimit<A>> {
         self.0.limit()
+    }
+
+    fn wait<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> StoredWaiting<A> {
+        StoredWaiting::new(Arc::clone(&self.0).reserve(StoreKey::new(key), terms))
     }
 
     fn log(&self, action: &'static str) {
@@ -152,8 +143,7 @@ impl<A: Algorithm, S: Store<A>> Limiter for StoredLimiter<A, S> {
         key: &K,
         terms: Terms,
     ) -> Attempt<StoredTicket<A>, StoredWaiting<A>> {
-        let reserve = Arc::clone(&self.0).reserve(StoreKey::new(key), terms);
-        Attempt::Later(StoredWaiting::new(reserve))
+        Attempt::Later(self.wait(key, terms))
     }
 
     fn take<K: Key + ?Sized>(
@@ -161,12 +151,7 @@ impl<A: Algorithm, S: Store<A>> Limiter for StoredLimiter<A, S> {
         key: &K,
         terms: Terms,
     ) -> Attempt<Kept<A, S>, StoredWaiting<A>> {
-        match self.reserve(key, terms) {
-            Attempt::Later(waiting) => Attempt::Later(waiting),
-            Attempt::Now(result) => {
-                Attempt::Now(result.map(|ticket| StoredHold::keep(&self.0, ticket)))
-            }
-        }
+        Attempt::Later(self.wait(key, terms))
     }
 
     fn keeps(&self, ticket: &StoredTicket<A>) -> bool {
@@ -175,7 +160,7 @@ impl<A: Algorithm, S: Store<A>> Limiter for StoredLimiter<A, S> {
 
     fn commit(&self, ticket: StoredTicket<A>) -> Result<Kept<A, S>, Perished> {
         match self.keeps(&ticket) {
-            true => Ok(StoredHold::keep(&self.0, ticket)),
+            true => StoredHold::keep(&self.0, ticket),
             false => {
                 self.give_back(ticket);
                 Err(Perished)

@@ -15,7 +15,8 @@ use tokio::sync::Notify;
 pub(super) const AGAIN: Nanos = Nanos::new(25_000_000);
 
 /// A line for each key whose permits are in use. Only the first asks the store, so that nobody in this process
-/// overtakes. Whoever does not ask when it should is passed over: nobody may be polling it.
+/// overtakes. Whoever does not ask when it should is passed over: nobody may be polling it. So is an
+/// ask that takes longer than a decision may.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     lines: Mutex<HashMap<StoreKey, VecDeque<Waiter>>>,
@@ -40,8 +41,10 @@ pub(super) struct Place<'a> {
 }
 
 impl Lines {
-    pub(super) fn has(&self, key: &StoreKey) -> bool {
-        self.lock().contains_key(key)
+    /// Whether anybody stands in line who has to be waited for.
+    pub(super) fn has(&self, key: &StoreKey, now: Nanos) -> bool {
+        let is_there = |line: &VecDeque<Waiter>| line.iter().any(|waiter| waiter.asks_by > now);
+        self.lock().get(key).is_some_and(is_there)
     }
 
     /// Gets in line.
@@ -93,6 +96,24 @@ impl Place<'_> {
         match is_turn {
             true => Ok(()),
             false => Err(now + wait - AGAIN),
+        }
+    }
+
+    /// It asks the store now, which answers by then.
+    pub(super) fn asks(&self, by: Nanos) {
+        self.set(by);
+    }
+
+    /// The store has answered, and it will ask again soon.
+    pub(super) fn asked(&self, now: Nanos) {
+        self.set(now + AGAIN * 2);
+    }
+
+    fn set(&self, asks_by: Nanos) {
+        let mut lines = self.lines.lock();
+        let line = lines.get_mut(&self.key).into_iter().flatten();
+        for waiter in line.filter(|waiter| waiter.number == self.number) {
+            waiter.asks_by = asks_by;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Permits of a store that were used.
 
 use super::{
-    super::{KeyedRateLimiter, LeaseLost, Limiter},
+    super::{KeyedRateLimiter, LeaseLost, Limiter, Perished},
     failing::Failing,
     shared::Shared,
     ticket::{From, StoredTicket, Taken},
@@ -25,9 +25,12 @@ pub struct StoredPermit<A: Algorithm, S: Store<A>> {
 }
 
 impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
-    pub(super) fn new(shared: Arc<Shared<A, S>>, ticket: StoredTicket<A>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared<A, S>>,
+        ticket: StoredTicket<A>,
+    ) -> Result<Self, Perished> {
         let waited = ticket.waited;
-        Self { hold: StoredHold::new(shared, ticket), waited }
+        Ok(Self { hold: StoredHold::new(shared, ticket)?, waited })
     }
 
     /// How the limit stood when the permits were granted; `None` when the store was not asked, or
@@ -63,13 +66,18 @@ impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
     ///
     /// [`LeaseLost`] when the lease had ended and others have the permits by now, and when the store
     /// does not answer: then nobody knows.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, or when the store does not answer, the lease may have begun anew, as one of which nobody knows: then
+    /// the permits come back when it ends, and not when the call does.
     pub async fn renew(&mut self) -> Result<(), LeaseLost> {
         let Used::Store(taken) = &mut self.hold.used else { return Ok(()) };
         let grant = taken.answer.decision.grant().filter(|grant| grant.cost > 0);
         let grant = grant.filter(|_| taken.limit.algorithm.holds());
         let Some(grant) = grant else { return Ok(()) };
         let renew = StoreAsk::Ask(Ask::Renew(grant));
-        let decided = self.hold.shared.ask(taken.key.clone(), renew).await;
+        let decided = self.hold.shared.ask(&taken.limit, &taken.key, renew).await;
         let answer = decided.map_err(|_| LeaseLost)?.take();
         match answer.is_granted() {
             true => {
@@ -108,21 +116,22 @@ type LocalHold<A> = <KeyedRateLimiter<A> as Limiter>::Hold;
 pub(super) type Kept<A, S> = <<A as Algorithm>::Permits as Permits>::Kept<StoredHold<A, S>>;
 
 impl<A: Algorithm, S: Store<A>> StoredHold<A, S> {
-    fn new(shared: Arc<Shared<A, S>>, ticket: StoredTicket<A>) -> Self {
-        shared.meters.admitted();
+    fn new(shared: Arc<Shared<A, S>>, ticket: StoredTicket<A>) -> Result<Self, Perished> {
         let used = match (ticket.from, &shared.failing) {
             (From::Store(taken), _) => Used::Store(taken),
-            (From::Local(ticket), Failing::Local(local)) => {
-                local.commit(ticket).map_or(Used::Nothing, Used::Local)
-            }
+            (From::Local(ticket), Failing::Local(local)) => Used::Local(local.commit(ticket)?),
             (From::Local(_) | From::Nobody, _) => Used::Nothing,
         };
-        Self { shared, used }
+        shared.meters.admitted();
+        Ok(Self { shared, used })
     }
 
-    pub(super) fn keep(shared: &Arc<Shared<A, S>>, ticket: StoredTicket<A>) -> Kept<A, S> {
-        let hold = Self::new(Arc::clone(shared), ticket);
-        A::Permits::keep(|| hold)
+    pub(super) fn keep(
+        shared: &Arc<Shared<A, S>>,
+        ticket: StoredTicket<A>,
+    ) -> Result<Kept<A, S>, Perished> {
+        let hold = Self::new(Arc::clone(shared), ticket)?;
+        Ok(A::Permits::keep(|| hold))
     }
 }
 

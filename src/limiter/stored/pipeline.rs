@@ -1,29 +1,43 @@
 //! Group commit: asks that come while a batch is under way ride together in the next one.
 
 use super::{
-    flight::Flight,
+    driver::Driver,
+    flight::{Flight, Lead},
     group::{Decided, Group},
+    known::Known,
+    shared::Settings,
+    time::{before, shielded},
 };
 use crate::{
     algorithm::Algorithm,
+    clock::Clock,
+    meters::StoreMeters,
+    nanos::Nanos,
     store::{Batch, Order, Store, StoreError},
 };
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::{runtime::Handle, sync::oneshot, task::yield_now};
+use tokio::{runtime::Handle, sync::oneshot};
 
-/// How many groups ride in a batch at most, so that no batch takes long.
-const MOST: usize = 1024;
+/// For how many deadlines an answer is waited for that is late already, so that what it grants can go back. A
+/// store that never answers would otherwise be remembered for ever.
+const LATE: u32 = 10;
 
 /// The way to a store.
 ///
 /// A caller who finds nobody else asking sends its own ask, and waits for the answer itself: a hop to another
 /// task would cost as much as the rest. Whoever comes meanwhile gets in a queue, which a driver empties: a task
 /// that is there as long as the queue is not empty. So no caller waits for another one to be polled.
+///
+/// A batch holds up those behind it for one deadline at most.
 pub(super) struct Pipeline<A: Algorithm, S: Store<A>> {
     store: S,
+    pub(super) known: Known,
+    pub(super) meters: StoreMeters,
+    pub(super) clock: Clock,
+    deadline: Nanos,
     queue: Mutex<Queue<A, S>>,
     /// How many drivers there may be.
     most_drivers: usize,
@@ -31,27 +45,37 @@ pub(super) struct Pipeline<A: Algorithm, S: Store<A>> {
     runtime: Handle,
 }
 
-struct Queue<A: Algorithm, S: Store<A>> {
-    waiting: Vec<Queued<A, S>>,
-    drivers: usize,
+pub(super) struct Queue<A: Algorithm, S: Store<A>> {
+    pub(super) waiting: Vec<Queued<A, S>>,
+    pub(super) drivers: usize,
     /// Whether a caller is on its own way.
-    is_led: bool,
+    pub(super) is_led: bool,
 }
 
+/// Why there is no answer at the deadline.
+pub(super) const TOO_LATE: &str = "it did not answer in time";
+
 /// What a caller is told.
-type Reply<A, S> = Result<Decided<A, S>, StoreError>;
+pub(super) type Reply<A, S> = Result<Decided<A, S>, StoreError>;
 
 /// A group on its way, and who wants to know what becomes of it.
-struct Queued<A: Algorithm, S: Store<A>> {
-    group: Group<A>,
-    caller: Option<oneshot::Sender<Reply<A, S>>>,
+pub(super) struct Queued<A: Algorithm, S: Store<A>> {
+    pub(super) group: Group<A>,
+    pub(super) caller: Option<oneshot::Sender<Reply<A, S>>>,
 }
 
 impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
-    pub(super) fn new(store: S, runtime: Handle) -> Arc<Self> {
+    pub(super) fn new(
+        store: S,
+        known: Known,
+        meters: StoreMeters,
+        settings: &Settings,
+        runtime: Handle,
+    ) -> Arc<Self> {
         let most_drivers = store.batches_at_once().max(1);
-        let queue = Queue { waiting: Vec::new(), drivers: 0, is_led: false };
-        Arc::new(Self { store, queue: Mutex::new(queue), most_drivers, runtime })
+        let queue = Mutex::new(Queue { waiting: Vec::new(), drivers: 0, is_led: false });
+        let (clock, deadline) = (settings.clock.clone(), settings.deadline);
+        Arc::new(Self { store, known, meters, clock, deadline, queue, most_drivers, runtime })
     }
 
     /// Asks the store.
@@ -59,7 +83,7 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
     /// Dropped, it takes nothing: what was not sent is not sent, and what was granted goes back.
     pub(super) async fn ask(self: &Arc<Self>, group: Group<A>) -> Reply<A, S> {
         match self.queue(group) {
-            Way::Alone(group) => Flight::new(self, group).await,
+            Way::Alone(group, lead) => Flight::new(group, lead).await,
             Way::InQueue(answer) => match answer.await {
                 Ok(reply) => reply,
                 Err(_) => Err(StoreError::new("the task that asks it has ended")),
@@ -67,18 +91,23 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         }
     }
 
-    /// Tells the store, whatever it answers and whoever asks.
+    /// Tells the store that something goes back, whatever it answers and whoever asks.
     pub(super) fn send(self: &Arc<Self>, order: Order<A>) {
+        let key = order.key.clone();
+        // Now and once it has happened: whoever asks from now on rides behind it, and who has asked
+        // already may be refused in the meantime.
+        self.known.freed(&key);
         let queued = Queued { group: Group::one(order), caller: None };
         let needs_driver = self.lock().join(queued, self.most_drivers);
         self.drive_if(needs_driver);
+        self.known.lines.call(&key);
     }
 
     fn queue(self: &Arc<Self>, group: Group<A>) -> Way<A, S> {
         let mut queue = self.lock();
         if !queue.is_led && queue.drivers == 0 {
             queue.is_led = true;
-            return Way::Alone(group);
+            return Way::Alone(group, Lead(Arc::clone(self)));
         }
         let (caller, answer) = oneshot::channel();
         let needs_driver = queue.join(Queued { group, caller: Some(caller) }, self.most_drivers);
@@ -89,8 +118,7 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
 
     fn drive_if(self: &Arc<Self>, needs_driver: bool) {
         if needs_driver {
-            let driver = Driver { pipeline: Arc::clone(self), has_ended: false };
-            self.runtime().spawn(driver.run());
+            self.runtime().spawn(Driver::new(Arc::clone(self)).run());
         }
     }
 
@@ -111,7 +139,17 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         let sizes: Vec<usize> = groups.iter().map(|group| 1 + group.others.len()).collect();
         let orders: Vec<Order<A>> = groups.iter().flat_map(Group::orders).cloned().collect();
         let asked = orders.len();
-        let answers = self.store.decide(Batch::new(orders)).await?;
+        self.meters.batch(asked);
+        let decide = async { self.store.decide(Batch::new(orders)).await };
+        let answers = match shielded(decide).await {
+            Some(answers) => answers,
+            None => Err(StoreError::new("it panicked")),
+        };
+        // Also when the answer is lost: it may have happened.
+        for order in groups.iter().flat_map(Group::orders).filter(|order| order.ask.frees()) {
+            self.known.freed(&order.key);
+        }
+        let answers = answers?;
         if answers.len() != asked {
             let answered = answers.len();
             return Err(StoreError::new(format!("{answered} answers to {asked} asks")));
@@ -123,12 +161,18 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         Ok(groups.into_iter().zip(sizes).map(decided).collect())
     }
 
-    /// The caller that was on its own way has arrived.
-    pub(super) fn landed(&self) {
-        self.lock().is_led = false;
+    /// The deadline of what is asked now.
+    pub(super) fn end(&self) -> Nanos {
+        self.clock.now() + self.deadline
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue<A, S>> {
+    /// Nobody waits for this answer any more. It is listened to for a while, as what it grants has to go back.
+    pub(super) fn abandon(self: &Arc<Self>, answer: impl Future<Output: Send> + Send + 'static) {
+        let (clock, end) = (self.clock.clone(), self.clock.now() + self.deadline * LATE);
+        self.runtime().spawn(async move { drop(before(&clock, end, answer).await) });
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queue<A, S>> {
         // Nothing of anybody else's runs under it.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -136,7 +180,7 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
 
 /// How a caller asks.
 enum Way<A: Algorithm, S: Store<A>> {
-    Alone(Group<A>),
+    Alone(Group<A>, Lead<A, S>),
     InQueue(oneshot::Receiver<Reply<A, S>>),
 }
 
@@ -147,79 +191,6 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
         let needs_driver = self.drivers < most_drivers;
         self.drivers += usize::from(needs_driver);
         needs_driver
-    }
-}
-
-/// Empties the queue. Dropped before it has, with its runtime or by a store that panics, it takes the
-/// queue with it, so that nobody waits in vain.
-struct Driver<A: Algorithm, S: Store<A>> {
-    pipeline: Arc<Pipeline<A, S>>,
-    has_ended: bool,
-}
-
-impl<A: Algorithm, S: Store<A>> Driver<A, S> {
-    async fn run(mut self) {
-        while let Some(batch) = self.next() {
-            self.serve(batch).await;
-            // Those who have their answers ask again before the next batch leaves.
-            yield_now().await;
-        }
-    }
-
-    /// Those who wait, or the end of this driver: whoever comes after it needs another one.
-    fn next(&mut self) -> Option<Vec<Queued<A, S>>> {
-        let mut queue = self.pipeline.lock();
-        if queue.waiting.is_empty() {
-            queue.drivers -= 1;
-            self.has_ended = true;
-            return None;
-        }
-        let most = queue.waiting.len().min(MOST);
-        Some(queue.waiting.drain(..most).collect())
-    }
-
-    async fn serve(&self, batch: Vec<Queued<A, S>>) {
-        let is_wanted =
-            |queued: &Queued<A, S>| !queued.caller.as_ref().is_some_and(|c| c.is_closed());
-        let wanted = batch.into_iter().filter(is_wanted);
-        let (groups, callers): (Vec<_>, Vec<_>) =
-            wanted.map(|Queued { group, caller }| (group, caller)).unzip();
-        if groups.is_empty() {
-            return;
-        }
-        // What is not delivered goes back as it is dropped.
-        match self.pipeline.decide(groups).await {
-            Ok(decided) => {
-                for (caller, decided) in callers.into_iter().zip(decided) {
-                    match caller {
-                        Some(caller) => drop(caller.send(Ok(decided))),
-                        None => drop(decided),
-                    }
-                }
-            }
-            Err(error) => {
-                for caller in callers.into_iter().flatten() {
-                    let _ = caller.send(Err(error.clone()));
-                }
-            }
-        }
-    }
-}
-
-impl<A: Algorithm, S: Store<A>> Drop for Driver<A, S> {
-    fn drop(&mut self) {
-        if self.has_ended {
-            return;
-        }
-        let mut queue = self.pipeline.lock();
-        queue.drivers -= 1;
-        let left = match queue.drivers {
-            0 => std::mem::take(&mut queue.waiting),
-            _ => Vec::new(),
-        };
-        drop(queue);
-        // Whoever is told so may ask again.
-        drop(left);
     }
 }
 

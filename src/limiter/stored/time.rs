@@ -1,4 +1,4 @@
-//! Waiting for whatever comes first: a result, or an instant.
+//! Waiting for whatever comes first: a result, an instant, or a panic.
 
 use crate::{
     clock::{Alarm, Clock},
@@ -6,6 +6,7 @@ use crate::{
 };
 use std::{
     future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     task::{Poll, ready},
 };
@@ -41,6 +42,16 @@ pub(super) async fn first_of<A, B>(
     poll_fn(|cx| match first.as_mut().poll(cx) {
         Poll::Ready(first) => Poll::Ready(Either::First(first)),
         Poll::Pending => second.as_mut().poll(cx).map(Either::Second),
+    })
+    .await
+}
+
+/// What the future comes to; `None` if it panics, after which nobody looks at it again.
+pub(super) async fn shielded<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Some),
+        Err(_) => Poll::Ready(None),
     })
     .await
 }
