@@ -5,6 +5,7 @@ mod keys;
 mod line;
 mod names;
 mod joint;
+mod stored;
 
 use metrics::with_local_recorder;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
@@ -27,13 +28,21 @@ struct Watched<L> {
     /// Reading a series sets it back to nothing, so they are added up here.
     totals: BTreeMap<String, f64>,
     waits: Vec<f64>,
+    /// How many asks travelled in each batch.
+    batches: Vec<f64>,
 }
 
 fn watched<L>(build: impl FnOnce() -> L) -> Watched<L> {
     let recorder = DebuggingRecorder::new();
     let limiter = with_local_recorder(&recorder, build);
     let snapshotter = recorder.snapshotter();
-    Watched { limiter, snapshotter, totals: BTreeMap::new(), waits: Vec::new() }
+    Watched {
+        limiter,
+        snapshotter,
+        totals: BTreeMap::new(),
+        waits: Vec::new(),
+        batches: Vec::new(),
+    }
 }
 
 fn watched_pace() -> Watched<RateLimiter<LeakyBucket>> {
@@ -51,8 +60,12 @@ impl<L> Watched<L> {
             let more = match value {
                 DebugValue::Counter(more) => f64::from(u32::try_from(more).unwrap()),
                 DebugValue::Gauge(more) => more.into_inner(),
-                DebugValue::Histogram(waits) => {
-                    self.waits.extend(waits.into_iter().map(|wait| wait.into_inner()));
+                DebugValue::Histogram(values) => {
+                    let list = match name {
+                        "wait_seconds" => &mut self.waits,
+                        _ => &mut self.batches,
+                    };
+                    list.extend(values.into_iter().map(|value| value.into_inner()));
                     continue;
                 }
             };
@@ -65,6 +78,7 @@ impl<L> Watched<L> {
         self.read();
         let totals = self.totals.iter().filter(|(_, total)| **total != 0.0);
         let mut says: Vec<_> = totals.map(|(series, total)| format!("{series}={total}")).collect();
+        says.extend((!self.batches.is_empty()).then(|| format!("batches={:?}", self.batches)));
         says.extend((!self.waits.is_empty()).then(|| format!("waits={:?}", self.waits)));
         says.join(", ")
     }

@@ -55,3 +55,14 @@ async fn a_closed_limiter_lets_nobody_pass_and_closing_it_twice_changes_nothing(
     limiter.end_breach();
     assert_eq!(refused(limiter.key("bob").try_acquire().await).reason(), Reason::Closed);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_breach_that_ends_before_anybody_looks_has_let_go_those_who_waited() {
+    let (limiter, waited) = while_one_waits(|limiter| {
+        limiter.breach();
+        limiter.end_breach();
+    })
+    .await;
+    assert_eq!(waited, Ok(30));
+    refused(limiter.key("alice").try_acquire().await);
+}

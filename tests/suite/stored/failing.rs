@@ -2,7 +2,7 @@
 
 use super::{
     Slow, bucket, builder, limiter, ms, refused, since,
-    slow::Mood::{Answers, Fails, Hangs, Panics},
+    slow::Mood::{Answers, Fails, Hangs},
 };
 use std::error::Error;
 use tokio::time::{Instant, sleep};
@@ -135,35 +135,6 @@ async fn after_several_failures_nobody_asks_for_a_while() {
     sleep(ms(1)).await;
     limit.try_acquire().await.unwrap();
     limit.try_acquire().await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_store_that_panics_fails_those_who_asked_and_nobody_else() {
-    let store = Slow::new(10);
-    let limiter = limiter(&store, bucket(1, 10));
-    store.set(Panics);
-    let limit = limiter.key("alice");
-    let calls = [(); 4].map(|()| {
-        let limit = limit.clone();
-        tokio::spawn(async move { limit.try_acquire().await.map(drop) })
-    });
-    for call in calls {
-        // The caller that sends its own ask sees the panic, the others a failure.
-        if let Ok(result) = call.await {
-            assert_eq!(refused(result).reason(), Reason::Unavailable);
-        }
-    }
-    store.set(Answers);
-    limit.try_acquire().await.unwrap();
-    let start = Instant::now();
-    let calls = [(); 4].map(|()| {
-        let limit = limit.clone();
-        tokio::spawn(async move { limit.try_acquire().await.map(drop) })
-    });
-    for call in calls {
-        call.await.unwrap().unwrap();
-    }
-    assert!(since(start) <= 30);
 }
 
 #[tokio::test(start_paused = true)]

@@ -151,3 +151,31 @@ async fn limits_that_hold_nothing_are_not_told_when_calls_end_whatever_their_typ
     sleep(ms(10)).await;
     assert_eq!(store.batches(), [1, 1, 1]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_try_is_not_refused_because_of_one_in_line_that_nobody_polls() {
+    let limiter = limiter(&Slow::new(0), one_at_a_time(None));
+    let limit = limiter.key("alice");
+    let permit = limit.acquire().await.unwrap();
+    let mut stuck = tokio_test::task::spawn(std::future::IntoFuture::into_future(limit.acquire()));
+    for _ in 0..3 {
+        tokio_test::assert_pending!(stuck.poll());
+        sleep(ms(1)).await;
+    }
+    drop(permit);
+    sleep(ms(100)).await;
+    limit.try_acquire().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_says_how_long_its_call_stood_in_line() {
+    let limiter = limiter(&Slow::new(0), one_at_a_time(None));
+    let limit = limiter.key("alice");
+    let permit = limit.acquire().await.unwrap();
+    let end = async {
+        sleep(ms(60)).await;
+        drop(permit);
+    };
+    let (next, ()) = tokio::join!(async { limit.acquire().await }, end);
+    assert!(next.unwrap().waited() >= ms(60));
+}

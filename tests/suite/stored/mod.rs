@@ -1,33 +1,40 @@
 //! Limits that a store keeps.
 
-mod slow;
+pub(crate) mod slow;
+mod dice;
 
 mod asking;
 mod batches;
+mod chaos;
 mod control;
 mod dropping;
 mod failing;
+mod histories;
 mod holding;
 mod layers;
+mod order;
+mod recovering;
 mod remembering;
 
-use slow::Slow;
+pub(crate) use slow::Slow;
+
+use dice::Dice;
 use std::time::Duration;
 use tokio::time::Instant;
 use tower_ratelimit::{
     Algorithm, LeakyBucket, OnFailure, Rate, RateLimited, StoredBuilder, StoredLimiter,
 };
 
-fn ms(milliseconds: u64) -> Duration {
+pub(crate) fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
 /// A permit every so many milliseconds, and a burst of `capacity`.
-fn bucket(milliseconds: u64, capacity: u32) -> LeakyBucket {
+pub(crate) fn bucket(milliseconds: u64, capacity: u32) -> LeakyBucket {
     LeakyBucket::new(Rate::new(1, ms(milliseconds)).unwrap()).capacity(capacity).unwrap()
 }
 
-fn builder<A: Algorithm>(store: &Slow<A>, algorithm: A) -> StoredBuilder<A, Slow<A>> {
+pub(crate) fn builder<A: Algorithm>(store: &Slow<A>, algorithm: A) -> StoredBuilder<A, Slow<A>> {
     StoredLimiter::builder("api", store.clone(), algorithm, OnFailure::Refuse)
 }
 
@@ -36,7 +43,7 @@ fn limiter<A: Algorithm>(store: &Slow<A>, algorithm: A) -> StoredLimiter<A, Slow
 }
 
 /// The refusal, and nothing else.
-fn refused<T>(result: Result<T, RateLimited>) -> RateLimited {
+pub(crate) fn refused<T>(result: Result<T, RateLimited>) -> RateLimited {
     match result {
         Err(refusal) => refusal,
         Ok(_) => panic!("let through"),

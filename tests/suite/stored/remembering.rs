@@ -1,7 +1,9 @@
 //! Keys that were refused are refused again without asking.
 
 use super::{Slow, bucket, builder, ms, refused};
+use std::future::IntoFuture;
 use tokio::time::sleep;
+use tokio_test::{assert_pending, task::spawn};
 use tower_ratelimit::{LeakyBucket, StoredLimiter};
 
 fn limiter(store: &Slow<LeakyBucket>) -> StoredLimiter<LeakyBucket, Slow<LeakyBucket>> {
@@ -47,5 +49,51 @@ async fn what_goes_back_is_seen_at_once() {
     limit.try_acquire_many(2).await.unwrap();
     refused(limit.try_acquire().await);
     limit.reset().await.unwrap();
+    limit.try_acquire().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_place_of_one_who_goes_away_is_seen_at_once() {
+    let store = Slow::new(0);
+    let limiter = limiter(&store);
+    let limit = limiter.key("alice");
+    limit.acquire().cost(2).await.unwrap();
+    let mut waits = spawn(limit.acquire().into_future());
+    for _ in 0..2 {
+        assert_pending!(waits.poll());
+        sleep(ms(1)).await;
+    }
+    // Behind the one who waits.
+    let refusal = refused(limit.try_acquire().await);
+    assert!(refusal.retry_after() > Some(ms(150)), "{refusal}");
+    drop(waits);
+    limit.acquire().max_wait(ms(100)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_is_older_than_what_went_back_is_not_remembered() {
+    let store = Slow::new(10);
+    let limiter = limiter(&store);
+    let limit = limiter.key("alice");
+    let permit = limit.try_acquire_many(2).await.unwrap();
+    let mut late = spawn(limit.try_acquire_many(2));
+    assert_pending!(late.poll());
+    sleep(ms(6)).await;
+    assert_pending!(late.poll());
+    // It is refused by now; what goes back has gone back before it hears of it.
+    permit.refund();
+    sleep(ms(50)).await;
+    tokio_test::assert_ready!(late.poll()).map(drop).unwrap_err();
+    limit.try_acquire_many(2).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_arithmetic_holds_for_keys_that_were_refused() {
+    let store = Slow::new(0);
+    let limiter = limiter(&store);
+    let limit = limiter.key("alice");
+    limit.acquire().cost(2).await.unwrap();
+    refused(limit.try_acquire().await);
+    limiter.set_algorithm(bucket(100, 5)).unwrap();
     limit.try_acquire().await.unwrap();
 }

@@ -12,7 +12,7 @@ use tower_ratelimit::{
 };
 
 /// It decides halfway: half of its time passes before, half of it after.
-pub(super) struct Slow<A: Algorithm> {
+pub(crate) struct Slow<A: Algorithm> {
     store: MemoryStore<A>,
     script: Arc<Mutex<Script>>,
 }
@@ -26,34 +26,38 @@ struct Script {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(crate) enum Mood {
     #[default]
     Answers,
     Fails,
     /// Never comes back.
     Hangs,
     Panics,
+    /// One answer less than there are orders.
+    Forgets,
+    /// One answer more.
+    Rambles,
 }
 
 impl<A: Algorithm> Slow<A> {
     /// A store that takes so many milliseconds.
-    pub(super) fn new(milliseconds: u64) -> Self {
+    pub(crate) fn new(milliseconds: u64) -> Self {
         let takes = Duration::from_millis(milliseconds);
         let script = Script { takes, at_once: 1, ..Script::default() };
         Self { store: MemoryStore::default(), script: Arc::new(Mutex::new(script)) }
     }
 
-    pub(super) fn at_once(self, batches: usize) -> Self {
+    pub(crate) fn at_once(self, batches: usize) -> Self {
         self.script.lock().unwrap().at_once = batches;
         self
     }
 
-    pub(super) fn set(&self, mood: Mood) {
+    pub(crate) fn set(&self, mood: Mood) {
         self.script.lock().unwrap().mood = mood;
     }
 
     /// How many orders came in each batch so far.
-    pub(super) fn batches(&self) -> Vec<usize> {
+    pub(crate) fn batches(&self) -> Vec<usize> {
         self.script.lock().unwrap().batches.clone()
     }
 }
@@ -67,14 +71,20 @@ impl<A: Algorithm> Store<A> for Slow<A> {
         };
         sleep(takes / 2).await;
         match mood {
-            Mood::Answers => {}
+            Mood::Answers | Mood::Forgets | Mood::Rambles => {}
             Mood::Fails => return Err(StoreError::new("it is told to")),
             Mood::Hangs => std::future::pending().await,
             Mood::Panics => panic!("it is told to"),
         }
         let answers = self.store.decide(batch).await;
         sleep(takes - takes / 2).await;
-        answers
+        let mut answers = answers?;
+        match mood {
+            Mood::Forgets => drop(answers.pop()),
+            Mood::Rambles => answers.extend(answers.last().copied()),
+            _ => {}
+        }
+        Ok(answers)
     }
 
     fn batches_at_once(&self) -> usize {

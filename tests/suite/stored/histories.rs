@@ -1,0 +1,202 @@
+//! Concurrent histories: whatever the batches, the answers are those of asks one after another.
+
+use super::{
+    Dice, ms,
+    order::{Act, Event, is_possible},
+};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+use tokio::{
+    runtime::Handle,
+    task::{JoinSet, yield_now},
+    time::sleep,
+};
+use tower_ratelimit::{
+    OnFailure, Quota, StoredLimiter,
+    store::{Answer, Batch, MemoryStore, Store, StoreError},
+};
+
+const PERMITS: u64 = 6;
+
+/// A quota whose store holds its answers up for a while that nobody foresees, before and after it decides.
+#[derive(Clone)]
+struct Dicey {
+    store: MemoryStore<Quota>,
+    dice: Arc<Mutex<Dice>>,
+    at_once: usize,
+    pause: Pause,
+}
+
+/// How to let some time pass.
+#[derive(Clone, Copy)]
+enum Pause {
+    /// On a clock that is paused.
+    Milliseconds,
+    /// In threads: others get on.
+    Yields,
+}
+
+impl Pause {
+    async fn pass(self, time: u64) {
+        match self {
+            Self::Milliseconds => sleep(ms(time)).await,
+            Self::Yields => {
+                for _ in 0..time {
+                    yield_now().await;
+                }
+            }
+        }
+    }
+}
+
+impl Store<Quota> for Dicey {
+    async fn decide(&self, batch: Batch<Quota>) -> Result<Vec<Answer>, StoreError> {
+        let delay = || self.dice.lock().unwrap().roll(8);
+        let (before, after) = (delay(), delay());
+        self.pause.pass(before).await;
+        let answers = self.store.decide(batch).await;
+        self.pause.pass(after).await;
+        answers
+    }
+
+    fn batches_at_once(&self) -> usize {
+        self.at_once
+    }
+}
+
+type Limit = tower_ratelimit::StoredKey<Quota, Dicey>;
+
+/// What has been seen so far, in no order, and the time, which every look at it moves on.
+#[derive(Clone, Default)]
+struct History {
+    events: Arc<Mutex<Vec<Event>>>,
+    time: Arc<AtomicU64>,
+}
+
+impl History {
+    fn tick(&self) -> u64 {
+        self.time.fetch_add(1, Ordering::SeqCst)
+    }
+
+    fn note(&self, began: u64, act: Act) {
+        let ended = self.tick();
+        self.events.lock().unwrap().push(Event { act, began, ended });
+    }
+
+    /// Of what goes back nobody sees when it does.
+    fn note_unseen(&self, began: u64, acts: &[Act]) {
+        let event = |act: &Act| Event { act: *act, began, ended: u64::MAX };
+        self.events.lock().unwrap().extend(acts.iter().map(event));
+    }
+
+    async fn call(&self, limit: &Limit, dice: &mut Dice, pause: Pause) {
+        let cost = u32::try_from(1 + dice.roll(3)).unwrap();
+        let began = self.tick();
+        match dice.roll(12) {
+            0..6 => match limit.try_acquire_many(cost).await {
+                Ok(permit) => {
+                    let left = permit.decision().unwrap().remaining;
+                    self.note(began, Act::Took(cost.into(), left.into()));
+                    if dice.roll(2) == 0 {
+                        pause.pass(dice.roll(8)).await;
+                        let began = self.tick();
+                        permit.refund();
+                        self.note_unseen(began, &[Act::GaveBack(cost.into())]);
+                    }
+                }
+                Err(_) => self.note(began, Act::Refused(cost.into())),
+            },
+            6..9 => {
+                let mut gone = Box::pin(limit.try_acquire_many(cost));
+                let patience = pause.pass(dice.roll(12));
+                let result = tokio::select! {
+                    biased;
+                    result = &mut gone => Some(result),
+                    () = patience => None,
+                };
+                match result {
+                    Some(Ok(permit)) => {
+                        let left = permit.decision().unwrap().remaining;
+                        self.note(began, Act::Took(cost.into(), left.into()));
+                    }
+                    Some(Err(_)) => self.note(began, Act::Refused(cost.into())),
+                    None => {
+                        drop(gone);
+                        let acts = [Act::MayHaveTaken(cost.into()), Act::IfSoGaveBack(cost.into())];
+                        self.note_unseen(began, &acts);
+                    }
+                }
+            }
+            9 => {
+                let left = limit.peek(0).await.unwrap().remaining;
+                self.note(began, Act::Saw(left.into()));
+            }
+            10 => {
+                let _ = limit.charge(1).await.unwrap();
+                self.note(began, Act::Charged(1));
+            }
+            _ => {
+                limit.reset().await.unwrap();
+                self.note(began, Act::Began);
+            }
+        }
+    }
+}
+
+/// Some callers in tasks of their own, and a look at what is left once all is quiet.
+async fn history(seed: u64, pause: Pause) -> Vec<Event> {
+    let mut dice = Dice::new(seed);
+    let store = Dicey {
+        store: MemoryStore::default(),
+        at_once: 1 + dice.index(3),
+        dice: Arc::new(Mutex::new(Dice::new(seed + 1_000_000))),
+        pause,
+    };
+    let quota = Quota::new(u32::try_from(PERMITS).unwrap()).unwrap();
+    let limiter = StoredLimiter::builder("api", store, quota, OnFailure::Refuse).build().unwrap();
+    let history = History::default();
+    let mut callers = JoinSet::new();
+    for caller in 0..4 {
+        let (history, limit) = (history.clone(), limiter.key(&()));
+        callers.spawn(async move {
+            let mut dice = Dice::new(seed * 10 + caller);
+            for _ in 0..3 {
+                pause.pass(dice.roll(10)).await;
+                history.call(&limit, &mut dice, pause).await;
+            }
+        });
+    }
+    while let Some(caller) = callers.join_next().await {
+        caller.unwrap();
+    }
+    // What goes back is on its way in tasks.
+    while Handle::current().metrics().num_alive_tasks() > 0 {
+        pause.pass(1).await;
+    }
+    let quiet = history.tick();
+    for event in history.events.lock().unwrap().iter_mut() {
+        event.ended = event.ended.min(quiet);
+    }
+    let began = history.tick();
+    let left = limiter.key(&()).peek(0).await.unwrap().remaining;
+    history.note(began, Act::Saw(left.into()));
+    history.events.lock().unwrap().clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn histories_of_tasks_are_those_of_asks_one_after_another() {
+    for seed in 0..500 {
+        let events = history(seed, Pause::Milliseconds).await;
+        assert!(is_possible(PERMITS, &events), "seed {seed}: {events:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn histories_of_threads_are_those_of_asks_one_after_another() {
+    for seed in 0..500 {
+        let events = history(seed, Pause::Yields).await;
+        assert!(is_possible(PERMITS, &events), "seed {seed}: {events:#?}");
+    }
+}
