@@ -52,7 +52,19 @@ use std::{
 /// Every decision has a [deadline](StoredBuilder::deadline). When it is missed, and whenever the store fails, what was
 /// said with [`OnFailure`] happens. After [several failures](StoredBuilder::breaker) in a row
 /// nobody asks for a while, so that callers do not wait for nothing. An ask whose answer was lost may have taken permits;
-/// one whose answer comes late gives them back.
+/// one whose answer comes late gives them back. What goes back while the store does not answer is lost: with
+/// [`Concurrency`](crate::Concurrency) give its permits a [lease](crate::Concurrency::lease).
+///
+/// # When nobody looks
+///
+/// A call that was granted permits and is not polled, and a service that is ready and not called, keep nobody
+/// waiting who asks for permits of the next slot. Permits that are held until calls end they hold, too, until they
+/// are dropped or their lease ends.
+///
+/// # When exactly
+///
+/// Slots are those of the store. A call is let go as much later as the answer took to come, which is not the same for
+/// all of them: what [`Strict`](crate::Strict) promises holds to within that.
 pub struct StoredLimiter<A: Algorithm, S: Store<A>>(pub(super) Arc<Shared<A, S>>);
 
 impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {

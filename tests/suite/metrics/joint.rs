@@ -156,8 +156,8 @@ fn keys_add_up_with_those_that_were_forgotten() {
     assert_eq!(read.says(&watched)[1], "own: evicted_total 4");
     drop(limiter.on(own, "e").try_acquire().unwrap());
     assert_eq!(read.says(&watched)[2], "own: keys 1");
-    let super::Watched { snapshotter, limiter: last, totals, waits } = watched;
+    let super::Watched { snapshotter, limiter: last, totals, waits, batches } = watched;
     drop((limiter, last));
-    let watched = super::Watched { snapshotter, limiter: (), totals, waits };
+    let watched = super::Watched { snapshotter, limiter: (), totals, waits, batches };
     assert!(!read.says(&watched).iter().any(|says| says.starts_with("own: keys")));
 }

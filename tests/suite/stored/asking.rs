@@ -144,7 +144,7 @@ async fn peek_takes_nothing_charge_takes_what_is_not_there_and_reset_forgets_it(
     for _ in 0..3 {
         assert_eq!(alice.peek(0).await.unwrap().remaining, 2);
     }
-    let _ = alice.charge(4).await.unwrap();
+    alice.charge(4).await.unwrap();
     let refusal = refused(alice.try_acquire().await);
     assert_eq!(refusal.retry_after(), Some(ms(300)));
     alice.reset().await.unwrap();

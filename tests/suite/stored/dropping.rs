@@ -4,7 +4,7 @@ use super::{Slow, bucket, limiter, ms, refused, since};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_test::{assert_pending, task::spawn};
-use tower_ratelimit::Quota;
+use tower_ratelimit::{AnyAlgorithm, Quota};
 
 #[tokio::test(start_paused = true)]
 async fn permits_of_a_lone_caller_who_goes_away_under_way_go_back() {
@@ -100,4 +100,38 @@ async fn callers_who_give_up_from_behind_leave_no_gap() {
     }
     limit.acquire().await.unwrap();
     assert_eq!(since(start), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn places_that_are_given_up_go_to_the_next_to_come_whatever_the_limit() {
+    let lines = [
+        ("leaky bucket 10/s, capacity 1", 100),
+        ("strict 10/s", 100),
+        ("burst compensating 10/s", 100),
+        ("token bucket 1/100ms, capacity 1", 100),
+        ("sliding window 1/100ms", 100),
+        ("fixed window 1/100ms", 100),
+    ];
+    let mut let_go = Vec::new();
+    for (line, _) in lines {
+        let limiter = limiter(&Slow::new(0), line.parse::<AnyAlgorithm>().unwrap());
+        let limit = limiter.key("alice");
+        limit.acquire().await.unwrap();
+        let start = Instant::now();
+        let mut gone =
+            [(); 2].map(|()| spawn(std::future::IntoFuture::into_future(limit.acquire())));
+        for wait in &mut gone {
+            assert_pending!(wait.poll());
+            sleep(ms(1)).await;
+            assert_pending!(wait.poll());
+        }
+        let [first, second] = gone;
+        for wait in [second, first] {
+            drop(wait);
+            sleep(ms(1)).await;
+        }
+        limit.acquire().await.unwrap();
+        let_go.push((line, since(start)));
+    }
+    assert_eq!(let_go, lines);
 }

@@ -134,7 +134,7 @@ impl History {
                 self.note(began, Act::Saw(left.into()));
             }
             10 => {
-                let _ = limit.charge(1).await.unwrap();
+                limit.charge(1).await.unwrap();
                 self.note(began, Act::Charged(1));
             }
             _ => {
