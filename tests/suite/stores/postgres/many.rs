@@ -7,16 +7,26 @@ use tower_ratelimit::{
     store::{Batch, Order, PostgresStore, Store, StoreKey, StoredLimit},
 };
 
-/// The permits granted of batches that are all asked at the same time.
+/// The permits granted of batches that are all asked at the same time: those of a group are, when
+/// all of them are.
 async fn granted<A: Scripted>(store: &PostgresStore, batches: Vec<Vec<Order<A>>>) -> usize {
     let tasks = batches.into_iter().map(|orders| {
         let store = store.clone();
-        tokio::spawn(async move { store.decide(Batch::new(orders)).await.unwrap() })
+        tokio::spawn(async move {
+            let batch = Batch::new(orders);
+            let groups: Vec<usize> = batch.groups().map(<[_]>::len).collect();
+            let mut answers = store.decide(batch).await.unwrap().into_iter();
+            let mut is_granted = |size: &usize| {
+                let group: Vec<_> = answers.by_ref().take(*size).collect();
+                group.iter().all(|answer| answer.is_granted())
+            };
+            groups.into_iter().filter(|size| is_granted(size)).sum::<usize>()
+        })
     });
     let tasks: Vec<_> = tasks.collect();
     let mut granted = 0;
     for task in tasks {
-        granted += task.await.unwrap().iter().filter(|answer| answer.is_granted()).count();
+        granted += task.await.unwrap();
     }
     granted
 }
