@@ -203,15 +203,19 @@ impl Algorithm for BurstCompensating {
     }
 
     fn carry_over(&self, before: &Self, state: &mut PacedState, now: Nanos) {
+        self.adopt(before.interval, state, now);
+    }
+
+    fn adopt(&self, before: Nanos, state: &mut PacedState, now: Nanos) {
         let slots_passed = |interval: Nanos| (now - state.next) / interval;
-        let passed = slots_passed(before.interval);
+        let passed = slots_passed(before);
         state.next = match slots_passed(self.interval) > passed {
             // No more slots have passed than before: a change is not lateness.
             true => Nanos::new(now.get() - passed * self.interval.get()),
-            false => rescale(state.next, before.interval, self.interval, now),
+            false => rescale(state.next, before, self.interval, now),
         };
         let caught_up = state.catch_up_until;
-        state.catch_up_until = rescale(caught_up, before.interval, self.interval, now);
+        state.catch_up_until = rescale(caught_up, before, self.interval, now);
     }
 }
 

@@ -219,7 +219,11 @@ impl Algorithm for LeakyBucket {
     }
 
     fn carry_over(&self, before: &Self, empty_at: &mut Nanos, now: Nanos) {
-        *empty_at = rescale(*empty_at, before.interval, self.interval, now);
+        self.adopt(before.interval, empty_at, now);
+    }
+
+    fn adopt(&self, interval: Nanos, empty_at: &mut Nanos, now: Nanos) {
+        *empty_at = rescale(*empty_at, interval, self.interval, now);
     }
 }
 

@@ -220,6 +220,13 @@ pub trait Algorithm: Send + Sync + 'static {
     ///
     /// A change is not lateness: an instant that was to come at `now` is not in the past after it.
     fn carry_over(&self, before: &Self, state: &mut Self::State, now: Nanos);
+
+    /// The same where of `before` only its [interval](Self::interval) is known, as it is in a store.
+    ///
+    /// An algorithm whose states hold instants that depend on the interval moves them, so that
+    /// nobody has to wait as long as the old limit would have had them. For all others there is
+    /// nothing to do.
+    fn adopt(&self, _interval: Nanos, _state: &mut Self::State, _now: Nanos) {}
 }
 
 /// An algorithm that refills: whatever happened before, an ask of cost 1 is granted in the end.

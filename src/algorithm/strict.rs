@@ -146,7 +146,11 @@ impl Algorithm for Strict {
     }
 
     fn carry_over(&self, before: &Self, next: &mut Nanos, now: Nanos) {
-        *next = rescale(*next, before.interval, self.interval, now);
+        self.adopt(before.interval, next, now);
+    }
+
+    fn adopt(&self, interval: Nanos, next: &mut Nanos, now: Nanos) {
+        *next = rescale(*next, interval, self.interval, now);
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Record<S> {
     pub ahead: Nanos,
     /// The reservations before the last one that went back, by their instants and then their costs.
     pub free: Vec<Grant>,
+    /// The interval of the limit that left the record; zero in a new one.
+    pub interval: Nanos,
 }
 
 /// How many free slots are kept. Those beyond, which nobody may need before their time, are given
@@ -43,6 +45,7 @@ impl<S: Clone> Record<S> {
         A: Algorithm<State = S>,
         S: Default,
     {
+        self.adopt(algorithm, now);
         if self.ahead <= now {
             self.close_free(algorithm, Nanos::MAX);
         }
@@ -70,6 +73,19 @@ impl<S: Clone> Record<S> {
         // While others are ahead there is nothing to be had now.
         let remaining = if self.ahead > now { 0 } else { answer.decision.remaining };
         Answer { decision: Decision { remaining, ..answer.decision }, ..answer }
+    }
+
+    /// Goes by the limit as it is now, whatever it was when the record was left.
+    fn adopt<A: Algorithm<State = S>>(&mut self, algorithm: &A, now: Nanos) {
+        if self.is_of_another(algorithm) {
+            algorithm.adopt(self.interval, &mut self.state, self.ahead.max(now));
+        }
+        self.interval = algorithm.interval();
+    }
+
+    /// Whether a limit with another interval left it.
+    pub(super) fn is_of_another<A: Algorithm<State = S>>(&self, algorithm: &A) -> bool {
+        self.interval != Nanos::ZERO && self.interval != algorithm.interval()
     }
 
     /// How the limit stands, for a call that takes nothing.

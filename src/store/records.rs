@@ -118,6 +118,8 @@ struct Step<'a, A: Algorithm> {
     was_there: bool,
     /// Whether it was like a new one.
     was_new: bool,
+    /// Whether another limit had left it.
+    was_others: bool,
 }
 
 impl<'a, A: Algorithm> Step<'a, A> {
@@ -127,6 +129,7 @@ impl<'a, A: Algorithm> Step<'a, A> {
         // What equals new is new, so that it is all the same who has forgotten it and who has not.
         let kept = loaded.filter(|record| record.new_at(algorithm) > now);
         let was_new = kept.is_none();
+        let was_others = kept.as_ref().is_some_and(|record| record.is_of_another(algorithm));
         let ask = match order.ask {
             // Nobody stood in line before the first call.
             StoreAsk::Ask(Ask::Take(take)) if was_new => {
@@ -139,7 +142,7 @@ impl<'a, A: Algorithm> Step<'a, A> {
         };
         let mut record = kept.unwrap_or_default();
         let answer = record.answer(algorithm, now, ask);
-        Self { order, answer, record, was_there, was_new }
+        Self { order, answer, record, was_there, was_new, was_others }
     }
 
     fn keep<R: Records<A>>(self, now: Nanos, records: &mut R) -> Result<(), R::Error> {
@@ -150,8 +153,9 @@ impl<'a, A: Algorithm> Step<'a, A> {
             (StoreAsk::Ask(Ask::Peek(_)), _) => false,
             (_, Outcome::Granted(grant)) => grant.cost > 0 || *ask == StoreAsk::Forget,
             // A refusal changes nothing, but that the first call came, where the time of the limit
-            // begins with it.
-            _ => self.was_new && !is_new,
+            // begins with it, and that the limit is another one since: were that forgotten, the
+            // time that passes would go on to be counted by the old one.
+            _ => (self.was_new || self.was_others) && !is_new,
         };
         match (changes, is_new) {
             (true, false) => records.save(limit, key, self.record, new_at),

@@ -169,6 +169,10 @@ impl Algorithm for AnyAlgorithm {
             }
         }
     }
+
+    fn adopt(&self, interval: Nanos, state: &mut AnyState, now: Nanos) {
+        with!(self, limit => state.adopt(limit, interval, now));
+    }
 }
 
 impl Scripted for AnyAlgorithm {

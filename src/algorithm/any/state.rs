@@ -121,6 +121,12 @@ impl AnyState {
         }
     }
 
+    pub(super) fn adopt<A: Keep>(&mut self, limit: &A, interval: Nanos, now: Nanos) {
+        if let Some(state) = A::kept_mut(&mut self.kept) {
+            limit.adopt(interval, state, now);
+        }
+    }
+
     /// How many permits of this limit are not to be had now.
     pub(super) fn used<A: Keep>(&mut self, limit: &A, now: Nanos) -> u32 {
         let standing = self.decide(limit, now, Ask::Peek(Take::fresh(0)));

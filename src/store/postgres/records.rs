@@ -7,7 +7,6 @@ use super::{
 };
 use crate::{
     algorithm::{Algorithm, StoredState},
-    decision::Grant,
     nanos::Nanos,
     store::{Answer, Batch, Record, Records, Store, StoreError, StoreKey, StoredLimit},
 };
@@ -135,7 +134,9 @@ where
         new_at: Nanos,
     ) -> Result<(), &'static str> {
         let place = self.place(limit, key);
-        place.after = Some(written(&record));
+        let mut bytes = Vec::new();
+        record.write(&mut bytes);
+        place.after = Some(bytes);
         place.new_at = microseconds(new_at.up_to_microseconds());
         Ok(())
     }
@@ -146,20 +147,6 @@ where
     }
 }
 
-fn written<S: StoredState>(record: &Record<S>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    record.state.write(&mut bytes);
-    record.ahead.write(&mut bytes);
-    record.free.iter().for_each(|grant| grant.write(&mut bytes));
-    bytes
-}
-
-/// The free slots are what is left of the bytes.
 fn read<S: StoredState>(mut bytes: &[u8]) -> Option<Record<S>> {
-    let (state, ahead) = (S::read(&mut bytes)?, Nanos::read(&mut bytes)?);
-    let mut free = Vec::new();
-    while !bytes.is_empty() {
-        free.push(Grant::read(&mut bytes)?);
-    }
-    Some(Record { state, ahead, free })
+    Record::read(&mut bytes).filter(|_| bytes.is_empty())
 }
