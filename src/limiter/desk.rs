@@ -146,9 +146,11 @@ impl<'a, A: Algorithm> Desk<'a, A> {
     /// What would happen to a call that asks now.
     pub(super) fn peek(&mut self, cost: u32) -> Decision {
         self.serve();
-        match cost > 0 && self.line.waiting() > 0 {
-            true => self.turn(cost),
-            false => self.decide(Ask::Peek(Take::fresh(cost))),
+        match self.gate {
+            // Whoever asks passes, as a call of no cost does.
+            Gate::Open => self.decide(Ask::Peek(Take::fresh(0))),
+            Gate::Working | Gate::Closed if cost > 0 && self.line.waiting() > 0 => self.turn(cost),
+            Gate::Working | Gate::Closed => self.decide(Ask::Peek(Take::fresh(cost))),
         }
     }
 
@@ -184,6 +186,9 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         if !self.line.is_waiting(place) && !self.is_fresh(place) {
             // Granted, but not looked at for too long: back in line, at the same place.
             self.give_back(place);
+            if self.gate == Gate::Closed {
+                return Turn::SentAway(Reason::Closed);
+            }
             match self.take_anew(place, cost) {
                 Outcome::Granted(_) => return Turn::Granted(()),
                 Outcome::Never | Outcome::Exhausted => {

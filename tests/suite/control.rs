@@ -403,3 +403,29 @@ async fn one_who_waits_for_more_than_a_changed_limit_has_is_told_so_though_it_ch
     limiter.try_acquire().unwrap();
     assert_eq!(assert_ready_err!(waiting.poll()).reason(), Reason::TooCostly);
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_let_its_permits_perish_is_not_let_go_by_a_closed_limiter() {
+    let limiter = RateLimiter::new(one_per(100));
+    limiter.try_acquire().unwrap();
+    let mut late = task::spawn(limiter.acquire());
+    assert_pending!(late.poll());
+    // Somebody else serves it, and nobody looks after it for an interval.
+    advance(ms(100)).await;
+    limiter.try_acquire().unwrap_err();
+    advance(ms(150)).await;
+    limiter.close();
+    assert_eq!(assert_ready_err!(late.poll()).reason(), Reason::Closed);
+}
+
+#[test]
+fn a_look_during_a_breach_says_that_a_call_would_pass() {
+    let limiter = RateLimiter::new(one_per(100));
+    limiter.try_acquire().unwrap();
+    assert!(!limiter.peek(1).is_granted());
+    limiter.breach();
+    assert!(limiter.peek(1).is_granted());
+    limiter.reset();
+    limiter.try_acquire().unwrap();
+    assert!(!limiter.peek(1).is_granted());
+}
