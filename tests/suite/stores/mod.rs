@@ -10,6 +10,7 @@ mod broken;
 mod histories;
 
 mod bounds;
+mod changing;
 mod forgetting;
 mod groups;
 mod kit;

@@ -57,6 +57,7 @@ DECLARE
     passes boolean;
     is_kept boolean;
     was_new boolean;
+    is_others boolean;
     which integer;
     algorithm integer;
     what integer;
@@ -120,9 +121,13 @@ BEGIN
                 ];
                 passes := passes AND answer.outcome = 0;
                 -- A refusal changes nothing, but that the first call came, where the time of the
-                -- limit begins with it.
+                -- limit begins with it, and that the limit is another one since: were that forgotten,
+                -- the time that passes would go on to be counted by the old one.
+                is_others := coalesce(before.free, '{}') = '{}' AND answer.state <> before.state
+                    AND kinds[algorithm] IN ('leaky_bucket', 'strict', 'burst_compensating');
                 is_kept := what = 8 OR what <> 1 AND CASE answer.outcome
-                    WHEN 0 THEN cost > 0 ELSE was_new AND answer.new_at > now
+                    WHEN 0 THEN cost > 0
+                    ELSE (was_new OR coalesce(is_others, false)) AND answer.new_at > now
                 END;
                 CONTINUE WHEN NOT is_kept AND NOT is_several;
                 before.limit_name := names[which];

@@ -1,6 +1,6 @@
 //! The table: how it is called, made and cleaned up, and what is written there.
 
-use super::{ask, forget, limit, order, pool, store, take};
+use super::{super::changing, ask, forget, limit, order, pool, store, take};
 use crate::servers;
 use deadpool_postgres::Client;
 use std::time::Duration;
@@ -193,4 +193,10 @@ async fn a_rate_that_was_changed_locks_nobody_out_for_the_old_one() {
         assert_eq!(refused.retry_after(), Some(Duration::from_millis(500)), "{line}");
         assert!(ask("1/s", now + Nanos::new(1_000_000_000)).await.is_granted());
     }
+}
+
+#[tokio::test]
+async fn a_changed_limit_holds_in_postgres() {
+    changing::change(store("changing").await).await;
+    changing::change(store("changing_here").await.decided_here()).await;
 }
