@@ -15,14 +15,23 @@ fn ms(milliseconds: u64) -> Nanos {
     Nanos::new((1000 + milliseconds) * 1_000_000)
 }
 
-/// How long a call has to wait that comes at this instant.
-async fn wait(store: &impl Store<AnyAlgorithm>, name: &str, line: &str, now: Nanos) -> Nanos {
+async fn ask(
+    store: &impl Store<AnyAlgorithm>,
+    name: &str,
+    line: &str,
+    now: Nanos,
+    ask: Ask,
+) -> Outcome {
     let limit = StoredLimit { name: name.into(), algorithm: line.parse().unwrap() };
-    let ask = StoreAsk::Ask(Ask::Take(Take::fresh(1)));
-    let key = StoreKey::new("alice");
+    let (key, ask) = (StoreKey::new("alice"), StoreAsk::Ask(ask));
     let order = Order { limit: Arc::new(limit), key, ask, is_with_previous: false };
     let answers = store.decide(Batch::new(vec![order]).at(now)).await.unwrap();
-    match answers[0].decision.outcome {
+    answers[0].decision.outcome
+}
+
+/// How long a call has to wait that comes at this instant.
+async fn wait(store: &impl Store<AnyAlgorithm>, name: &str, line: &str, now: Nanos) -> Nanos {
+    match ask(store, name, line, now, Ask::Take(Take::fresh(1))).await {
         Outcome::Granted(_) => Nanos::ZERO,
         Outcome::Later(wait) => wait,
         other => panic!("{other:?}"),
@@ -43,6 +52,15 @@ pub(super) async fn change(store: impl Store<AnyAlgorithm>) {
         assert_eq!(wait(&store, &lowered, fast, ms(0)).await, Nanos::ZERO);
         let left = Nanos::new((3_600_000 - 10) * 1_000_000);
         assert_eq!(wait(&store, &lowered, slow, ms(10)).await, left, "{slow}");
+        // What is outstanding is ten intervals, of which the old ones would go on to pass.
+        let [old, new] = ["1/100ms", "1/60ms"].map(|rate| slow.replace("1/hour", rate));
+        let indebted = format!("{slow}, indebted");
+        assert_eq!(wait(&store, &indebted, &old, ms(0)).await, Nanos::ZERO);
+        ask(&store, &indebted, &old, ms(0), Ask::Charge(9)).await;
+        for passed in [10, 150, 450, 599, 600] {
+            let left = Nanos::new((600 - passed) * 1_000_000);
+            assert_eq!(wait(&store, &indebted, &new, ms(passed)).await, left, "{new} at {passed}");
+        }
     }
 }
 
