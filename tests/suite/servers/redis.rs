@@ -67,7 +67,9 @@ impl Server {
             .args(settings)
             .stdout(Stdio::null())
             .spawn()
-            .expect("redis-server is missing: install it, or say in REDIS_URL where one is");
+            .expect(
+                "no redis-server: install it (Debian: redis-server), or set REDIS_URL to a server",
+            );
         let server =
             Self { url: format!("redis://127.0.0.1:{port}/"), _own: Some(Own { process, folder }) };
         for _ in 0..PATIENCE {
