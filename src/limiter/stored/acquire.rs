@@ -5,9 +5,11 @@ use super::{StoredKey, StoredPermit};
 use crate::{algorithm::Algorithm, error::RateLimited, store::Store};
 use std::{fmt, pin::Pin, time::Duration};
 
-/// Waits for permits; made by [`StoredKey::acquire`], and awaited or [blocked on](Self::blocking_wait).
+/// Waits for permits; made by [`StoredKey::acquire`], and awaited or [blocked
+/// on](Self::blocking_wait).
 ///
-/// Without further words it asks for one permit and waits as long as it takes.
+/// Without further words it asks for one permit and waits as long as it takes. [`StoredKey`] has an
+/// example.
 ///
 /// # Errors
 ///
@@ -15,8 +17,8 @@ use std::{fmt, pin::Pin, time::Duration};
 ///
 /// # Cancel safety
 ///
-/// Dropped, it takes nothing: an ask that was not sent is not sent, and permits that were granted go
-/// back to the store.
+/// Dropped, it takes nothing: an ask that was not sent is not sent, and permits that were granted
+/// go back to the store.
 #[must_use = "nothing is asked for until it is awaited"]
 pub struct StoredAcquire<A: Algorithm, S: Store<A>> {
     key: StoredKey<A, S>,
@@ -34,13 +36,15 @@ impl<A: Algorithm, S: Store<A>> StoredAcquire<A, S> {
         self
     }
 
-    /// Fails at once when the wait would be longer than this, and takes nothing.
+    /// Fails at once when the wait would be longer than this, and takes nothing. Where nobody knows
+    /// how long others will [hold](crate::Held) their permits, it waits that long.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.terms.patience = Patience::MaxWait(max_wait);
         self
     }
 
-    /// Waits at most this long, in the hope that those before it give up, and fails then.
+    /// Waits at most this long, in the hope that those before it give up, and fails then. Where its
+    /// turn would come later, it asks the store once more at the end.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.terms.patience = Patience::Timeout(timeout);
         self

@@ -3,8 +3,8 @@
 use crate::nanos::Nanos;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Closed while the store answers. After several failures in a row it is open for a while: nobody asks. Then one
-/// may ask, and what becomes of that ask decides.
+/// Closed while the store answers. After several failures in a row it is open for a while: nobody
+/// asks. Then one may ask, and what becomes of that ask decides.
 #[derive(Debug)]
 pub(super) struct Breaker {
     failures: u32,
@@ -26,8 +26,8 @@ impl Breaker {
         Self { failures, pause, state: Mutex::default() }
     }
 
-    /// Whether to ask the store. When it is open and its time is over, the first who wants to know is
-    /// the one who asks, and has that long to tell.
+    /// Whether to ask the store. When it is open and its time is over, the first who wants to know
+    /// is the one who asks, and has that long to tell.
     pub(super) fn lets_through(&self, now: Nanos) -> bool {
         let mut state = self.lock();
         if state.failed < self.failures {

@@ -70,8 +70,8 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
         Self { name, store, algorithm, on_failure, settings, breaker, refused: None }
     }
 
-    /// How long a decision of the store may take, connecting to it included; 1 s unless said otherwise. It does
-    /// not bound how long a call waits for its turn.
+    /// How long a decision of the store may take, connecting to it included; 1 s unless said
+    /// otherwise. It does not bound how long a call waits for its turn.
     ///
     /// # Errors
     ///
@@ -81,8 +81,8 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
         Ok(self)
     }
 
-    /// After so many failures in a row nobody asks the store for this long; then one call may, and what becomes of it
-    /// decides. 5 failures and 1 s unless said otherwise.
+    /// After so many failures in a row nobody asks the store for this long; then one call may, and
+    /// what becomes of it decides. 5 failures and 1 s unless said otherwise.
     ///
     /// # Errors
     ///
@@ -137,8 +137,8 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
     ///
     /// # Errors
     ///
-    /// [`Invalid`] when the store cannot keep to the algorithm, when the name is empty, and outside a tokio
-    /// runtime.
+    /// [`Invalid`] when the store cannot keep to the algorithm, when the name is empty, and outside
+    /// a tokio runtime.
     pub fn build(self) -> Result<StoredLimiter<A, S>, Invalid> {
         let Ok(runtime) = Handle::try_current() else {
             return Err(Invalid::new("runtime", "none", "a tokio runtime, entered"));

@@ -15,8 +15,8 @@ use tokio::{sync::oneshot, task::yield_now};
 /// How many groups ride in a batch at most, so that no batch takes long.
 const MOST: usize = 1024;
 
-/// Empties the queue. Dropped before it has, with its runtime, it takes the queue with it, so that nobody
-/// waits in vain.
+/// Empties the queue. Dropped before it has, with its runtime, it takes the queue with it, so that
+/// nobody waits in vain.
 pub(super) struct Driver<A: Algorithm, S: Store<A>> {
     pipeline: Arc<Pipeline<A, S>>,
     has_ended: bool,

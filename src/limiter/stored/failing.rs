@@ -12,16 +12,52 @@ use crate::{
     store::{Store, StoreError, StoreKey},
 };
 
-/// What becomes of calls while the store does not answer. Nobody is let through by accident: whoever
-/// builds a limiter over a store has to say.
+/// What becomes of calls while the store does not answer. Nobody is let through by accident:
+/// whoever builds a limiter over a store has to say.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_ratelimit::{
+///     OnFailure, Rate, Reason, SlidingWindow, StoredLimiter,
+///     store::{Answer, Batch, Store, StoreError},
+/// };
+///
+/// #[derive(Clone)]
+/// struct Broken;
+///
+/// impl Store<SlidingWindow> for Broken {
+///     async fn decide(&self, _: Batch<SlidingWindow>) -> Result<Vec<Answer>, StoreError> {
+///         Err(StoreError::new("no route to host"))
+///     }
+/// }
+///
+/// let (limit, share) = (Rate::per_minute(60)?, Rate::per_minute(2)?);
+/// let limiter = |on_failure| {
+///     StoredLimiter::builder("api", Broken, SlidingWindow::new(limit), on_failure).build()
+/// };
+/// let refused = limiter(OnFailure::Refuse)?.key("alice").try_acquire().await.unwrap_err();
+/// assert_eq!(refused.reason(), Reason::Unavailable);
+///
+/// limiter(OnFailure::Admit)?.key("alice").try_acquire().await?;
+///
+/// let local = limiter(OnFailure::Local(SlidingWindow::new(share)))?;
+/// local.key("alice").try_acquire().await?;
+/// local.key("alice").try_acquire().await?;
+/// let refused = local.key("alice").try_acquire().await.unwrap_err();
+/// assert_eq!(refused.reason(), Reason::UsedUp);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub enum OnFailure<A> {
-    /// They are refused, with [`Unavailable`](crate::Reason::Unavailable).
+    /// They are refused, with [`Unavailable`](crate::Reason::Unavailable) and the
+    /// [`StoreError`] as the cause.
     Refuse,
     /// They pass, and nothing is counted.
     Admit,
-    /// This limit holds, per key, in this process alone. Where n processes share a limit, it is an n-th of
-    /// that, or less.
+    /// This limit holds, per key, in this process alone. Where n processes share a limit, it is an
+    /// n-th of that, or less.
     ///
     /// It is used up by what the store lets through, too: a store that comes and goes hands out no
     /// fresh burst each time to those who keep calling.

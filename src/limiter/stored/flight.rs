@@ -16,8 +16,8 @@ use std::{
 
 type Answered<A, S> = Pin<Box<dyn Future<Output = Result<Decided<A, S>, StoreError>> + Send>>;
 
-/// The ask of a caller who found nobody else asking. Dropped under way, it goes on in a task, as what
-/// it is granted has to go back; until then whoever else asks gets in the queue.
+/// The ask of a caller who found nobody else asking. Dropped under way, it goes on in a task, as
+/// what it is granted has to go back; until then whoever else asks gets in the queue.
 pub(super) struct Flight<A: Algorithm, S: Store<A>> {
     /// Both are gone once it was answered.
     lead: Option<Lead<A, S>>,

@@ -24,8 +24,8 @@ impl<A> Group<A> {
     }
 }
 
-/// A group and its answers. Permits that nobody takes out of it go back when it is dropped, wherever
-/// that is: on the way to a caller who has gone, or in its hands.
+/// A group and its answers. Permits that nobody takes out of it go back when it is dropped,
+/// wherever that is: on the way to a caller who has gone, or in its hands.
 pub(super) struct Decided<A: Algorithm, S: Store<A>> {
     pipeline: Arc<Pipeline<A, S>>,
     group: Group<A>,

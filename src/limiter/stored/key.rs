@@ -13,7 +13,27 @@ use tokio::sync::oneshot;
 
 /// The limit of one key of a [`StoredLimiter`](super::StoredLimiter).
 ///
-/// Each call is one round trip to the store, which it shares with the calls of others.
+/// Each call is one round trip to the store, which it shares with the calls of others. A handle,
+/// made anew for each call or kept.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use tower_ratelimit::{OnFailure, Rate, StoredLimiter, TokenBucket, store::MemoryStore};
+///
+/// let tokens = TokenBucket::new(Rate::per_minute(1000)?).capacity(1000)?;
+/// let model = StoredLimiter::builder("tokens", MemoryStore::default(), tokens, OnFailure::Refuse);
+/// let alice = model.build()?.key("alice");
+///
+/// alice.try_acquire_many(600).await?; // now or not at all
+/// alice.charge(350).await?; // the answer was longer than that
+/// assert_eq!(alice.peek(0).await?.remaining, 50);
+/// let wait = alice.acquire().cost(100).max_wait(Duration::from_millis(10)).await;
+/// assert!(wait.unwrap_err().retry_after() > Some(Duration::from_secs(2)));
+/// # Ok(())
+/// # }
+/// ```
 pub struct StoredKey<A: Algorithm, S: Store<A>> {
     shared: Arc<Shared<A, S>>,
     key: StoreKey,
@@ -44,11 +64,16 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
     ///
     /// As [`try_acquire`](Self::try_acquire), and [`TooCostly`](Reason::TooCostly) when that
     /// many could never be had.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`try_acquire`](Self::try_acquire).
     pub async fn try_acquire_many(&self, cost: u32) -> Result<StoredPermit<A, S>, RateLimited> {
         self.acquire_on(Terms { cost, patience: Patience::Now }).await
     }
 
-    /// Takes one permit and waits for its turn; [`StoredAcquire`] says how to ask for more, or to wait less.
+    /// Takes one permit and waits for its turn; [`StoredAcquire`] says how to ask for more, or to
+    /// wait less.
     pub fn acquire(&self) -> StoredAcquire<A, S> {
         StoredAcquire::new(self.clone())
     }
@@ -76,11 +101,13 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
         })
     }
 
-    /// What would happen to a call of this cost that asks now. Takes nothing.
+    /// What would happen to a call of this cost that asks now. Takes nothing; one of no cost tells how
+    /// the limit stands.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](Reason::Unavailable) when the store does not answer.
+    /// [`Unavailable`](Reason::Unavailable) when the store does not answer, whatever was said for
+    /// calls then.
     pub async fn peek(&self, cost: u32) -> Result<Decision, RateLimited> {
         self.tell(StoreAsk::Ask(Ask::Peek(Take::fresh(cost))), cost).await
     }
@@ -93,17 +120,26 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
     ///
     /// [`Unavailable`](Reason::Unavailable) when the store does not answer; whether anything was
     /// taken is not known then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it may have been taken or not.
     pub async fn charge(&self, cost: u32) -> Result<(), RateLimited> {
         self.tell(StoreAsk::Ask(Ask::Charge(cost)), cost).await.map(drop)
     }
 
-    /// Begins anew: the next call passes at once. Those who wait keep their turns, and permits that were
-    /// granted before and go back later give to others time that they did not take: up to as many permits more.
+    /// Begins anew: the next call passes at once. Those who wait keep their turns, and permits that
+    /// were granted before and go back later give to others time that they did not take: up to as
+    /// many permits more.
     ///
     /// # Errors
     ///
     /// [`Unavailable`](Reason::Unavailable) when the store does not answer; whether it began
     /// anew is not known then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it may have begun anew or not.
     pub async fn reset(&self) -> Result<(), RateLimited> {
         let _ = self.tell(StoreAsk::Forget, 0).await?;
         self.shared.pipeline.known.lines.call(&self.key);

@@ -19,15 +19,16 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-/// One limit for each key, kept by a [`Store`]: it outlives the process, and many processes share it.
+/// One limit for each key, kept by a [`Store`]: it outlives the process, and many processes share
+/// it.
 ///
 /// A handle: clones share everything, and so do limiters of the same name over the same store, in
 /// this process and in others. It stands wherever a [`KeyedRateLimiter`](crate::KeyedRateLimiter)
 /// may: in layers, routes and clients. A limit for everybody is that of the key `()`.
 ///
-/// Asks of many callers travel together: while one batch is under way the next one gathers. Whoever has to wait
-/// is told the instant of its turn by the one answer, in the order in which asks come to the store, and
-/// sleeps until then.
+/// Asks of many callers travel together: while one batch is under way the next one gathers. Whoever
+/// has to wait is told the instant of its turn by the one answer, in the order in which asks come
+/// to the store, and sleeps until then.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -47,28 +48,54 @@ use std::{
 /// # }
 /// ```
 ///
+/// In a layer:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+/// use tower_ratelimit::{
+///     OnFailure, Rate, RateLimitLayer, SlidingWindow, StoredLimiter, store::MemoryStore,
+/// };
+/// # let greet = service_fn(async |name: String| Ok::<_, std::io::Error>(name.len()));
+///
+/// let (store, limit) = (MemoryStore::default(), SlidingWindow::new(Rate::per_minute(1)?));
+/// let limiter = StoredLimiter::builder("greetings", store, limit, OnFailure::Refuse).build()?;
+/// let layer = RateLimitLayer::per_key(|name: &String| name.clone(), limiter);
+/// let mut service = ServiceBuilder::new().layer(layer).service(greet);
+///
+/// service.ready().await?.call("alice".to_owned()).await?;
+/// assert!(service.ready().await?.call("alice".to_owned()).await.is_err());
+/// service.ready().await?.call("bob".to_owned()).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # When the store does not answer
 ///
-/// Every decision has a [deadline](StoredBuilder::deadline). When it is missed, and whenever the store fails, what was
-/// said with [`OnFailure`] happens. After [several failures](StoredBuilder::breaker) in a row
-/// nobody asks for a while, so that callers do not wait for nothing. An ask whose answer was lost may have taken permits;
-/// one whose answer comes late gives them back. What goes back while the store does not answer is lost: with
+/// Every decision has a [deadline](StoredBuilder::deadline). When it is missed, and whenever the
+/// store fails, what was said with [`OnFailure`] happens. After [several
+/// failures](StoredBuilder::breaker) in a row nobody asks for a while, so that callers do not wait
+/// for nothing. An ask whose answer was lost may have taken permits; one whose answer comes late
+/// gives them back. What goes back while the store does not answer is lost: with
 /// [`Concurrency`](crate::Concurrency) give its permits a [lease](crate::Concurrency::lease).
 ///
 /// # When nobody looks
 ///
-/// A call that was granted permits and is not polled, and a service that is ready and not called, keep nobody
-/// waiting who asks for permits of the next slot. Permits that are held until calls end they hold, too, until they
-/// are dropped or their lease ends.
+/// A call that was granted permits and is not polled, and a service that is ready and not called,
+/// keep nobody waiting who asks for permits of the next slot. Permits that are held until calls end
+/// they hold, too, until they are dropped or their lease ends.
 ///
 /// # When exactly
 ///
-/// Slots are those of the store. A call is let go as much later as the answer took to come, which is not the same for
-/// all of them: what [`Strict`](crate::Strict) promises holds to within that.
+/// Slots are those of the store. A call is let go as much later as the answer took to come, which
+/// is not the same for all of them: what [`Strict`](crate::Strict) promises holds to within that.
 pub struct StoredLimiter<A: Algorithm, S: Store<A>>(pub(super) Arc<Shared<A, S>>);
 
 impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
-    /// Sets up limits of this name.
+    /// Sets up limits of this name, by which the store and other processes know them.
+    ///
+    /// [`StoredBuilder`] has the settings and an example.
     pub fn builder(
         name: impl Into<Arc<str>>,
         store: S,
@@ -84,21 +111,22 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
         StoredKey::new(Arc::clone(&self.0), StoreKey::new(key))
     }
 
-    /// Sends away all who wait in this process: they get [`Cancelled`](crate::Reason::Cancelled), and what
-    /// they had reserved goes back.
+    /// Sends away all who wait in this process: they get [`Cancelled`](crate::Reason::Cancelled),
+    /// and what they had reserved goes back.
     pub fn cancel(&self) {
         self.log("cancel");
         self.0.cancel();
     }
 
-    /// Lets everybody in this process pass, those who wait first, without a question to the store, until
-    /// [`end_breach`](Self::end_breach).
+    /// Lets everybody in this process pass, those who wait first, without a question to the store,
+    /// until [`end_breach`](Self::end_breach).
     pub fn breach(&self) {
         self.log("breach");
         self.0.breach();
     }
 
-    /// Asks the store again after a [`breach`](Self::breach). What was [closed](Self::close) stays closed.
+    /// Asks the store again after a [`breach`](Self::breach). What was [closed](Self::close) stays
+    /// closed.
     pub fn end_breach(&self) {
         self.log("end_breach");
         self.0.end_breach();
@@ -112,8 +140,8 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
         self.0.close();
     }
 
-    /// Asks by another arithmetic from now on. Those who wait already keep their turns; other processes
-    /// go by theirs until they are told, too.
+    /// Asks by another arithmetic from now on. Those who wait already keep their turns; other
+    /// processes go by theirs until they are told, too.
     ///
     /// # Errors
     ///
@@ -130,7 +158,7 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
         Ok(())
     }
 
-    /// The limit as the store keeps it.
+    /// The limit as the store keeps it, its arithmetic [rounded](Store::keep_to) as it needs.
     #[must_use]
     pub fn limit(&self) -> Arc<StoredLimit<A>> {
         self.0.limit()

@@ -14,9 +14,9 @@ use tokio::sync::Notify;
 /// end.
 pub(super) const AGAIN: Nanos = Nanos::new(25_000_000);
 
-/// A line for each key whose permits are in use. Only the first asks the store, so that nobody in this process
-/// overtakes. Whoever does not ask when it should is passed over: nobody may be polling it. So is an
-/// ask that takes longer than a decision may.
+/// A line for each key whose permits are in use. Only the first asks the store, so that nobody in
+/// this process overtakes. Whoever does not ask when it should is passed over: nobody may be
+/// polling it. So is an ask that takes longer than a decision may.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     lines: Mutex<HashMap<StoreKey, VecDeque<Waiter>>>,

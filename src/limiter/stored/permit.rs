@@ -17,8 +17,8 @@ use std::{fmt, mem, sync::Arc, time::Duration};
 /// Permits of a [`StoredLimiter`](super::StoredLimiter) that were granted and used.
 ///
 /// Where calls hold their permits until they end ([`Concurrency`](crate::Concurrency),
-/// [`Serialized`](crate::Serialized)), dropping it tells the store that the call has ended; elsewhere
-/// dropping it changes nothing.
+/// [`Serialized`](crate::Serialized)), dropping it tells the store that the call has ended;
+/// elsewhere dropping it changes nothing.
 pub struct StoredPermit<A: Algorithm, S: Store<A>> {
     hold: StoredHold<A, S>,
     waited: Nanos,
@@ -49,8 +49,8 @@ impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
         self.waited.into()
     }
 
-    /// Gives the permits back, without waiting for the store to answer. What the limit has recovered by
-    /// itself since does not come back twice.
+    /// Gives the permits back, without waiting for the store to answer. What the limit has
+    /// recovered by itself since does not come back twice.
     pub fn refund(mut self) {
         if let Used::Store(taken) = mem::replace(&mut self.hold.used, Used::Nothing)
             && let Some(grant) = taken.answer.decision.grant()
@@ -59,18 +59,18 @@ impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
         }
     }
 
-    /// Tells the store that the call goes on, so that its [lease](crate::Concurrency::lease) begins anew. Where
-    /// there are no leases this changes nothing.
+    /// Tells the store that the call goes on, so that its [lease](crate::Concurrency::lease) begins
+    /// anew. Where there are no leases this changes nothing.
     ///
     /// # Errors
     ///
-    /// [`LeaseLost`] when the lease had ended and others have the permits by now, and when the store
-    /// does not answer: then nobody knows.
+    /// [`LeaseLost`] when the lease had ended and others have the permits by now, and when the
+    /// store does not answer: then nobody knows.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, or when the store does not answer, the lease may have begun anew, as one of which nobody knows: then
-    /// the permits come back when it ends, and not when the call does.
+    /// Dropped, or when the store does not answer, the lease may have begun anew, as one of which
+    /// nobody knows: then the permits come back when it ends, and not when the call does.
     pub async fn renew(&mut self) -> Result<(), LeaseLost> {
         let Used::Store(taken) = &mut self.hold.used else { return Ok(()) };
         let grant = taken.answer.decision.grant().filter(|grant| grant.cost > 0);

@@ -21,15 +21,16 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::oneshot};
 
-/// For how many deadlines an answer is waited for that is late already, so that what it grants can go back. A
-/// store that never answers would otherwise be remembered for ever.
+/// For how many deadlines an answer is waited for that is late already, so that what it grants can
+/// go back. A store that never answers would otherwise be remembered for ever.
 const LATE: u32 = 10;
 
 /// The way to a store.
 ///
-/// A caller who finds nobody else asking sends its own ask, and waits for the answer itself: a hop to another
-/// task would cost as much as the rest. Whoever comes meanwhile gets in a queue, which a driver empties: a task
-/// that is there as long as the queue is not empty. So no caller waits for another one to be polled.
+/// A caller who finds nobody else asking sends its own ask, and waits for the answer itself: a hop
+/// to another task would cost as much as the rest. Whoever comes meanwhile gets in a queue, which a
+/// driver empties: a task that is there as long as the queue is not empty. So no caller waits for
+/// another one to be polled.
 ///
 /// A batch holds up those behind it for one deadline at most.
 pub(super) struct Pipeline<A: Algorithm, S: Store<A>> {
@@ -166,7 +167,8 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         self.clock.now() + self.deadline
     }
 
-    /// Nobody waits for this answer any more. It is listened to for a while, as what it grants has to go back.
+    /// Nobody waits for this answer any more. It is listened to for a while, as what it grants has
+    /// to go back.
     pub(super) fn abandon(self: &Arc<Self>, answer: impl Future<Output: Send> + Send + 'static) {
         let (clock, end) = (self.clock.clone(), self.clock.now() + self.deadline * LATE);
         self.runtime().spawn(async move { drop(before(&clock, end, answer).await) });

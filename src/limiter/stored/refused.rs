@@ -13,8 +13,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// Refusals that still hold, of a bounded number of keys. It never refuses a call that the store would let
-/// through, unless another process gave something back meanwhile.
+/// Refusals that still hold, of a bounded number of keys. It never refuses a call that the store
+/// would let through, unless another process gave something back meanwhile.
 pub(super) struct Refused {
     table: Box<Table<Refusal, ()>>,
     /// How often something came back, to any key.
@@ -50,9 +50,9 @@ impl Refused {
         Sent(self.freed.load(Ordering::Relaxed))
     }
 
-    /// A call of this cost is refused until then. Where there is no room to remember it, the store is asked
-    /// again; also where something came back since, as nobody knows which of the two the store saw
-    /// first.
+    /// A call of this cost is refused until then. Where there is no room to remember it, the store
+    /// is asked again; also where something came back since, as nobody knows which of the two the
+    /// store saw first.
     pub(super) fn note(&self, key: &StoreKey, cost: u32, until: Nanos, now: Nanos, sent: Sent) {
         let fingerprint = self.table.fingerprint(key.bytes());
         let over_at = |(): &(), refusal: &Refusal| Some(refusal.until);

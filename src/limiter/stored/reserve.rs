@@ -133,7 +133,8 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
             let again = match decision.outcome {
                 Outcome::Granted(_) => {
                     drop(place);
-                    // The store decided before its answer came: not too early, wherever the time went.
+                    // The store decided before its answer came: not too early, wherever the time
+                    // went.
                     let at = self.now() + decided.answer().wait;
                     if at > self.now() {
                         in_line.get_or_insert_with(|| self.joins(terms));

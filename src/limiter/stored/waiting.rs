@@ -14,8 +14,8 @@ type Way<A> = Pin<Box<dyn Future<Output = Result<StoredTicket<A>, RateLimited>> 
 ///
 /// # Cancel safety
 ///
-/// Dropped, it takes nothing: an ask that was not sent is not sent, and permits that were granted go
-/// back to the store.
+/// Dropped, it takes nothing: an ask that was not sent is not sent, and permits that were granted
+/// go back to the store.
 ///
 /// # Panics
 ///
