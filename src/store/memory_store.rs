@@ -14,14 +14,28 @@ use std::{
 ///
 /// Clones share what they keep. A limit that never leaves the process is better off with a
 /// [`RateLimiter`](crate::RateLimiter) or a [`KeyedRateLimiter`](crate::KeyedRateLimiter): they
-/// need no batches, and the memory of the latter is bounded. Of this one it is not: it forgets what equals new
-/// whenever it has grown to twice its size, and nothing else.
+/// need no batches, and the memory of the latter is bounded. Of this one it is not: it forgets what
+/// equals new whenever it has grown to twice its size, and nothing else.
 ///
 /// ```
-/// use tower_ratelimit::{LeakyBucket, store::{MemoryStore, Store}};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use tower_ratelimit::{
+///     ManualClock, OnFailure, Rate, SlidingWindow, StoredLimiter, store::MemoryStore,
+/// };
 ///
-/// let store = MemoryStore::<LeakyBucket>::default();
-/// assert_eq!(store.batches_at_once(), 1);
+/// let time = ManualClock::new();
+/// let store = MemoryStore::with_clock(time.clone());
+/// let limit = SlidingWindow::new(Rate::per_minute(1)?);
+/// let limiter = StoredLimiter::builder("logins", store, limit, OnFailure::Refuse).build()?;
+///
+/// limiter.key("alice").try_acquire().await?;
+/// limiter.key("alice").try_acquire().await.expect_err("one a minute");
+/// time.advance(Duration::from_secs(60));
+/// limiter.key("alice").try_acquire().await?;
+/// # Ok(())
+/// # }
 /// ```
 pub struct MemoryStore<A: Algorithm> {
     kept: Arc<Mutex<Kept<A>>>,

@@ -1,7 +1,57 @@
 //! Where states are remembered. Each step on a state is atomic.
 //!
-//! A limit that never leaves its process keeps its states in memory by itself. For one that outlives
-//! it or is shared by many, a [`Store`] keeps them: [`MemoryStore`], the file of `sqlite`, or one of your own.
+//! A limit that never leaves its process keeps its states in memory by itself. For one that
+//! outlives it or is shared by many, a [`Store`] keeps them.
+//!
+//! # Which store
+//!
+//! | for | take | a batch costs |
+//! |---|---|---|
+//! | the processes of one host | `sqlite::SqliteStore` (feature `sqlite`) | a transaction, none for refusals |
+//! | many hosts, and many asks | `RedisStore` (feature `redis`) | one round trip |
+//! | more than one Redis can do | `RedisStore::on_cluster` | one round trip to each slot |
+//! | many hosts that have a Postgres | `PostgresStore` (feature `postgres`) | one round trip |
+//! | tests of code that uses a store | [`MemoryStore`] | nothing |
+//!
+//! All of them keep every algorithm of this crate. Those of your own, whose states are
+//! [`StoredState`](crate::StoredState)s, go to SQLite as they are, and to the servers by
+//! `RedisStore::optimistic` and `PostgresStore::decided_here`, which take two round trips.
+//!
+//! Servers count in whole microseconds: intervals and periods are [rounded up](Store::keep_to) to
+//! them. The clock that counts is that of the store.
+//!
+//! # Using one
+//!
+//! A [`StoredLimiter`](crate::StoredLimiter) makes batches of what its callers ask, waits for
+//! turns, and knows what to do when the store does not answer. It takes any store:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tower_ratelimit::{OnFailure, Quota, StoredLimiter, store::MemoryStore};
+//!
+//! let (store, trials) = (MemoryStore::default(), Quota::new(2)?);
+//! let process = || {
+//!     StoredLimiter::builder("trials", store.clone(), trials, OnFailure::Refuse).build()
+//! };
+//! let (one, another) = (process()?, process()?);
+//!
+//! // Limits of one name in one store are the same.
+//! one.key("alice").try_acquire().await?;
+//! another.key("alice").try_acquire().await?;
+//! one.key("alice").try_acquire().await.expect_err("both are spent");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Writing one
+//!
+//! Where the store runs Rust, implement [`Records`] (how one record is read, written and forgotten)
+//! and [`Store::decide`] by [`Batch::answer`], under a lock or in a transaction:
+//! `examples/custom_store.rs` does that in few lines. A server that runs scripts decides by itself,
+//! for algorithms that are [`Scripted`](crate::Scripted). Then hold it to the contract of [`Store`]
+//! by `conformance::store` (feature `conformance`), which tries short histories and says which
+//! point they break.
 
 mod order;
 mod answer;
@@ -56,7 +106,7 @@ use crate::{algorithm::Algorithm, invalid::Invalid};
 /// - The future may be dropped at any point. Then the batch is decided as a whole, or
 ///   each group of it is decided or not.
 ///
-/// Whether a store keeps it, the kit says that comes with the feature `conformance`.
+/// Whether a store keeps it, `conformance::store` says (feature `conformance`).
 ///
 /// # Example
 ///
@@ -112,9 +162,16 @@ use crate::{algorithm::Algorithm, invalid::Invalid};
 pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
     /// Answers a batch.
     ///
+    /// It need not bound how long that takes: the limiter has a
+    /// [deadline](crate::StoredBuilder::deadline).
+    ///
     /// # Errors
     ///
     /// [`StoreError`] when the answers are not known.
+    ///
+    /// # Cancel safety
+    ///
+    /// See the contract: dropped, each group of the batch is decided as a whole, or not at all.
     fn decide(
         &self,
         batch: Batch<A>,
@@ -130,9 +187,9 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
         Ok(algorithm)
     }
 
-    /// How many batches the store may be asked at the same time by one limiter, 1 at least, beside a
-    /// single order that a caller sends by itself, and those batches that are given up because they take too long.
-    /// Orders of different batches are decided in any order.
+    /// How many batches the store may be asked at the same time by one limiter, 1 at least, beside
+    /// a single order that a caller sends by itself, and those batches that are given up because
+    /// they take too long. Orders of different batches are decided in any order.
     fn batches_at_once(&self) -> usize {
         1
     }

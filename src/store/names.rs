@@ -8,8 +8,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Whoever asks is noted, known or not, so that there are more names than entries for a while: up to
-/// twice as many, and these.
+/// Whoever asks is noted, known or not, so that there are more names than entries for a while: up
+/// to twice as many, and these.
 const SPARE: usize = 64;
 
 /// A key that a limiter keeps, as it [wrote](Key::write) itself: it is that key, for whoever asks.

@@ -13,10 +13,10 @@ use crate::{
 /// reservations, the state is that of the instant of the last one, and whatever changes it before
 /// that instant changes it as it will be then. So nobody overtakes.
 ///
-/// A reservation that goes back with others behind it leaves its slot free, of which the state knows
-/// nothing: the next reservation that needs no more takes it. How the limit stood before the last
-/// reservation nobody knows. When that one goes back, its permits are there at its instant, and
-/// nobody has any before that.
+/// A reservation that goes back with others behind it leaves its slot free, of which the state
+/// knows nothing: the next reservation that needs no more takes it. How the limit stood before the
+/// last reservation nobody knows. When that one goes back, its permits are there at its instant,
+/// and nobody has any before that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record<S> {
     /// The state of the algorithm.

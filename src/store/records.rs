@@ -7,8 +7,8 @@ use crate::{
     nanos::Nanos,
 };
 
-/// Records that can be read and written one by one, and that nobody else changes meanwhile: a locked
-/// map, a transaction.
+/// Records that can be read and written one by one, and that nobody else changes meanwhile: a
+/// locked map, a transaction.
 pub trait Records<A: Algorithm> {
     /// Why one could not be read or written.
     type Error;
@@ -46,7 +46,8 @@ pub trait Records<A: Algorithm> {
 }
 
 impl<A: Algorithm> Batch<A> {
-    /// Answers all orders, one group after the other, at `now`, or at the instant that the batch [sets](Self::now).
+    /// Answers all orders, one group after the other, at `now`, or at the instant that the batch
+    /// [sets](Self::now).
     ///
     /// A refusal writes nothing.
     ///

@@ -39,9 +39,9 @@ const VERSION: u8 = 1;
 ///
 /// The states of all keys that do not equal new ones, the instant of the limiter's clock, the time
 /// of day, and how the algorithm [is printed](crate::AnyAlgorithm). Keys are hashes, as in the
-/// limiter, with the seed of those hashes beside them; a limiter that
-/// [lists its keys](crate::Builder::list_keys) writes down those, too. Keep it from others: who knows
-/// the seed can make up keys that share a limit.
+/// limiter, with the seed of those hashes beside them; a limiter that [lists its
+/// keys](crate::Builder::list_keys) writes down those, too. Keep it from others: who knows the seed
+/// can make up keys that share a limit.
 ///
 /// # What it does not hold
 ///

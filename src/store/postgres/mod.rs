@@ -22,8 +22,8 @@ const LONGEST_LOG: u64 = 10_000;
 /// A [`Store`] in a table of Postgres, for limits that many processes share.
 ///
 /// A batch is one statement: one round trip, whatever it asks. A refusal reads, and neither writes
-/// nor takes a lock. The clock of the server counts, in whole microseconds: intervals and periods are
-/// rounded up to them.
+/// nor takes a lock. The clock of the server counts, in whole microseconds: intervals and periods
+/// are rounded up to them.
 ///
 /// The pool is yours: its size, its time-outs, TLS. Nothing is prepared on a connection and nothing
 /// is left on it, so a pooler that hands out connections for each transaction may stand in between.
@@ -57,6 +57,8 @@ const LONGEST_LOG: u64 = 10_000;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Two processes and one limit: `examples/postgres_shared.rs`.
 #[derive(Clone)]
 pub struct PostgresStore {
     pool: Pool,
@@ -85,8 +87,8 @@ impl PostgresStore {
         Ok(Self { table, clean_up, ..self })
     }
 
-    /// The same in a table that the server logs, where it has yet to be created: it outlives a crash
-    /// and is copied to replicas, and a take costs several times as much.
+    /// The same in a table that the server logs, where it has yet to be created: it outlives a
+    /// crash and is copied to replicas, and a take costs several times as much.
     #[must_use]
     pub fn logged(self) -> Self {
         Self { is_logged: true, ..self }
@@ -118,12 +120,16 @@ impl PostgresStore {
         clean_up::all(&self.pool, &self.table).await
     }
 
-    /// A store in the same table for algorithms that the database cannot run: they are decided here.
+    /// A store in the same table for algorithms that the database cannot run, your own: they are
+    /// decided here.
     ///
-    /// ```no_run
-    /// use tower_ratelimit::{AnyAlgorithm, store::{PostgresStore, Store}};
+    /// ```
+    /// use tower_ratelimit::{Algorithm, StoredState, store::{PostgresStore, Store}};
     ///
-    /// fn any(store: &PostgresStore) -> impl Store<AnyAlgorithm> {
+    /// fn of_my_own<A>(store: &PostgresStore) -> impl Store<A>
+    /// where
+    ///     A: Algorithm<State: StoredState>,
+    /// {
     ///     store.decided_here()
     /// }
     /// ```

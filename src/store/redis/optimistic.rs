@@ -18,13 +18,14 @@ use std::{error::Error, fmt};
 /// How often a batch is tried.
 const ATTEMPTS: u32 = 100;
 
-/// Keeps limits by algorithms of your own in Redis: what [`RedisStore::optimistic`] makes.
+/// A [`Store`] in Redis for algorithms of your own, whose states can be
+/// [written down](StoredState): what [`RedisStore::optimistic`] makes.
 ///
-/// The records of a batch are read together with the time of the server, the batch is decided here, and
-/// what it has changed is written when nobody else has changed any of it meanwhile. Otherwise all that is
-/// done again, with what the others have left, up to a hundred times. So it takes two round trips
-/// where [`RedisStore`] takes one, and more where many processes take from the same keys. A
-/// refusal only reads, and takes one.
+/// The records of a batch are read together with the time of the server, the batch is decided here,
+/// and what it has changed is written when nobody else has changed any of it meanwhile. Otherwise
+/// all that is done again, with what the others have left, up to a hundred times. So it takes two
+/// round trips where [`RedisStore`] takes one, and more where many processes take from the same
+/// keys. A refusal only reads, and takes one.
 ///
 /// It keeps whole nanoseconds; the server tells the time in microseconds.
 ///

@@ -21,34 +21,45 @@ const LONGEST_LOG: u64 = 1_000_000;
 /// How many batches are on their way at the same time.
 const AT_ONCE: usize = 2;
 
-/// Keeps limits in Redis: shared by all processes that use the same server and
+/// A [`Store`] in Redis, for limits that many processes share: all that use the same server and
 /// [namespace](Self::namespace).
 ///
-/// A batch is one call of one script, which decides by the clock of the server. It is told to the server
-/// whenever the server does not know it: a restart, a failover and `SCRIPT FLUSH` go unnoticed. A
-/// record is one value, which lives until it equals a new one and not longer. A refusal only reads.
+/// A batch is one call of one script, which decides by the clock of the server. It is told to the
+/// server whenever the server does not know it: a restart, a failover and `SCRIPT FLUSH` go
+/// unnoticed. A record is one value, which lives until it equals a new one and not longer. A
+/// refusal only reads.
 ///
-/// It runs any [scripted](Scripted) algorithm (for others see [`optimistic`](Self::optimistic)), on whole microseconds: intervals and periods are rounded
-/// up to them. A log, of [`SlidingWindow`](crate::SlidingWindow), [`Serialized`](crate::Serialized) or
-/// [`Concurrency`](crate::Concurrency), has an entry of 16 bytes for each call and 1,000,000 at most.
+/// It runs any [scripted](Scripted) algorithm (for others see [`optimistic`](Self::optimistic)), on
+/// whole microseconds: intervals and periods are rounded up to them. A log, of
+/// [`SlidingWindow`](crate::SlidingWindow), [`Serialized`](crate::Serialized) or
+/// [`Concurrency`](crate::Concurrency), has an entry of 16 bytes for each call and 1,000,000 at
+/// most.
 ///
-/// The connection is yours, with all its settings: a
-/// [`ConnectionManager`], a
+/// The connection is yours, with all its settings: a [`ConnectionManager`], a
 /// [`MultiplexedConnection`](redis::aio::MultiplexedConnection), a
-/// [`ClusterConnection`](redis::cluster_async::ClusterConnection). For TLS turn on a feature of the `redis`
-/// crate, such as `tokio-rustls-comp`. A connection that sends a command again when the reply was lost
-/// may take permits twice, never too few.
+/// [`ClusterConnection`](redis::cluster_async::ClusterConnection). For TLS turn on a feature of the
+/// `redis` crate, such as `tokio-rustls-comp`. A connection that sends a command again when the
+/// reply was lost may take permits twice, never too few.
 ///
 /// Keys are called `namespace:limit:{key}`, with percent codes for whatever is not plain text.
 ///
+/// What Redis forgets the limits forget: a restart without persistence, a failover before the last
+/// writes were replicated, and a `maxmemory-policy` that throws keys away each let through what was
+/// used up before. With the policy `noeviction` a full Redis grants nothing, which is an error.
+///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// use tower_ratelimit::store::RedisStore;
+/// use tower_ratelimit::{OnFailure, Rate, SlidingWindow, StoredLimiter, store::RedisStore};
 ///
 /// let store = RedisStore::open("redis://127.0.0.1/").await?.namespace("shop");
+/// let limit = SlidingWindow::new(Rate::per_minute(60)?);
+/// let limiter = StoredLimiter::builder("logins", store, limit, OnFailure::Refuse).build()?;
+/// limiter.key("alice").try_acquire().await?;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Two servers and one limit: `examples/redis_shared.rs`.
 #[derive(Clone)]
 pub struct RedisStore<C> {
     pub(super) connection: C,
@@ -88,7 +99,20 @@ impl<C> RedisStore<C> {
     ///
     /// Each slot of the cluster is asked by itself. Several limits can be taken together when they
     /// are on the same key, and are [`AcrossSlots`](super::AcrossSlots) otherwise. While a slot
-    /// moves from server to server they wait until it has moved, as long as the connection tries again.
+    /// moves from server to server they wait until it has moved, as long as the connection tries
+    /// again.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use redis::cluster::ClusterClient;
+    /// use tower_ratelimit::store::RedisStore;
+    ///
+    /// let servers = ["redis://10.0.0.1/", "redis://10.0.0.2/", "redis://10.0.0.3/"];
+    /// let connection = ClusterClient::new(servers)?.get_async_connection().await?;
+    /// let store = RedisStore::on_cluster(connection);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn on_cluster(connection: C) -> Self {
         Self { servers: Servers::Cluster, ..Self::new(connection) }

@@ -55,18 +55,25 @@ use tokio::sync::oneshot;
 /// # Example
 ///
 /// ```
-/// use tower_ratelimit::{LeakyBucket, store::{Store, sqlite::SqliteStore}};
-///
-/// fn is_store(_: &impl Store<LeakyBucket>) {}
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_ratelimit::{
+///     OnFailure, Rate, SlidingWindow, StoredLimiter, store::sqlite::SqliteStore,
+/// };
 ///
 /// let folder = std::env::temp_dir().join(format!("limits of {}", std::process::id()));
 /// std::fs::create_dir_all(&folder)?;
 /// let store = SqliteStore::open(folder.join("limits.sqlite"))?;
-/// is_store(&store);
-/// # drop(store);
+/// let limit = SlidingWindow::new(Rate::per_day(100)?);
+/// let limiter = StoredLimiter::builder("mails", store, limit, OnFailure::Refuse).build()?;
+/// limiter.key("example.org").try_acquire().await?;
+/// # drop(limiter);
 /// # std::fs::remove_dir_all(folder)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
+///
+/// Four processes and one file: `examples/sqlite_processes.rs`.
 #[derive(Clone)]
 pub struct SqliteStore {
     asks: Sender<Box<dyn Ask>>,
