@@ -39,10 +39,32 @@
 //!
 //! # No tower at all
 //!
-//! [`RateLimiter`], [`KeyedRateLimiter`] and [`JointLimiter`] (several limits, taken together or not
-//! at all) are used as they are: `limiter.acquire().await?`,
-//! `limiter.try_acquire()?`, `limiter.wrap(future).await?`. Threads need no runtime:
-//! `limiter.acquire().blocking_wait()?`.
+//! [`RateLimiter`], [`KeyedRateLimiter`] and [`JointLimiter`] (several limits, taken together or
+//! not at all) are used as they are: `limiter.acquire().await?`, `limiter.try_acquire()?`,
+//! `limiter.wrap(future).await?`. Threads need no runtime: `limiter.acquire().blocking_wait()?`.
+//!
+//! # Limits that processes share
+//!
+//! A [`StoredLimiter`] asks a [`store`]: an SQLite file for the processes of one host, Redis or
+//! Postgres for many hosts. It stands wherever a [`KeyedRateLimiter`] may, and says beforehand what
+//! happens when the store does not answer.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tower_ratelimit::{
+//!     OnFailure, Rate, RateLimitLayer, SlidingWindow, StoredLimiter, store::MemoryStore,
+//! };
+//!
+//! let store = MemoryStore::default(); // or RedisStore::open("redis://127.0.0.1/").await?
+//! let limit = SlidingWindow::new(Rate::per_minute(60)?);
+//! let limiter = StoredLimiter::builder("api", store, limit, OnFailure::Refuse).build()?;
+//!
+//! limiter.key("alice").try_acquire().await?;
+//! let layer = RateLimitLayer::per_key(|request: &String| request.clone(), limiter);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Which algorithm
 //!
@@ -66,8 +88,10 @@
 //!
 //! # What it is not
 //!
-//! It keeps its state in this process, which a [`Snapshot`] takes through a restart, and does not
-//! adapt its limits to how the calls fare.
+//! It is no service that others ask: limits live in this process, and a [`Snapshot`] takes them
+//! through a restart, or in a [store] that you have. Several limits taken together
+//! ([`JointLimiter`]) live in this process only. It does not adapt its limits to how the calls
+//! fare.
 //!
 //! # How it differs
 //!
@@ -87,32 +111,39 @@
 //! | 5 | [`http`] | speaks HTTP: who asks, 429, clients |
 //! | 4 | `layer`, `service`, `per_key`, `joint`, `refusal`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
 //! | 4 | `stream` | hands out items and bytes: each with its permit |
-//! | 3 | `limiter` | asks: algorithm, state and line of waiters make a permit |
-//! | 2 | `store`, `clock`, `key`, `error`, `events`, `meters` | remembers: one atomic step per ask |
+//! | 3 | `limiter` | asks: algorithm, state and line of waiters make a permit; batches make one round trip of many asks |
+//! | 2 | [`store`], `clock`, `key`, `error`, `events`, `meters` | remembers: one atomic step per ask, in memory, SQLite, Redis, Postgres |
 //! | 1 | `algorithm`, `decision`, `rate`, `nanos`, `span`, `given`, `invalid`, `config` | decides: pure functions of state, instant and ask |
 //!
-//! Three seams are open for code of your own: [`Algorithm`] for arithmetic, [`store::Store`] for a
-//! database, [`Limiter`] for a service that decides elsewhere. The kits in `conformance` (a feature, for tests) say whether it keeps
-//! its contract.
+//! Three seams are open for code of your own:
+//!
+//! | of your own | implement | and get |
+//! |---|---|---|
+//! | arithmetic | [`Algorithm`] | waiting, keys, every layer; with a [`StoredState`] also every store |
+//! | a database | [`store::Store`] | [`StoredLimiter`], with every algorithm |
+//! | a service that decides elsewhere | [`Limiter`], [`KeyedLimiter`] | every layer |
+//!
+//! The kits in `conformance` (a feature, for tests) say whether they keep their contracts.
 //!
 //! # Features
 //!
 //! All are off by default, and each only adds: `axum` ([`http`] sources that need axum), `reqwest`
-//! and `reqwest-middleware` (clients), `tracing` (events), `metrics` (calls
-//! admitted, refused and waiting), `serde` (configuration files: a [`Rate`] is a text, [each
+//! and `reqwest-middleware` (clients), `tracing` (events), `metrics` (calls admitted, refused and
+//! waiting, batches of stores), `serde` (configuration files: a [`Rate`] is a text, [each
 //! algorithm](AnyAlgorithm) and the [`Builder`] of each limiter a table), `stream` (streams, sinks,
 //! and bytes a second), `sqlite` (a store in an SQLite file, with the library of the system) and
-//! `sqlite-bundled` (the same, with the library compiled in), `full` (all of these), and for tests
-//! `conformance` (whether algorithms, stores and limiters of your own keep their contracts).
+//! `sqlite-bundled` (the same, with the library compiled in), `redis` (stores in Redis and Redis
+//! Cluster), `postgres` (a store in Postgres), `full` (all of these), and for tests `conformance`
+//! (whether algorithms, stores, limiters and layers of your own keep their contracts).
 //!
 //! # Watching
 //!
 //! How long a call stood in line is on its [permit](Permit::waited), with or without features.
 //! Events and metrics carry the [name](Builder::name) of the limit as `limit`, and never a key.
 //!
-//! With `metrics`, every limiter counts calls, whatever their cost, for the recorder of the `metrics`
-//! crate that is installed when the limiter is built: **install the recorder first**, or the limiter
-//! is not watched. Limits of one name, or without any, add up in the same series.
+//! With `metrics`, every limiter counts calls, whatever their cost, for the recorder of the
+//! `metrics` crate that is installed when the limiter is built: **install the recorder first**, or
+//! the limiter is not watched. Limits of one name, or without any, add up in the same series.
 //!
 //! | metric | kind, unit | |
 //! |---|---|---|
@@ -127,18 +158,18 @@
 //! | `rate_limit_store_failures_total` | counter, asks | the store did not answer, or not in time |
 //! | `rate_limit_store_spared_total` | counter, asks | were not sent, by `reason`: `remembered` (the store had refused such a call before), `left_alone` (it had failed [too often](StoredBuilder::breaker)) |
 //!
-//! A call of several limits ([`JointLimiter`]) counts for each of them: as admitted, as waiting, and
-//! as refused where it was sent away. A refusal by one of them counts for that one only.
+//! A call of several limits ([`JointLimiter`]) counts for each of them: as admitted, as waiting,
+//! and as refused where it was sent away. A refusal by one of them counts for that one only.
 //!
-//! A call that is dropped in line counts as neither admitted nor refused. A request that does not say
-//! for whom to limit it reaches no limit, and is in no metric.
+//! A call that is dropped in line counts as neither admitted nor refused. A request that does not
+//! say for whom to limit it reaches no limit, and is in no metric.
 //!
 //! With `tracing`, these are the events:
 //!
 //! | level | event | fields |
 //! |---|---|---|
 //! | error | a request does not say for whom to limit it | what to do about it |
-//! | info | somebody took hold of a limit | `limit`, `action`: `cancel`, `breach`, `reset`, `close`, `set_algorithm`; `cancel_key` and `reset_key` for one of many keys; once for each of several limits |
+//! | info | somebody took hold of a limit | `limit`, `action`: `cancel`, `breach`, `end_breach` (of a [`StoredLimiter`]), `reset`, `close`, `set_algorithm`; `cancel_key` and `reset_key` for one of many keys; once for each of several limits |
 //! | debug | a call was refused | `limit`, `reason`, `cost`, `retry_after` |
 //! | trace | a call got in line | `limit`, `cost`: of several limits the one that held it up then |
 //! | trace | a call was let go that stood in line | `limit`, `cost`, `waited` |
