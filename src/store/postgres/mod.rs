@@ -25,6 +25,10 @@ const LONGEST_LOG: u64 = 10_000;
 /// nor takes a lock. The clock of the server counts, in whole microseconds: intervals and periods
 /// are rounded up to them.
 ///
+/// It runs any [scripted](Scripted) algorithm; for others see [`decided_here`](Self::decided_here). A
+/// log, of [`SlidingWindow`](crate::SlidingWindow), [`Serialized`](crate::Serialized) or
+/// [`Concurrency`](crate::Concurrency), has an entry for each call and 10,000 at most.
+///
 /// The pool is yours: its size, its time-outs, TLS. Nothing is prepared on a connection and nothing
 /// is left on it, so a pooler that hands out connections for each transaction may stand in between.
 /// What the pool waits for a connection, a call waits, too: give it a
@@ -42,7 +46,7 @@ const LONGEST_LOG: u64 = 10_000;
 /// use deadpool_postgres::{Config, Runtime};
 /// use std::time::Duration;
 /// use tokio_postgres::NoTls;
-/// use tower_ratelimit::store::PostgresStore;
+/// use tower_ratelimit::{OnFailure, Rate, StoredLimiter, TokenBucket, store::PostgresStore};
 ///
 /// # async fn shared() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut config = Config::new();
@@ -54,6 +58,10 @@ const LONGEST_LOG: u64 = 10_000;
 ///     .build()?;
 /// let store = PostgresStore::new(pool).table("limits.api")?;
 /// store.create_tables().await?;
+///
+/// let limit = TokenBucket::new(Rate::per_minute(60)?);
+/// let limiter = StoredLimiter::builder("logins", store, limit, OnFailure::Refuse).build()?;
+/// limiter.key("alice").try_acquire().await?;
 /// # Ok(())
 /// # }
 /// ```
