@@ -101,8 +101,8 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
         })
     }
 
-    /// What would happen to a call of this cost that asks now. Takes nothing; one of no cost tells how
-    /// the limit stands.
+    /// What would happen to a call of this cost that asks now. Takes nothing; one of no cost tells
+    /// how the limit stands.
     ///
     /// # Errors
     ///

@@ -25,8 +25,8 @@ const LONGEST_LOG: u64 = 10_000;
 /// nor takes a lock. The clock of the server counts, in whole microseconds: intervals and periods
 /// are rounded up to them.
 ///
-/// It runs any [scripted](Scripted) algorithm; for others see [`decided_here`](Self::decided_here). A
-/// log, of [`SlidingWindow`](crate::SlidingWindow), [`Serialized`](crate::Serialized) or
+/// It runs any [scripted](Scripted) algorithm; for others see [`decided_here`](Self::decided_here).
+/// A log, of [`SlidingWindow`](crate::SlidingWindow), [`Serialized`](crate::Serialized) or
 /// [`Concurrency`](crate::Concurrency), has an entry for each call and 10,000 at most.
 ///
 /// The pool is yours: its size, its time-outs, TLS. Nothing is prepared on a connection and nothing
