@@ -54,6 +54,9 @@ pub enum Reason {
     Cancelled,
     /// The limiter was closed.
     Closed,
+    /// The store cannot take these limits together, as their keys lie in different places of it; the
+    /// [source](error::Error::source) says so.
+    NotTogether,
     /// The store that keeps the limit did not answer; the [source](error::Error::source) says why.
     Unavailable,
 }
@@ -171,6 +174,7 @@ impl fmt::Display for RateLimited {
             Reason::UnknownLimit => f.write_str(" is not one of this limiter")?,
             Reason::Cancelled => f.write_str(" sent away all who waited")?,
             Reason::Closed => f.write_str(" was closed")?,
+            Reason::NotTogether => f.write_str(" cannot be taken together with the others")?,
             Reason::Unavailable => f.write_str(" is not available")?,
         }
         if let Some(wait) = self.retry_after {

@@ -240,8 +240,9 @@ pub use limiter::{
     JointLimiter, JointPermit, JointReservation, JointTicket, JointWaiting, KeyedLimiter,
     KeyedRateLimiter, LeaseLost, LimitId, Limiter, ManyLimits, OnFailure, OnLimits, Patience,
     Perished, Permit, RateLimiter, Reservation, SingleLimit, StoredAcquire, StoredBuilder,
-    StoredHold, StoredKey, StoredLimiter, StoredPermit, StoredTicket, StoredWaiting, Terms, Ticket,
-    Waiting, WrappedFn,
+    StoredHold, StoredJointAcquire, StoredJointBuilder, StoredJointHold, StoredJointLimiter,
+    StoredJointPermit, StoredJointTicket, StoredJointWaiting, StoredKey, StoredLimiter,
+    StoredOnLimits, StoredPermit, StoredTicket, StoredWaiting, Terms, Ticket, Waiting, WrappedFn,
 };
 pub use nanos::Nanos;
 pub use per_key::{Answered, KeySource, MissingKey, OnTerms, PerKey, PerKeyLayer};

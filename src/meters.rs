@@ -93,7 +93,7 @@ impl Meters {
             Reason::Closed => &self.refused.closed,
             Reason::Unavailable => &self.refused.unavailable,
             // Such a request never gets as far as a limit.
-            Reason::NoKey | Reason::UnknownLimit => return,
+            Reason::NoKey | Reason::UnknownLimit | Reason::NotTogether => return,
         };
         counter.increment(1);
     }

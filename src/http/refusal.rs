@@ -31,7 +31,7 @@ impl<B: Default, E> OnRefusal<Response<B>, E> for TooManyRequests {
 /// |---|---|
 /// | [`UsedUp`](Reason::UsedUp), [`Exhausted`](Reason::Exhausted), [`TooCostly`](Reason::TooCostly) | 429 Too Many Requests |
 /// | [`QueueFull`](Reason::QueueFull), [`TooManyKeys`](Reason::TooManyKeys), [`Cancelled`](Reason::Cancelled), [`Closed`](Reason::Closed) | 503 Service Unavailable |
-/// | [`NoKey`](Reason::NoKey), [`UnknownLimit`](Reason::UnknownLimit), a server that is set up wrongly | 500 Internal Server Error |
+/// | [`NoKey`](Reason::NoKey), [`UnknownLimit`](Reason::UnknownLimit), [`NotTogether`](Reason::NotTogether), a server that is set up wrongly | 500 Internal Server Error |
 ///
 /// `Retry-After` says in whole seconds when to come back, rounded up and at least 1, where that
 /// is known. No cache may keep the response.
@@ -50,7 +50,9 @@ impl<B: Default, E> OnRefusal<Response<B>, E> for TooManyRequests {
 pub fn too_many_requests<B: Default>(refusal: &RateLimited) -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() = match refusal.reason() {
-        Reason::NoKey | Reason::UnknownLimit => StatusCode::INTERNAL_SERVER_ERROR,
+        Reason::NoKey | Reason::UnknownLimit | Reason::NotTogether => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         Reason::QueueFull
         | Reason::TooManyKeys
         | Reason::Cancelled

@@ -13,6 +13,7 @@ mod snapshot;
 mod restore;
 #[cfg(feature = "serde")]
 mod config;
+mod limit_id;
 mod terms;
 mod acquire;
 mod permit;
@@ -37,15 +38,17 @@ pub use acquire::{Acquire, Granted};
 pub use builder::{Builder, ManyLimits, SingleLimit};
 pub use joint::{
     Binding, JointAcquire, JointBuilder, JointGranted, JointHold, JointLimiter, JointPermit,
-    JointReservation, JointTicket, JointWaiting, LimitId, OnLimits,
+    JointReservation, JointTicket, JointWaiting, OnLimits,
 };
 pub use keyed::KeyedRateLimiter;
 pub use lanes::AtCapacity;
+pub use limit_id::LimitId;
 pub use one::RateLimiter;
 pub use permit::{Hold, LeaseLost, Permit, Reservation};
 pub use stored::{
-    OnFailure, StoredAcquire, StoredBuilder, StoredHold, StoredKey, StoredLimiter, StoredPermit,
-    StoredTicket, StoredWaiting,
+    OnFailure, StoredAcquire, StoredBuilder, StoredHold, StoredJointAcquire, StoredJointBuilder,
+    StoredJointHold, StoredJointLimiter, StoredJointPermit, StoredJointTicket, StoredJointWaiting,
+    StoredKey, StoredLimiter, StoredOnLimits, StoredPermit, StoredTicket, StoredWaiting,
 };
 pub use terms::{Patience, Terms};
 pub use used::Ticket;

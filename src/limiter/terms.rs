@@ -70,6 +70,14 @@ impl Patience {
         matches!(self, Patience::Timeout(_) | Patience::Forever)
     }
 
+    /// What is left of it when a call has waited this long.
+    pub(super) fn left_after(self, waited: Nanos) -> Self {
+        match self {
+            Patience::MaxWait(longest) => Patience::MaxWait((Nanos::from(longest) - waited).into()),
+            others => others,
+        }
+    }
+
     /// The longest wait, if there is one.
     pub(super) fn longest(self) -> Option<Duration> {
         match self {

@@ -54,6 +54,7 @@
 //! point they break.
 
 mod order;
+mod store_key;
 mod answer;
 mod record;
 mod records;
@@ -76,13 +77,14 @@ pub(crate) mod snapshot;
 pub use answer::Answer;
 pub use failure::StoreError;
 pub use memory_store::MemoryStore;
-pub use order::{Batch, Order, StoreAsk, StoreKey, StoredLimit};
+pub use order::{Batch, Order, StoreAsk, StoredLimit};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresRecords, PostgresStore};
 pub use record::Record;
 pub use records::Records;
 #[cfg(feature = "redis")]
 pub use redis::{AcrossSlots, Contended, OptimisticRedisStore, RedisStore};
+pub use store_key::StoreKey;
 
 use crate::{algorithm::Algorithm, invalid::Invalid};
 
@@ -185,6 +187,18 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
     /// [`Invalid`] when the store cannot keep to it.
     fn keep_to(&self, algorithm: A) -> Result<A, Invalid> {
         Ok(algorithm)
+    }
+
+    /// Whether the store can decide these orders as one [group](Batch::groups). A limiter asks
+    /// before it sends a group of several, so that one which cannot be decided fails by itself and
+    /// not with all that would travel with it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it never can, whose source says why.
+    fn can_group(&self, group: &[Order<A>]) -> Result<(), StoreError> {
+        let _ = group;
+        Ok(())
     }
 
     /// How many batches the store may be asked at the same time by one limiter, 1 at least, beside

@@ -1,8 +1,8 @@
 //! What a store is asked: a batch of orders.
 
+use super::StoreKey;
 use crate::{
     decision::{Ask, Grant},
-    key::Key,
     nanos::Nanos,
 };
 use std::sync::Arc;
@@ -107,26 +107,5 @@ impl StoreAsk {
             Self::Return(_) | Self::Forget | Self::Ask(Ask::GiveBack(_) | Ask::End(_)) => true,
             Self::Reserve { .. } | Self::Ask(_) => false,
         }
-    }
-}
-
-/// A key as a store keeps it: the bytes that it [wrote](Key::write).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StoreKey {
-    bytes: Box<[u8]>,
-}
-
-impl StoreKey {
-    /// That of a key.
-    pub fn new(key: &(impl Key + ?Sized)) -> Self {
-        let mut bytes = Vec::new();
-        key.write(&mut |part| bytes.extend_from_slice(part));
-        Self { bytes: bytes.into() }
-    }
-
-    /// The bytes, any of them, in any number.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
     }
 }

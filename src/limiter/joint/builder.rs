@@ -7,16 +7,13 @@ use crate::{
     algorithm::Algorithm,
     clock::Clock,
     invalid::Invalid,
-    limiter::{AtCapacity, rules::Gate},
+    limiter::{AtCapacity, LimitId, limit_id::next_limiter, rules::Gate},
     meters::{KeyMeter, Meters},
     store::memory::Seed,
 };
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -54,22 +51,10 @@ struct Named {
     build: Box<dyn FnOnce(usize, KeyMeter) -> Box<dyn Limit> + Send>,
 }
 
-/// One of the limits of a [`JointLimiter`]; made by [`JointBuilder::limit`].
-///
-/// A number, not a name, so that nothing has to be looked up when a call comes and no name can be
-/// mistyped there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LimitId {
-    /// Of which limiter.
-    pub(super) of: u64,
-    pub(super) index: usize,
-}
-
 impl JointBuilder {
     pub(super) fn new() -> Self {
-        static LIMITERS: AtomicU64 = AtomicU64::new(0);
         Self {
-            id: LIMITERS.fetch_add(1, Ordering::Relaxed),
+            id: next_limiter(),
             clock: Clock::default(),
             max_waiting: usize::MAX,
             max_keys: MAX_KEYS,
@@ -157,6 +142,13 @@ impl JointBuilder {
     pub fn at_capacity(mut self, policy: AtCapacity) -> Self {
         self.at_capacity = policy;
         self
+    }
+
+    /// The limit of this name, and the one under which it counts as a share of a limit in a store.
+    pub(in crate::limiter) fn share_of(&mut self, name: &str) -> Option<LimitId> {
+        let index = self.limits.iter().position(|limit| *limit.name == *name)?;
+        self.limits[index].name = format!("{name}, local share").into();
+        Some(LimitId { of: self.id, index })
     }
 
     /// The limiter.

@@ -6,7 +6,12 @@ use super::{
     keys::NoRoom,
     limit::{LaneId, Part},
 };
-use crate::{decision::Ask, error::Reason, limiter::rules::Gate, nanos::Nanos};
+use crate::{
+    decision::{Ask, Take},
+    error::Reason,
+    limiter::rules::Gate,
+    nanos::Nanos,
+};
 use std::{any::Any, mem, sync::Arc};
 
 impl Board {
@@ -104,6 +109,22 @@ impl Board {
         self.release(&parts, now);
         self.serve(now);
         Ok(())
+    }
+
+    /// Uses permits of these lanes up, as far as they are there, for a call that takes place elsewhere.
+    pub(super) fn use_up(&mut self, parts: Vec<Part>, now: Nanos) {
+        let Ok(parts) = self.keep(costly(parts), now) else { return };
+        for Part { lane, cost, .. } in &parts {
+            // They are for those who wait.
+            if self.lines.waiting(*lane) > 0 {
+                continue;
+            }
+            let taken = self.decide(*lane, now, Ask::Take(Take::fresh(*cost)));
+            if let Some(grant) = taken.grant() {
+                let _ = self.decide(*lane, now, Ask::End(grant));
+            }
+        }
+        self.release(&parts, now);
     }
 
     /// Sends calls away that have a place, from whatever they hold.

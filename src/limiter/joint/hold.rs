@@ -45,6 +45,11 @@ impl OnLimits {
         })
     }
 
+    /// Uses permits up, as far as they are there, for a call that takes place elsewhere.
+    pub(in crate::limiter) fn use_up(&self) {
+        self.shared().with(|board, now| board.use_up(self.parts.clone(), now));
+    }
+
     /// Sends away all who wait for one of these keys: they get [`Cancelled`](Reason::Cancelled).
     /// Nothing else changes. Keys of another limiter are let be.
     pub fn cancel(&self) {

@@ -1,7 +1,7 @@
 //! Several limits for everybody who asks.
 
-use super::{JointBuilder, LimitId, OnLimits, shared::Shared};
-use crate::{algorithm::Algorithm, events, invalid::Invalid, key::Key};
+use super::{JointBuilder, OnLimits, shared::Shared};
+use crate::{algorithm::Algorithm, events, invalid::Invalid, key::Key, limiter::LimitId};
 use std::{any::type_name, fmt, sync::Arc};
 
 /// Several limits, kept in memory, of which a call is subject to some or all: per second and per

@@ -1,7 +1,7 @@
 //! A call, as the limits it is subject to.
 
 use super::{
-    JointAcquire, JointHold, JointPermit, JointReservation, JointWaiting, LimitId,
+    JointAcquire, JointHold, JointPermit, JointReservation, JointWaiting,
     acquire::JointGranted,
     limit::{Birth, LaneId, Part},
     refused::Refused,
@@ -13,7 +13,7 @@ use crate::{
     decision::Decision,
     error::{RateLimited, Reason},
     key::Key,
-    limiter::{Attempt, Limiter, Patience, Perished, Terms, line::Place},
+    limiter::{Attempt, LimitId, Limiter, Patience, Perished, Terms, line::Place},
     store::memory::Fingerprint,
 };
 use std::{fmt, sync::Arc};
@@ -50,8 +50,8 @@ pub struct OnLimits {
 /// How several limits stand, in the name of the binding one.
 #[derive(Clone, Debug)]
 pub struct Binding {
-    pub(super) limit: Option<Arc<str>>,
-    pub(super) decision: Decision,
+    pub(in crate::limiter) limit: Option<Arc<str>>,
+    pub(in crate::limiter) decision: Decision,
 }
 
 /// Permits of several limits that were granted and not used yet.

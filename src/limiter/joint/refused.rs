@@ -15,7 +15,7 @@ use crate::{
 use std::sync::Arc;
 
 /// Why a call is not let through.
-pub(super) struct Refused {
+pub(in crate::limiter) struct Refused {
     reason: Reason,
     /// Of the limit that refuses; `None` where all calls are sent away.
     answer: Option<Answer>,
@@ -32,28 +32,32 @@ impl Board {
             None => limits_of(parts).for_each(|limit| self.meters[limit].refused(reason)),
         }
         let rate = limit.zip(answer).and_then(|(limit, answer)| limit.rate(answer.decision.rate));
-        Refused { reason, answer, rate }
+        Refused::new(reason, answer, rate)
     }
 
     /// The same for a call that would wait in vain.
     pub(super) fn refuse_for_good(&self, verdict: &Verdict, parts: &[Part]) -> Refused {
-        let reason = match verdict.outcome() {
-            Outcome::Exhausted => Reason::Exhausted,
-            Outcome::Never => Reason::TooCostly,
-            _ => Reason::UsedUp,
-        };
-        self.refuse(reason, Some(verdict.binding), parts)
+        self.refuse(verdict.reason(), Some(verdict.binding), parts)
     }
 }
 
 impl Refused {
+    /// By this limit, if it is one that refuses.
+    pub(in crate::limiter) fn new(
+        reason: Reason,
+        answer: Option<Answer>,
+        rate: Option<Rate>,
+    ) -> Self {
+        Self { reason, answer, rate }
+    }
+
     /// Of a call that was not asked about.
-    pub(super) fn unasked(reason: Reason) -> Self {
-        Self { reason, answer: None, rate: None }
+    pub(in crate::limiter) fn unasked(reason: Reason) -> Self {
+        Self::new(reason, None, None)
     }
 
     /// The error of the call; everybody gets to know.
-    pub(super) fn tell(self, names: &[Arc<str>], terms: Terms) -> RateLimited {
+    pub(in crate::limiter) fn tell(self, names: &[Arc<str>], terms: Terms) -> RateLimited {
         let mut refusal = RateLimited::new(self.reason).with_cost(terms.cost);
         if let Some(answer) = self.answer {
             refusal = refusal.with_cost(answer.cost);

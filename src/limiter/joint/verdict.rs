@@ -3,27 +3,28 @@
 use super::limit::Part;
 use crate::{
     decision::{Decision, Grant, Outcome},
+    error::Reason,
     limiter::{Patience, Terms},
     nanos::Nanos,
 };
 
 /// What one limit answered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answer {
+pub(in crate::limiter) struct Answer {
     /// Which of the limits, counted from zero.
-    pub(super) limit: usize,
+    pub(in crate::limiter) limit: usize,
     /// How many permits were asked of it.
-    pub(super) cost: u32,
-    pub(super) decision: Decision,
+    pub(in crate::limiter) cost: u32,
+    pub(in crate::limiter) decision: Decision,
 }
 
 /// What all limits together answered, in the name of the binding one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Verdict {
+pub(in crate::limiter) struct Verdict {
     /// Of those that refuse: the first that does so for good, else one of which nobody knows how
     /// long it will, else the one with the longest wait. Of those that grant: the one with the
     /// least share left. The wait is that of all.
-    pub(super) binding: Answer,
+    pub(in crate::limiter) binding: Answer,
     /// The one with the longest wait that is certain, if there is such a wait.
     certain: Option<(Nanos, Answer)>,
     /// Whether permits are in use, so that the wait depends on other calls, too.
@@ -31,8 +32,16 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    /// A call that asks for nothing is granted nothing.
     pub(super) fn new(answers: impl IntoIterator<Item = (Part, Decision)>) -> Self {
+        Self::of(answers.into_iter().map(|(part, decision)| Answer {
+            limit: part.lane.limit,
+            cost: part.cost,
+            decision,
+        }))
+    }
+
+    /// A call that asks for nothing is granted nothing.
+    pub(in crate::limiter) fn of(answers: impl IntoIterator<Item = Answer>) -> Self {
         let outcome = Outcome::Granted(Grant { cost: 0, at: Nanos::ZERO });
         let decision = Decision {
             outcome,
@@ -43,10 +52,7 @@ impl Verdict {
         };
         let nothing = Answer { limit: usize::MAX, cost: 0, decision };
         let mut verdict = Self { binding: nothing, certain: None, in_use: false };
-        for (part, decision) in answers {
-            let answer = Answer { limit: part.lane.limit, cost: part.cost, decision };
-            verdict.add(answer);
-        }
+        answers.into_iter().for_each(|answer| verdict.add(answer));
         verdict.settle()
     }
 
@@ -78,7 +84,7 @@ impl Verdict {
     }
 
     /// The same for a call that gets in line, where it is let go this much later.
-    pub(super) fn later_by(mut self, slack: Nanos) -> Self {
+    pub(in crate::limiter) fn later_by(mut self, slack: Nanos) -> Self {
         self.binding.decision = self.binding.decision.later_by(slack);
         self.certain = self.certain.map(|(wait, mut answer)| {
             answer.decision = answer.decision.later_by(slack);
@@ -87,17 +93,31 @@ impl Verdict {
         self
     }
 
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(in crate::limiter) fn outcome(&self) -> Outcome {
         self.binding.decision.outcome
     }
 
+    /// How long it is in any case until all of them grant.
+    pub(in crate::limiter) fn certain_wait(&self) -> Nanos {
+        self.certain.map_or(Nanos::ZERO, |(wait, _)| wait)
+    }
+
+    /// Why a call is refused that does not wait.
+    pub(in crate::limiter) fn reason(&self) -> Reason {
+        match self.outcome() {
+            Outcome::Exhausted => Reason::Exhausted,
+            Outcome::Never => Reason::TooCostly,
+            _ => Reason::UsedUp,
+        }
+    }
+
     /// Whether waiting is in vain.
-    pub(super) fn is_for_good(&self) -> bool {
+    pub(in crate::limiter) fn is_for_good(&self) -> bool {
         matches!(self.outcome(), Outcome::Never | Outcome::Exhausted)
     }
 
     /// The refusal of a call that would rather be refused than wait as long as it would have to.
-    pub(super) fn refuses(&self, terms: Terms) -> Option<Answer> {
+    pub(in crate::limiter) fn refuses(&self, terms: Terms) -> Option<Answer> {
         match (self.outcome(), terms.patience) {
             (Outcome::Granted(_), _) => None,
             (_, Patience::Now) => Some(self.binding),
@@ -115,7 +135,7 @@ impl Verdict {
 
     /// That of a call which stands in line so long, because of this limit. Where that is not all, as
     /// those before it wait for calls to end, the wait is not `known`.
-    pub(super) fn in_line(answer: Answer, wait: Nanos, known: bool) -> Self {
+    pub(in crate::limiter) fn in_line(answer: Answer, wait: Nanos, known: bool) -> Self {
         let with = |outcome| {
             let decision = Decision { outcome, remaining: 0, ..answer.decision };
             Answer { decision, ..answer }
@@ -126,7 +146,7 @@ impl Verdict {
     }
 
     /// That of a call which stands in line so long, and is answered so then.
-    pub(super) fn after(self, delay: Nanos) -> Self {
+    pub(in crate::limiter) fn after(self, delay: Nanos) -> Self {
         let Outcome::InUse(hint) = self.outcome() else {
             return self;
         };

@@ -3,14 +3,14 @@
 use super::{
     super::KeyedRateLimiter,
     StoredLimiter,
-    breaker::Breaker,
-    control::Control,
     failing::{Failing, OnFailure},
+    inquiry::Inquiry,
     known::Known,
     line::Lines,
-    pipeline::Pipeline,
     refused::Refused,
-    shared::{Settings, Shared},
+    reins::Reins,
+    settings::Settings,
+    shared::Shared,
 };
 use crate::{
     algorithm::Algorithm,
@@ -20,15 +20,9 @@ use crate::{
     store::{Store, StoredLimit},
 };
 use std::{
-    sync::{Arc, RwLock, atomic::AtomicUsize},
+    sync::{Arc, RwLock},
     time::Duration,
 };
-use tokio::{runtime::Handle, sync::watch};
-
-const DEADLINE: Duration = Duration::from_secs(1);
-const FAILURES: u32 = 5;
-const PAUSE: Duration = Duration::from_secs(1);
-const MAX_ASKS: usize = 100_000;
 
 /// Sets up a [`StoredLimiter`].
 ///
@@ -58,16 +52,13 @@ pub struct StoredBuilder<A, S> {
     algorithm: A,
     on_failure: OnFailure<A>,
     settings: Settings,
-    breaker: Breaker,
     refused: Option<usize>,
 }
 
 impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
     pub(super) fn new(name: Arc<str>, store: S, algorithm: A, on_failure: OnFailure<A>) -> Self {
-        let settings =
-            Settings { clock: Clock::default(), deadline: DEADLINE.into(), max_asks: MAX_ASKS };
-        let breaker = Breaker::new(FAILURES, PAUSE.into());
-        Self { name, store, algorithm, on_failure, settings, breaker, refused: None }
+        let settings = Settings::default();
+        Self { name, store, algorithm, on_failure, settings, refused: None }
     }
 
     /// How long a decision of the store may take, connecting to it included; 1 s unless said
@@ -77,7 +68,7 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
     ///
     /// [`Invalid`] when it is zero.
     pub fn deadline(mut self, deadline: Duration) -> Result<Self, Invalid> {
-        self.settings.deadline = positive("deadline", deadline)?.into();
+        self.settings.set_deadline(deadline)?;
         Ok(self)
     }
 
@@ -88,10 +79,7 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
     ///
     /// [`Invalid`] when either is zero.
     pub fn breaker(mut self, failures: u32, pause: Duration) -> Result<Self, Invalid> {
-        if failures == 0 {
-            return Err(Invalid::new("failures", failures, "at least 1"));
-        }
-        self.breaker = Breaker::new(failures, positive("pause", pause)?.into());
+        self.settings.set_breaker(failures, pause)?;
         Ok(self)
     }
 
@@ -102,10 +90,7 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
     ///
     /// [`Invalid`] when it is zero.
     pub fn max_asks(mut self, asks: usize) -> Result<Self, Invalid> {
-        if asks == 0 {
-            return Err(Invalid::new("max_asks", asks, "at least 1"));
-        }
-        self.settings.max_asks = asks;
+        self.settings.set_max_asks(asks)?;
         Ok(self)
     }
 
@@ -140,9 +125,6 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
     /// [`Invalid`] when the store cannot keep to the algorithm, when the name is empty, and outside
     /// a tokio runtime.
     pub fn build(self) -> Result<StoredLimiter<A, S>, Invalid> {
-        let Ok(runtime) = Handle::try_current() else {
-            return Err(Invalid::new("runtime", "none", "a tokio runtime, entered"));
-        };
         if self.name.is_empty() {
             return Err(Invalid::new("name", "empty", "a name, under which the store keeps it"));
         }
@@ -160,24 +142,14 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
         let refused = self.refused.map(|keys| Refused::new(keys, KeyMeter::new(Some(&self.name))));
         let known = Known { lines: Lines::default(), refused };
         let store_meters = StoreMeters::new(Some(&self.name));
-        let pipeline = Pipeline::new(self.store, known, store_meters, &self.settings, runtime);
+        let inquiry = Inquiry::new(self.store, known, store_meters, self.settings)?;
         let limit = StoredLimit { name: self.name, algorithm };
         Ok(StoredLimiter(Arc::new(Shared {
             limit: RwLock::new(Arc::new(limit)),
-            pipeline,
+            inquiry,
             failing,
-            breaker: self.breaker,
-            control: watch::Sender::new(Control::new()),
-            asks: AtomicUsize::new(0),
-            settings: self.settings,
+            reins: Reins::default(),
             meters,
         })))
-    }
-}
-
-fn positive(parameter: &'static str, span: Duration) -> Result<Duration, Invalid> {
-    match span.is_zero() {
-        true => Err(Invalid::new(parameter, "0 s", "longer than that")),
-        false => Ok(span),
     }
 }

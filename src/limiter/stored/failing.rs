@@ -56,8 +56,9 @@ pub enum OnFailure<A> {
     Refuse,
     /// They pass, and nothing is counted.
     Admit,
-    /// This limit holds, per key, in this process alone. Where n processes share a limit, it is an
-    /// n-th of that, or less.
+    /// This limit holds, per key, in this process alone. (For several limits, a
+    /// [`JointBuilder`](crate::JointBuilder) with one of the same name for each.) Where n processes
+    /// share a limit, it is an n-th of that, or less.
     ///
     /// It is used up by what the store lets through, too: a store that comes and goes hands out no
     /// fresh burst each time to those who keep calling.

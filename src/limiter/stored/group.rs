@@ -6,7 +6,7 @@ use crate::{
     decision::Ask,
     store::{Answer, Order, Store, StoreAsk},
 };
-use std::{fmt, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 
 /// The orders of one call: most have one.
 pub(super) struct Group<A> {
@@ -17,6 +17,14 @@ pub(super) struct Group<A> {
 impl<A> Group<A> {
     pub(super) fn one(order: Order<A>) -> Self {
         Self { first: order, others: Vec::new() }
+    }
+
+    /// All of these; nothing where there are none. Whether they are taken together each of them
+    /// says.
+    pub(super) fn of(orders: impl IntoIterator<Item = Order<A>>) -> Option<Self> {
+        let mut orders = orders.into_iter();
+        let first = orders.next()?;
+        Some(Self { first, others: orders.collect() })
     }
 
     pub(super) fn orders(&self) -> impl Iterator<Item = &Order<A>> {
@@ -48,9 +56,16 @@ impl<A: Algorithm, S: Store<A>> Decided<A, S> {
     }
 
     /// Whoever has it looks after the permits from now on.
-    pub(super) fn take(mut self) -> Answer {
+    pub(super) fn take(self) -> Answer {
+        let answer = self.answer();
+        drop(self.take_all());
+        answer
+    }
+
+    /// The same with the answers to all orders.
+    pub(super) fn take_all(mut self) -> Vec<Answer> {
         self.is_taken = true;
-        self.answer()
+        mem::take(&mut self.answers)
     }
 }
 
@@ -59,11 +74,12 @@ impl<A: Algorithm, S: Store<A>> Drop for Decided<A, S> {
         if self.is_taken || !self.answers.iter().all(Answer::is_granted) {
             return;
         }
-        for (order, answer) in self.group.orders().zip(&self.answers) {
-            if let Some(ask) = undo(order.ask, *answer) {
-                let order = Order { ask, is_with_previous: false, ..order.clone() };
-                self.pipeline.send(order);
-            }
+        let back = self.group.orders().zip(&self.answers).filter_map(|(order, answer)| {
+            let ask = undo(order.ask, *answer)?;
+            Some(Order { ask, is_with_previous: false, ..order.clone() })
+        });
+        if let Some(group) = Group::of(back) {
+            self.pipeline.send(group);
         }
     }
 }

@@ -1,28 +1,75 @@
 //! Asking the store, where that makes sense, and no longer than a decision may take.
 
 use super::{
+    breaker::Breaker,
     group::{Decided, Group},
-    pipeline::TOO_LATE,
-    shared::Shared,
+    known::Known,
+    pipeline::{Pipeline, TOO_LATE},
+    settings::Settings,
     time::before,
 };
 use crate::{
     algorithm::Algorithm,
-    store::{Order, Store, StoreAsk, StoreError, StoreKey, StoredLimit},
+    clock::Clock,
+    invalid::Invalid,
+    meters::StoreMeters,
+    nanos::Nanos,
+    store::{Store, StoreError},
 };
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
+use tokio::runtime::Handle;
 
-impl<A: Algorithm, S: Store<A>> Shared<A, S> {
-    /// Asks the store about this limit, if it answers these days.
-    pub(super) async fn ask(
-        &self,
-        limit: &Arc<StoredLimit<A>>,
-        key: &StoreKey,
-        ask: StoreAsk,
-    ) -> Result<Decided<A, S>, StoreError> {
+/// A store, and how it has fared lately.
+pub(super) struct Inquiry<A: Algorithm, S: Store<A>> {
+    pub(super) pipeline: Arc<Pipeline<A, S>>,
+    breaker: Breaker,
+    /// How many asks are under way.
+    asks: AtomicUsize,
+    settings: Settings,
+}
+
+impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
+    /// Of the runtime in which it is made.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] outside of one.
+    pub(super) fn new(
+        store: S,
+        known: Known,
+        meters: StoreMeters,
+        settings: Settings,
+    ) -> Result<Self, Invalid> {
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(Invalid::new("runtime", "none", "a tokio runtime, entered"));
+        };
+        let pipeline = Pipeline::new(store, known, meters, &settings, runtime);
+        let breaker = Breaker::new(settings.failures, settings.pause);
+        Ok(Self { pipeline, breaker, asks: AtomicUsize::new(0), settings })
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.settings.clock
+    }
+
+    pub(super) fn now(&self) -> Nanos {
+        self.settings.clock.now()
+    }
+
+    /// When what is asked now is answered at the latest.
+    pub(super) fn answer_by(&self) -> Nanos {
+        self.now() + self.settings.deadline
+    }
+
+    pub(super) fn known(&self) -> &Known {
+        &self.pipeline.known
+    }
+
+    /// Asks the store, if it answers these days.
+    pub(super) async fn ask(&self, group: Group<A>) -> Result<Decided<A, S>, StoreError> {
         let sent = self.now();
         let under_way = UnderWay::new(&self.asks);
         if under_way.others >= self.settings.max_asks {
@@ -35,8 +82,6 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
                 "it has failed several times, and is left alone for a while",
             ));
         }
-        let (limit, key) = (Arc::clone(limit), key.clone());
-        let group = Group::one(Order { limit, key, ask, is_with_previous: false });
         let end = sent + self.settings.deadline;
         let asked = before(&self.settings.clock, end, self.pipeline.ask(group)).await;
         let decided = asked.unwrap_or_else(|| Err(StoreError::new(TOO_LATE)));

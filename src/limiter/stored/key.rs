@@ -1,7 +1,7 @@
 //! The limit of one key, kept by a store.
 
 use super::super::{Patience, Terms};
-use super::{StoredAcquire, StoredPermit, shared::Shared};
+use super::{StoredAcquire, StoredPermit, line::Lane, shared::Shared};
 use crate::{
     algorithm::Algorithm,
     decision::{Ask, Decision, Take},
@@ -92,7 +92,7 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
     pub(super) fn block_on(&self, terms: Terms) -> Result<StoredPermit<A, S>, RateLimited> {
         let (permit, granted) = oneshot::channel();
         let waits = self.clone();
-        self.shared.pipeline.runtime().spawn(async move {
+        self.shared.inquiry.pipeline.runtime().spawn(async move {
             let _ = permit.send(waits.acquire_on(terms).await);
         });
         granted.blocking_recv().unwrap_or_else(|_| {
@@ -142,7 +142,8 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
     /// Dropped, it may have begun anew or not.
     pub async fn reset(&self) -> Result<(), RateLimited> {
         let _ = self.tell(StoreAsk::Forget, 0).await?;
-        self.shared.pipeline.known.lines.call(&self.key);
+        let lane = Lane { limit: Arc::clone(&self.shared.limit().name), key: self.key.clone() };
+        self.shared.inquiry.known().lines.call(&lane);
         Ok(())
     }
 

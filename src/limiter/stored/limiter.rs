@@ -115,21 +115,21 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
     /// and what they had reserved goes back.
     pub fn cancel(&self) {
         self.log("cancel");
-        self.0.cancel();
+        self.0.reins.cancel();
     }
 
     /// Lets everybody in this process pass, those who wait first, without a question to the store,
     /// until [`end_breach`](Self::end_breach).
     pub fn breach(&self) {
         self.log("breach");
-        self.0.breach();
+        self.0.reins.breach();
     }
 
     /// Asks the store again after a [`breach`](Self::breach). What was [closed](Self::close) stays
     /// closed.
     pub fn end_breach(&self) {
         self.log("end_breach");
-        self.0.end_breach();
+        self.0.reins.end_breach();
     }
 
     /// Ends the limiter in this process: whoever waits and whoever asks from now on gets
@@ -137,7 +137,7 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
     /// store is released with the last handle.
     pub fn close(&self) {
         self.log("close");
-        self.0.close();
+        self.0.reins.close();
     }
 
     /// Asks by another arithmetic from now on. Those who wait already keep their turns; other
@@ -147,12 +147,12 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
     ///
     /// [`Invalid`] when the store cannot keep to it.
     pub fn set_algorithm(&self, algorithm: A) -> Result<(), Invalid> {
-        let algorithm = self.0.pipeline.store().keep_to(algorithm)?;
+        let algorithm = self.0.inquiry.pipeline.store().keep_to(algorithm)?;
         self.log("set_algorithm");
         let mut limit = self.0.limit.write().unwrap_or_else(PoisonError::into_inner);
         *limit = Arc::new(StoredLimit { name: Arc::clone(&limit.name), algorithm });
         drop(limit);
-        if let Some(refused) = &self.0.pipeline.known.refused {
+        if let Some(refused) = &self.0.inquiry.known().refused {
             refused.forget_all();
         }
         Ok(())

@@ -1,6 +1,12 @@
-//! Those in this process who wait for calls to end.
+//! Those in this process who ask the store again and again, as it does not say when their turn
+//! comes.
 
-use crate::{nanos::Nanos, store::StoreKey};
+use super::time::before;
+use crate::{
+    clock::Clock,
+    nanos::Nanos,
+    store::{Order, StoreKey},
+};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
@@ -14,12 +20,29 @@ use tokio::sync::Notify;
 /// end.
 pub(super) const AGAIN: Nanos = Nanos::new(25_000_000);
 
-/// A line for each key whose permits are in use. Only the first asks the store, so that nobody in
-/// this process overtakes. Whoever does not ask when it should is passed over: nobody may be
-/// polling it. So is an ask that takes longer than a decision may.
+/// Where calls stand in line: at a key of a limit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Lane {
+    pub(super) limit: Arc<str>,
+    pub(super) key: StoreKey,
+}
+
+impl Lane {
+    /// The one that an order is about.
+    pub(super) fn of<A>(order: &Order<A>) -> Self {
+        Self { limit: Arc::clone(&order.limit.name), key: order.key.clone() }
+    }
+}
+
+/// A line for each lane whose permits somebody waits for. Only the first asks the store, so that
+/// nobody in this process overtakes. Whoever does not ask when it should is passed over: nobody may
+/// be polling it. So is an ask that takes longer than a decision may.
+///
+/// Whoever stands in several lines asks when it is the first in all of them. Those in front have
+/// come earlier everywhere, so that nobody waits for each other in a circle.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    lines: Mutex<HashMap<StoreKey, VecDeque<Waiter>>>,
+    lines: Mutex<HashMap<Lane, VecDeque<Waiter>>>,
     numbers: AtomicU64,
 }
 
@@ -31,35 +54,40 @@ struct Waiter {
     called: Arc<Notify>,
 }
 
-/// A place in the line of a key. Dropped, it is given up.
+/// A place in one or several lines. Dropped, it is given up.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     lines: &'a Lines,
-    key: StoreKey,
+    lanes: Vec<Lane>,
     number: u64,
     pub(super) called: Arc<Notify>,
 }
 
 impl Lines {
-    /// Whether anybody stands in line who has to be waited for.
-    pub(super) fn has(&self, key: &StoreKey, now: Nanos) -> bool {
+    /// Whether anybody stands in this line who has to be waited for.
+    pub(super) fn has(&self, limit: &Arc<str>, key: &StoreKey, now: Nanos) -> bool {
+        let lines = self.lock();
+        // So that there is nothing to be copied as long as nobody waits.
+        if lines.is_empty() {
+            return false;
+        }
         let is_there = |line: &VecDeque<Waiter>| line.iter().any(|waiter| waiter.asks_by > now);
-        self.lock().get(key).is_some_and(is_there)
+        lines.get(&Lane { limit: Arc::clone(limit), key: key.clone() }).is_some_and(is_there)
     }
 
     /// Gets in line.
-    pub(super) fn join(&self, key: &StoreKey, now: Nanos) -> Place<'_> {
+    pub(super) fn join(&self, lane: Lane, now: Nanos) -> Place<'_> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let called = Arc::new(Notify::new());
-        let waiter = Waiter { number, asks_by: now + AGAIN * 2, called: Arc::clone(&called) };
-        self.lock().entry(key.clone()).or_default().push_back(waiter);
-        Place { lines: self, key: key.clone(), number, called }
+        let mut place = Place { lines: self, lanes: Vec::new(), number, called };
+        place.join(lane, now);
+        place
     }
 
-    /// A call has ended: the first in line asks again.
-    pub(super) fn call(&self, key: &StoreKey) {
+    /// Permits came back: the first in line asks again.
+    pub(super) fn call(&self, lane: &Lane) {
         let lines = self.lock();
-        let first = lines.get(key).and_then(VecDeque::front);
+        let first = lines.get(lane).and_then(VecDeque::front);
         let called = first.map(|first| Arc::clone(&first.called));
         drop(lines);
         if let Some(called) = called {
@@ -67,53 +95,70 @@ impl Lines {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<StoreKey, VecDeque<Waiter>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Lane, VecDeque<Waiter>>> {
         // Nothing of anybody else's runs under it.
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place<'_> {
+    /// Gets in one more line, before those who came later than this one did.
+    pub(super) fn join(&mut self, lane: Lane, now: Nanos) {
+        if self.lanes.contains(&lane) {
+            return;
+        }
+        let (number, called) = (self.number, Arc::clone(&self.called));
+        let waiter = Waiter { number, asks_by: now + AGAIN * 2, called };
+        let mut lines = self.lines.lock();
+        let line = lines.entry(lane.clone()).or_default();
+        let index = line.partition_point(|other| other.number < number);
+        line.insert(index, waiter);
+        drop(lines);
+        self.lanes.push(lane);
+    }
+
+    /// Waits until it is this one's turn to ask.
+    pub(super) async fn turn(&self, clock: &Clock) {
+        while let Err(again) = self.look(clock.now()) {
+            let _ = before(clock, again, self.called.notified()).await;
+        }
+    }
+
     /// Whether it is this one's turn to ask; otherwise when to look again.
     ///
     /// # Errors
     ///
     /// When others are before it.
-    pub(super) fn look(&self, now: Nanos) -> Result<(), Nanos> {
+    fn look(&self, now: Nanos) -> Result<(), Nanos> {
         let mut lines = self.lines.lock();
-        let Some(line) = lines.get_mut(&self.key) else { return Ok(()) };
-        let mut wait = AGAIN * 2;
-        let mut is_turn = true;
-        for waiter in line.iter_mut().take_while(|waiter| waiter.number <= self.number) {
-            if waiter.number == self.number {
-                waiter.asks_by = now + wait;
-            } else if waiter.asks_by > now {
-                is_turn = false;
-                // Whoever stands further behind looks less often.
-                wait = wait + AGAIN;
-            }
-        }
-        match is_turn {
-            true => Ok(()),
-            false => Err(now + wait - AGAIN),
+        let is_before = |waiter: &&Waiter| waiter.number < self.number && waiter.asks_by > now;
+        let before = |lane| lines.get(lane).map_or(0, |line| line.iter().filter(is_before).count());
+        // Whoever stands further behind looks less often.
+        let before = self.lanes.iter().map(before).max().unwrap_or(0);
+        let wait = AGAIN * u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+        self.set(&mut lines, now + wait + AGAIN);
+        match before {
+            0 => Ok(()),
+            _ => Err(now + wait),
         }
     }
 
     /// It asks the store now, which answers by then.
     pub(super) fn asks(&self, by: Nanos) {
-        self.set(by);
+        self.set(&mut self.lines.lock(), by);
     }
 
-    /// The store has answered, and it will ask again soon.
-    pub(super) fn asked(&self, now: Nanos) {
-        self.set(now + AGAIN * 2);
+    /// The store has answered, and it will ask again at this instant or soon after.
+    pub(super) fn asks_again(&self, at: Nanos) {
+        self.set(&mut self.lines.lock(), at + AGAIN * 2);
     }
 
-    fn set(&self, asks_by: Nanos) {
-        let mut lines = self.lines.lock();
-        let line = lines.get_mut(&self.key).into_iter().flatten();
-        for waiter in line.filter(|waiter| waiter.number == self.number) {
-            waiter.asks_by = asks_by;
+    fn set(&self, lines: &mut HashMap<Lane, VecDeque<Waiter>>, asks_by: Nanos) {
+        for lane in &self.lanes {
+            let line = lines.get_mut(lane).into_iter().flatten();
+            for waiter in line.filter(|waiter| waiter.number == self.number) {
+                waiter.asks_by = asks_by;
+            }
         }
     }
 }
@@ -121,12 +166,14 @@ impl Place<'_> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut lines = self.lines.lock();
-        let Some(line) = lines.get_mut(&self.key) else { return };
-        line.retain(|waiter| waiter.number != self.number);
-        if line.is_empty() {
-            lines.remove(&self.key);
+        for lane in &self.lanes {
+            let Some(line) = lines.get_mut(lane) else { continue };
+            line.retain(|waiter| waiter.number != self.number);
+            if line.is_empty() {
+                lines.remove(lane);
+            }
         }
         drop(lines);
-        self.lines.call(&self.key);
+        self.lanes.iter().for_each(|lane| self.lines.call(lane));
     }
 }

@@ -7,7 +7,8 @@ mod acquire;
 mod permit;
 mod shared;
 mod reserve;
-mod control;
+mod settings;
+mod reins;
 mod waiting;
 mod ticket;
 mod failing;
@@ -21,10 +22,15 @@ mod pipeline;
 mod flight;
 mod driver;
 mod time;
+mod joint;
 
 pub use acquire::StoredAcquire;
 pub use builder::StoredBuilder;
 pub use failing::OnFailure;
+pub use joint::{
+    StoredJointAcquire, StoredJointBuilder, StoredJointHold, StoredJointLimiter, StoredJointPermit,
+    StoredJointTicket, StoredJointWaiting, StoredOnLimits,
+};
 pub use key::StoredKey;
 pub use limiter::StoredLimiter;
 pub use permit::{StoredHold, StoredPermit};

@@ -73,9 +73,7 @@ impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
     /// nobody knows: then the permits come back when it ends, and not when the call does.
     pub async fn renew(&mut self) -> Result<(), LeaseLost> {
         let Used::Store(taken) = &mut self.hold.used else { return Ok(()) };
-        let grant = taken.answer.decision.grant().filter(|grant| grant.cost > 0);
-        let grant = grant.filter(|_| taken.limit.algorithm.holds());
-        let Some(grant) = grant else { return Ok(()) };
+        let Some(grant) = taken.held() else { return Ok(()) };
         let renew = StoreAsk::Ask(Ask::Renew(grant));
         let decided = self.hold.shared.ask(&taken.limit, &taken.key, renew).await;
         let answer = decided.map_err(|_| LeaseLost)?.take();

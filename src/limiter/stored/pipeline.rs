@@ -5,7 +5,8 @@ use super::{
     flight::{Flight, Lead},
     group::{Decided, Group},
     known::Known,
-    shared::Settings,
+    line::Lane,
+    settings::Settings,
     time::{before, shielded},
 };
 use crate::{
@@ -93,15 +94,15 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
     }
 
     /// Tells the store that something goes back, whatever it answers and whoever asks.
-    pub(super) fn send(self: &Arc<Self>, order: Order<A>) {
-        let key = order.key.clone();
+    pub(super) fn send(self: &Arc<Self>, group: Group<A>) {
+        let lanes: Vec<_> = group.orders().map(Lane::of).collect();
         // Now and once it has happened: whoever asks from now on rides behind it, and who has asked
         // already may be refused in the meantime.
-        self.known.freed(&key);
-        let queued = Queued { group: Group::one(order), caller: None };
+        lanes.iter().for_each(|lane| self.known.freed(&lane.key));
+        let queued = Queued { group, caller: None };
         let needs_driver = self.lock().join(queued, self.most_drivers);
         self.drive_if(needs_driver);
-        self.known.lines.call(&key);
+        lanes.iter().for_each(|lane| self.known.lines.call(lane));
     }
 
     fn queue(self: &Arc<Self>, group: Group<A>) -> Way<A, S> {

@@ -2,11 +2,11 @@
 
 use super::{
     super::{Patience, Terms, rules::Gate},
-    control::{Control, Fate},
-    line::{AGAIN, Place},
+    line::{AGAIN, Lane},
+    reins::Fate,
     shared::Shared,
     ticket::{From, StoredTicket, Taken},
-    time::{Either, before, first_of},
+    time::before,
 };
 use crate::{
     algorithm::Algorithm,
@@ -48,45 +48,23 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
         terms: Terms,
     ) -> Result<StoredTicket<A>, RateLimited> {
         let since = self.now();
-        let before_it = self.control();
+        let before_it = self.reins.control();
         match before_it.gate {
             Gate::Working => {}
             Gate::Open => return Ok(self.free(since)),
             Gate::Closed => return Err(self.refusal(Reason::Closed, terms)),
         }
         if let Some(wait) = self.known_wait(key, terms, since) {
-            self.pipeline.meters.remembered();
+            self.inquiry.pipeline.meters.remembered();
             return Err(self.refusal(Reason::UsedUp, terms).with_retry_after(wait.into()));
         }
+        let give_back = |granted: Result<_, _>| granted.map_or((), |ticket| self.give_back(ticket));
         let granted = self.granted(key, terms, since);
-        let now = match first_of(granted, self.disturbed(before_it)).await {
-            Either::First(granted) => {
-                let now = self.control();
-                if now == before_it {
-                    return granted;
-                }
-                if let Ok(ticket) = granted {
-                    self.give_back(ticket);
-                }
-                now
-            }
-            // What it had, or was about to get, goes back as it is dropped.
-            Either::Second(now) => now,
-        };
-        self.let_go(now, before_it, terms, since)
-    }
-
-    fn let_go(
-        &self,
-        now: Control,
-        before_it: Control,
-        terms: Terms,
-        since: Nanos,
-    ) -> Result<StoredTicket<A>, RateLimited> {
-        match now.fate(before_it) {
-            Fate::Passes => Ok(self.free(since)),
-            Fate::Cancelled => Err(self.refusal(Reason::Cancelled, terms)),
-            Fate::Closed => Err(self.refusal(Reason::Closed, terms)),
+        match self.reins.undisturbed(before_it, granted, give_back).await {
+            Ok(granted) => granted,
+            Err(Fate::Passes) => Ok(self.free(since)),
+            Err(Fate::Cancelled) => Err(self.refusal(Reason::Cancelled, terms)),
+            Err(Fate::Closed) => Err(self.refusal(Reason::Closed, terms)),
         }
     }
 
@@ -96,28 +74,27 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
         terms: Terms,
         since: Nanos,
     ) -> Result<StoredTicket<A>, RateLimited> {
-        let clock = &self.settings.clock;
-        let known = &self.pipeline.known;
+        let (clock, known) = (self.inquiry.clock(), self.inquiry.known());
         let end = match terms.patience {
             Patience::Timeout(longest) => since + longest.into(),
             Patience::MaxWait(longest) if self.limit().algorithm.holds() => since + longest.into(),
             _ => Nanos::MAX,
         };
         let mut longest = terms.patience.longest().map_or(Nanos::MAX, Nanos::from);
-        let mut place = match terms.cost > 0 && known.lines.has(key, since) {
+        let mut place = match terms.cost > 0 && known.lines.has(&self.limit().name, key, since) {
             true if terms.patience == Patience::Now => {
                 return Err(self.refusal(Reason::UsedUp, terms));
             }
-            true => Some(known.lines.join(key, since)),
+            true => Some(known.lines.join(self.lane(key), since)),
             false => None,
         };
         let mut in_line = place.as_ref().map(|_| self.joins(terms));
         loop {
             if let Some(place) = &place {
-                if before(clock, end, self.turn(place)).await.is_none() {
+                if before(clock, end, place.turn(clock)).await.is_none() {
                     return Err(self.refusal(Reason::UsedUp, terms));
                 }
-                place.asks(self.now() + self.settings.deadline);
+                place.asks(self.inquiry.answer_by());
             }
             let (sent, seen) = (self.now(), known.refused.as_ref().map(|known| known.sent()));
             let limit = self.limit();
@@ -157,7 +134,7 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
                     }
                 }
                 Outcome::InUse(hint) if terms.patience != Patience::Now && self.now() < end => {
-                    place.get_or_insert_with(|| known.lines.join(key, self.now()));
+                    place.get_or_insert_with(|| known.lines.join(self.lane(key), self.now()));
                     (self.now() + hint.unwrap_or(AGAIN).min(AGAIN)).min(end)
                 }
                 Outcome::InUse(_) => return Err(self.decided(Reason::UsedUp, decision, terms)),
@@ -168,7 +145,7 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
             longest = longest.min(end - again);
             match &place {
                 Some(place) => {
-                    place.asked(self.now());
+                    place.asks_again(self.now());
                     before(clock, again, place.called.notified()).await;
                 }
                 None => {
@@ -178,11 +155,8 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
         }
     }
 
-    /// Waits until it is the turn of this place to ask.
-    async fn turn(&self, place: &Place<'_>) {
-        while let Err(again) = place.look(self.now()) {
-            let _ = before(&self.settings.clock, again, place.called.notified()).await;
-        }
+    fn lane(&self, key: &StoreKey) -> Lane {
+        Lane { limit: Arc::clone(&self.limit().name), key: key.clone() }
     }
 
     /// A call gets in line.
@@ -196,7 +170,7 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
         if terms.cost == 0 || matches!(terms.patience, Patience::Timeout(_) | Patience::Forever) {
             return None;
         }
-        let wait = self.pipeline.known.refused.as_ref()?.wait(key, terms.cost, now)?;
+        let wait = self.inquiry.known().refused.as_ref()?.wait(key, terms.cost, now)?;
         let longest = terms.patience.longest().map_or(Nanos::MAX, Nanos::from);
         (wait > longest).then_some(wait)
     }

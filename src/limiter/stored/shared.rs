@@ -2,69 +2,65 @@
 
 use super::{
     super::{Limiter, Terms},
-    breaker::Breaker,
-    control::Control,
     failing::Failing,
-    group::undo,
-    pipeline::Pipeline,
+    group::{Decided, Group},
+    inquiry::Inquiry,
+    reins::Reins,
     ticket::{From, StoredTicket, Taken},
 };
 use crate::{
     algorithm::Algorithm,
-    clock::Clock,
     decision::Ask,
     error::{RateLimited, Reason},
     meters::Meters,
     nanos::Nanos,
-    store::{Order, Store, StoreAsk, StoredLimit},
+    store::{Order, Store, StoreAsk, StoreError, StoreKey, StoredLimit},
 };
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock, atomic::AtomicUsize},
+    sync::{Arc, PoisonError, RwLock},
 };
-use tokio::sync::watch;
 
 /// A limiter without its handle.
 pub(super) struct Shared<A: Algorithm, S: Store<A>> {
     pub(super) limit: RwLock<Arc<StoredLimit<A>>>,
-    pub(super) pipeline: Arc<Pipeline<A, S>>,
+    pub(super) inquiry: Inquiry<A, S>,
     pub(super) failing: Failing<A>,
-    pub(super) breaker: Breaker,
-    pub(super) control: watch::Sender<Control>,
-    pub(super) asks: AtomicUsize,
-    pub(super) settings: Settings,
+    pub(super) reins: Reins,
     pub(super) meters: Meters,
-}
-
-/// What a limiter is built with.
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) clock: Clock,
-    pub(super) deadline: Nanos,
-    pub(super) max_asks: usize,
 }
 
 impl<A: Algorithm, S: Store<A>> Shared<A, S> {
     pub(super) fn now(&self) -> Nanos {
-        self.settings.clock.now()
+        self.inquiry.now()
     }
 
     pub(super) fn limit(&self) -> Arc<StoredLimit<A>> {
         Arc::clone(&self.limit.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Asks the store about this limit.
+    pub(super) async fn ask(
+        &self,
+        limit: &Arc<StoredLimit<A>>,
+        key: &StoreKey,
+        ask: StoreAsk,
+    ) -> Result<Decided<A, S>, StoreError> {
+        let (limit, key) = (Arc::clone(limit), key.clone());
+        let order = Order { limit, key, ask, is_with_previous: false };
+        self.inquiry.ask(Group::one(order)).await
+    }
+
     /// Tells the store that something goes back, without waiting for an answer.
     pub(super) fn tell(&self, taken: &Taken<A>, ask: StoreAsk) {
-        let (limit, key) = (Arc::clone(&taken.limit), taken.key.clone());
-        self.pipeline.send(Order { limit, key, ask, is_with_previous: false });
+        self.inquiry.pipeline.send(Group::one(taken.order(ask)));
     }
 
     /// Permits that are not used go back.
     pub(super) fn give_back(&self, ticket: StoredTicket<A>) {
         match ticket.from {
             From::Store(taken) => {
-                let reserve = StoreAsk::Reserve { cost: 1, max_wait: Nanos::ZERO };
-                if let Some(ask) = undo(reserve, taken.answer) {
+                if let Some(ask) = taken.unused() {
                     self.tell(&taken, ask);
                 }
             }
@@ -79,8 +75,7 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
 
     /// The call that used these permits has ended.
     pub(super) fn end(&self, taken: &Taken<A>) {
-        let grant = taken.answer.decision.grant().filter(|grant| grant.cost > 0);
-        if let Some(grant) = grant.filter(|_| taken.limit.algorithm.holds()) {
+        if let Some(grant) = taken.held() {
             self.tell(taken, StoreAsk::Ask(Ask::End(grant)));
         }
     }

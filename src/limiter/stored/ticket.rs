@@ -1,11 +1,11 @@
 //! Permits of a store that were granted and not used yet.
 
-use super::super::Ticket;
+use super::{super::Ticket, group::undo};
 use crate::{
     algorithm::Algorithm,
-    decision::Decision,
+    decision::{Decision, Grant},
     nanos::Nanos,
-    store::{Answer, StoreKey, StoredLimit},
+    store::{Answer, Order, StoreAsk, StoreKey, StoredLimit},
 };
 use std::{fmt, sync::Arc};
 
@@ -34,6 +34,25 @@ pub(super) struct Taken<A: Algorithm> {
     pub(super) limit: Arc<StoredLimit<A>>,
     pub(super) key: StoreKey,
     pub(super) answer: Answer,
+}
+
+impl<A: Algorithm> Taken<A> {
+    /// What tells the store of them.
+    pub(super) fn order(&self, ask: StoreAsk) -> Order<A> {
+        let (limit, key) = (Arc::clone(&self.limit), self.key.clone());
+        Order { limit, key, ask, is_with_previous: false }
+    }
+
+    /// What gives them back before they were used.
+    pub(super) fn unused(&self) -> Option<StoreAsk> {
+        undo(StoreAsk::Reserve { cost: 1, max_wait: Nanos::ZERO }, self.answer)
+    }
+
+    /// Them, where a call holds them until it ends.
+    pub(super) fn held(&self) -> Option<Grant> {
+        let grant = self.answer.decision.grant().filter(|grant| grant.cost > 0);
+        grant.filter(|_| self.limit.algorithm.holds())
+    }
 }
 
 impl<A: Algorithm> StoredTicket<A> {

@@ -3,11 +3,12 @@
 use crate::store::StoreKey;
 use std::fmt::{self, Write};
 
-/// The name of a record: `namespace:limit:{key}`.
+/// The name of a record: `namespace:limit:{key}`, or `namespace:limit:{tag}:rest` where the key is
+/// tagged.
 ///
-/// The braces make the key alone decide in which slot of a cluster the record lies, so that
-/// several limits on one key can be taken together. Whatever is not plain text, braces included, is
-/// written with its percent code.
+/// What is between the braces alone decides in which slot of a cluster the record lies, so that
+/// several limits on one key or tag can be taken together. Whatever is not plain text, braces
+/// included, is written with its percent code.
 pub(super) fn record_name(namespace: &str, limit: &str, key: &StoreKey) -> String {
     let mut name = String::with_capacity(namespace.len() + limit.len() + key.bytes().len() + 4);
     // Writing to a string does not fail.
@@ -16,8 +17,11 @@ pub(super) fn record_name(namespace: &str, limit: &str, key: &StoreKey) -> Strin
         "{}:{}:{{{}}}",
         Escaped(namespace.as_bytes()),
         Escaped(limit.as_bytes()),
-        Tag(key.bytes())
+        Tag(key.tag())
     );
+    if let Some(rest) = key.rest() {
+        let _ = write!(name, ":{}", Escaped(rest));
+    }
     name
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     algorithm::{Algorithm, StoredState},
-    store::{Answer, Batch, Store, StoreError},
+    store::{Answer, Batch, Order, Store, StoreError},
 };
 use redis::{RedisError, Value, aio::ConnectionLike};
 use std::{error::Error, fmt};
@@ -114,5 +114,9 @@ where
             Servers::One => self.call(batch).await,
             Servers::Cluster => for_each_slot(&batch, |part| self.call(part)).await,
         }
+    }
+
+    fn can_group(&self, group: &[Order<A>]) -> Result<(), StoreError> {
+        self.0.is_one_step(group)
     }
 }

@@ -5,12 +5,12 @@ use super::{
     call::Call,
     reply,
     script::{self, BATCH},
-    slot::for_each_slot,
+    slot::{for_each_slot, one_slot},
 };
 use crate::{
     algorithm::Scripted,
     invalid::Invalid,
-    store::{Answer, Batch, Store, StoreError},
+    store::{Answer, Batch, Order, Store, StoreError},
 };
 use redis::aio::{ConnectionLike, ConnectionManager};
 use std::{fmt, sync::Arc};
@@ -41,7 +41,8 @@ const AT_ONCE: usize = 2;
 /// `redis` crate, such as `tokio-rustls-comp`. A connection that sends a command again when the
 /// reply was lost may take permits twice, never too few.
 ///
-/// Keys are called `namespace:limit:{key}`, with percent codes for whatever is not plain text.
+/// Keys are called `namespace:limit:{key}`, or `namespace:limit:{tag}:rest` where they are
+/// [tagged](crate::store::StoreKey::tagged), with percent codes for whatever is not plain text.
 ///
 /// What Redis forgets the limits forget: a restart without persistence, a failover before the last
 /// writes were replicated, and a `maxmemory-policy` that throws keys away each let through what was
@@ -98,9 +99,9 @@ impl<C> RedisStore<C> {
     /// A store on a cluster, over a connection of your own that finds the server of a key.
     ///
     /// Each slot of the cluster is asked by itself. Several limits can be taken together when they
-    /// are on the same key, and are [`AcrossSlots`](super::AcrossSlots) otherwise. While a slot
-    /// moves from server to server they wait until it has moved, as long as the connection tries
-    /// again.
+    /// are on the same key or on keys of the same [tag](crate::store::StoreKey::tagged), and are
+    /// [`AcrossSlots`](super::AcrossSlots) otherwise. While a slot moves from server to server they
+    /// wait until it has moved, as long as the connection tries again.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -128,6 +129,16 @@ impl<C> RedisStore<C> {
     #[must_use]
     pub fn optimistic(self) -> OptimisticRedisStore<C> {
         OptimisticRedisStore::new(self)
+    }
+}
+
+impl<C> RedisStore<C> {
+    /// Whether one server keeps all of these.
+    pub(super) fn is_one_step<A>(&self, group: &[Order<A>]) -> Result<(), StoreError> {
+        match self.servers {
+            Servers::One => Ok(()),
+            Servers::Cluster => one_slot(group).map(drop).map_err(StoreError::new),
+        }
     }
 }
 
@@ -171,6 +182,10 @@ where
             }
             false => Ok(algorithm),
         }
+    }
+
+    fn can_group(&self, group: &[Order<A>]) -> Result<(), StoreError> {
+        self.is_one_step(group)
     }
 
     fn batches_at_once(&self) -> usize {

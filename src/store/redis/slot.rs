@@ -8,7 +8,8 @@ use std::{collections::HashMap, error::Error, fmt, future, task::Poll};
 /// may be kept by different servers: there that cannot be one step. Nothing was taken.
 ///
 /// It is the [source](Error::source) of the [`StoreError`](crate::store::StoreError). Limits on the
-/// same key always lie in the same slot.
+/// same key always lie in the same slot, and so do keys of the same
+/// [tag](crate::store::StoreKey::tagged).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcrossSlots;
 
@@ -25,7 +26,7 @@ const SLOTS: u16 = 16384;
 
 /// The slot of a key.
 fn slot_of(key: &StoreKey) -> u16 {
-    let tag = Tag(key.bytes()).to_string();
+    let tag = Tag(key.tag()).to_string();
     tag.bytes().fold(0, checksum) % SLOTS
 }
 
@@ -67,7 +68,7 @@ fn by_slot<A>(batch: &Batch<A>) -> Result<Vec<Part<A>>, AcrossSlots> {
 }
 
 /// The slot of all keys of a group.
-fn one_slot<A>(group: &[Order<A>]) -> Result<Option<u16>, AcrossSlots> {
+pub(super) fn one_slot<A>(group: &[Order<A>]) -> Result<Option<u16>, AcrossSlots> {
     let mut slots = group.iter().map(|order| slot_of(&order.key));
     let first = slots.next();
     match slots.all(|slot| Some(slot) == first) {

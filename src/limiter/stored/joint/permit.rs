@@ -1,0 +1,152 @@
+//! Permits of several limits in a store that were used.
+
+use super::{
+    super::{group::Group, ticket::Taken},
+    StoredJointTicket,
+    part::{Part, ends},
+    shared::{Shared, unused},
+    ticket::From,
+};
+use crate::{
+    algorithm::AnyAlgorithm,
+    decision::Ask,
+    limiter::{Binding, JointHold, LeaseLost, Limiter, Perished},
+    meters::Meters,
+    nanos::Nanos,
+    store::{Store, StoreAsk},
+};
+use std::{fmt, mem, sync::Arc, time::Duration};
+
+/// Permits of a [`StoredJointLimiter`](super::StoredJointLimiter) that were granted and used.
+///
+/// Where calls hold the permits of one of the limits until they end
+/// ([`Concurrency`](crate::Concurrency), [`Serialized`](crate::Serialized)), dropping it tells the store
+/// that the call has ended; elsewhere dropping it changes nothing.
+pub struct StoredJointPermit<S: Store<AnyAlgorithm>> {
+    hold: StoredJointHold<S>,
+    binding: Option<Binding>,
+    waited: Nanos,
+}
+
+impl<S: Store<AnyAlgorithm>> StoredJointPermit<S> {
+    pub(super) fn new(
+        shared: &Arc<Shared<S>>,
+        parts: &[Part],
+        ticket: StoredJointTicket,
+    ) -> Result<Self, Perished> {
+        let waited = ticket.waited;
+        let binding = match &ticket.from {
+            From::Store(_, binding) => Some(shared.binding(binding)),
+            From::Local(..) | From::Nobody => None,
+        };
+        Ok(Self { hold: StoredJointHold::new(shared, parts, ticket)?, binding, waited })
+    }
+
+    /// How the limit stood that has the least left, when the permits were granted; `None` when the store was
+    /// not asked, or did not answer.
+    #[must_use]
+    pub fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
+    }
+
+    /// How long the call waited for its turn.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.waited.into()
+    }
+
+    /// Gives the permits of all limits back, without waiting for the store to answer. What the limits have
+    /// recovered by themselves since does not come back twice.
+    pub fn refund(mut self) {
+        if let Used::Store(taken) = mem::replace(&mut self.hold.used, Used::Nothing) {
+            self.hold.shared.tell(unused(&taken));
+        }
+    }
+
+    /// Tells the store that the call goes on, so that the [leases](crate::Concurrency::lease) of its limits begin
+    /// anew. Where there are no leases this changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseLost`] when one of the leases had ended and others have its permits by now: the call is not counted
+    /// any more as being in flight, by any of its limits. Also when the store does not answer: then nobody knows.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, or when the store does not answer, leases may have begun anew, as some of which nobody knows: then
+    /// their permits come back when they end, and not when the call does.
+    pub async fn renew(&mut self) -> Result<(), LeaseLost> {
+        let Used::Store(taken) = &mut self.hold.used else { return Ok(()) };
+        let renewals = taken
+            .iter()
+            .filter_map(|taken| Some(taken.order(StoreAsk::Ask(Ask::Renew(taken.held()?)))));
+        let Some(group) = Group::of(renewals) else { return Ok(()) };
+        let decided = self.hold.shared.inquiry.ask(group).await.map_err(|_| LeaseLost)?;
+        let held = taken.iter_mut().filter(|taken| taken.held().is_some());
+        let mut has_all = true;
+        for (taken, answer) in held.zip(decided.take_all()) {
+            taken.answer = answer;
+            has_all &= answer.is_granted();
+        }
+        if has_all {
+            return Ok(());
+        }
+        // Of those that were lost there is nothing to end.
+        if let Used::Store(taken) = mem::replace(&mut self.hold.used, Used::Nothing) {
+            self.hold.shared.tell(ends(&taken));
+        }
+        Err(LeaseLost)
+    }
+}
+
+impl<S: Store<AnyAlgorithm>> fmt::Debug for StoredJointPermit<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredJointPermit").field("binding", &self.binding).finish_non_exhaustive()
+    }
+}
+
+/// Says that a call has ended, as it is dropped: what a service keeps while the call runs.
+pub struct StoredJointHold<S: Store<AnyAlgorithm>> {
+    shared: Arc<Shared<S>>,
+    used: Used,
+}
+
+/// What a call uses.
+enum Used {
+    Store(Vec<Taken<AnyAlgorithm>>),
+    /// Dropping it says there that the call has ended.
+    Local {
+        _hold: JointHold,
+    },
+    Nothing,
+}
+
+impl<S: Store<AnyAlgorithm>> StoredJointHold<S> {
+    pub(super) fn new(
+        shared: &Arc<Shared<S>>,
+        parts: &[Part],
+        ticket: StoredJointTicket,
+    ) -> Result<Self, Perished> {
+        let used = match ticket.from {
+            From::Store(taken, _) => Used::Store(taken),
+            From::Local(call, ticket) => Used::Local { _hold: call.commit(ticket)? },
+            From::Nobody => Used::Nothing,
+        };
+        shared.meters_of(parts).for_each(Meters::admitted);
+        Ok(Self { shared: Arc::clone(shared), used })
+    }
+}
+
+impl<S: Store<AnyAlgorithm>> Drop for StoredJointHold<S> {
+    fn drop(&mut self) {
+        if let Used::Store(taken) = &self.used {
+            self.shared.tell(ends(taken));
+        }
+    }
+}
+
+impl<S: Store<AnyAlgorithm>> fmt::Debug for StoredJointHold<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredJointHold").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,64 @@
+//! How a store is asked.
+
+use crate::{clock::Clock, invalid::Invalid, nanos::Nanos};
+use std::time::Duration;
+
+const DEADLINE: Duration = Duration::from_secs(1);
+const FAILURES: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(1);
+const MAX_ASKS: usize = 100_000;
+
+/// What a limiter over a store is built with, whatever it limits.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) clock: Clock,
+    pub(super) deadline: Nanos,
+    pub(super) max_asks: usize,
+    /// After so many failures in a row nobody asks.
+    pub(super) failures: u32,
+    /// For this long.
+    pub(super) pause: Nanos,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            clock: Clock::default(),
+            deadline: DEADLINE.into(),
+            max_asks: MAX_ASKS,
+            failures: FAILURES,
+            pause: PAUSE.into(),
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn set_deadline(&mut self, deadline: Duration) -> Result<(), Invalid> {
+        self.deadline = positive("deadline", deadline)?;
+        Ok(())
+    }
+
+    pub(super) fn set_breaker(&mut self, failures: u32, pause: Duration) -> Result<(), Invalid> {
+        if failures == 0 {
+            return Err(Invalid::new("failures", failures, "at least 1"));
+        }
+        self.pause = positive("pause", pause)?;
+        self.failures = failures;
+        Ok(())
+    }
+
+    pub(super) fn set_max_asks(&mut self, asks: usize) -> Result<(), Invalid> {
+        if asks == 0 {
+            return Err(Invalid::new("max_asks", asks, "at least 1"));
+        }
+        self.max_asks = asks;
+        Ok(())
+    }
+}
+
+fn positive(parameter: &'static str, span: Duration) -> Result<Nanos, Invalid> {
+    match span.is_zero() {
+        true => Err(Invalid::new(parameter, "0 s", "longer than that")),
+        false => Ok(span.into()),
+    }
+}
