@@ -153,13 +153,14 @@
 //! | `rate_limit_waiting` | gauge, calls | stand in line now |
 //! | `rate_limit_keys` | gauge, keys | are kept now; limits per key only |
 //! | `rate_limit_evicted_total` | counter, keys | were forgotten as their state equalled that of a new one; limits per key only; of a [`StoredLimiter`] those that it [remembers](StoredBuilder::remember_refused) |
-//! | `rate_limit_store_batches_total` | counter, batches | were sent to the store; [`StoredLimiter`]s only, as those below |
+//! | `rate_limit_store_batches_total` | counter, batches | were sent to the store; [`StoredLimiter`]s only, as those below, and [`StoredJointLimiter`]s, whose batches have no `limit` |
 //! | `rate_limit_store_batch_asks` | histogram, asks | how many travelled in a batch |
 //! | `rate_limit_store_failures_total` | counter, asks | the store did not answer, or not in time |
 //! | `rate_limit_store_spared_total` | counter, asks | were not sent, by `reason`: `remembered` (the store had refused such a call before), `left_alone` (it had failed [too often](StoredBuilder::breaker)) |
 //!
-//! A call of several limits ([`JointLimiter`]) counts for each of them: as admitted, as waiting,
-//! and as refused where it was sent away. A refusal by one of them counts for that one only.
+//! A call of several limits ([`JointLimiter`], [`StoredJointLimiter`]) counts for each of them: as
+//! admitted, as waiting, and as refused where it was sent away. A refusal by one of them counts for
+//! that one only.
 //!
 //! A call that is dropped in line counts as neither admitted nor refused. A request that does not
 //! say for whom to limit it reaches no limit, and is in no metric.

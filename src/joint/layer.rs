@@ -21,7 +21,8 @@ use tower_layer::Layer;
 /// requests give an [`OnLimits`](crate::OnLimits) to a
 /// [`RateLimitLayer`](crate::RateLimitLayer), which waits in `poll_ready`.
 ///
-/// The limits belong to the limiter: all layers that are given it, their services and all their
+/// The limiter is a [`JointLimiter`], or a [`StoredJointLimiter`](crate::StoredJointLimiter) whose limits a store
+/// keeps. The limits belong to it: all layers that are given it, their services and all their
 /// clones share them.
 ///
 /// ```
@@ -51,23 +52,23 @@ use tower_layer::Layer;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct JointLayer<F, R = Fail> {
-    limiter: JointLimiter,
+pub struct JointLayer<F, R = Fail, L = JointLimiter> {
+    limiter: L,
     rules: F,
     patience: Patience,
     on_refusal: R,
 }
 
-impl<F> JointLayer<F> {
+impl<F, L> JointLayer<F, Fail, L> {
     /// A layer that refuses, by these [rules](super::JointRules). Its services fail with
     /// [`Error<E>`](crate::Error).
-    pub fn new(limiter: JointLimiter, rules: F) -> Self {
+    pub fn new(limiter: L, rules: F) -> Self {
         Self { limiter, rules, patience: Patience::Now, on_refusal: Fail }
     }
 
     /// Answers calls that are not let through by a function, which returns a response or an error
     /// of the inner service's type.
-    pub fn respond<A, O>(self, answer: A) -> JointLayer<F, Respond<A>>
+    pub fn respond<A, O>(self, answer: A) -> JointLayer<F, Respond<A>, L>
     where
         A: Fn(RateLimited) -> O,
     {
@@ -76,13 +77,13 @@ impl<F> JointLayer<F> {
 
     /// Answers calls that are not let through in this way, such as
     /// [`TooManyRequests`](crate::http::TooManyRequests).
-    pub fn on_refusal<R>(self, on_refusal: R) -> JointLayer<F, R> {
+    pub fn on_refusal<R>(self, on_refusal: R) -> JointLayer<F, R, L> {
         let Self { limiter, rules, patience, .. } = self;
         JointLayer { limiter, rules, patience, on_refusal }
     }
 }
 
-impl<F, R> JointLayer<F, R> {
+impl<F, R, L> JointLayer<F, R, L> {
     /// Refuses a call at once when it would have to wait at all, as a new layer does.
     #[must_use]
     pub fn refuse(self) -> Self {
@@ -106,8 +107,8 @@ impl<F, R> JointLayer<F, R> {
     }
 }
 
-impl<S, F: Clone, R: Clone> Layer<S> for JointLayer<F, R> {
-    type Service = Joint<S, F, R>;
+impl<S, F: Clone, R: Clone, L: Clone> Layer<S> for JointLayer<F, R, L> {
+    type Service = Joint<S, F, R, L>;
 
     fn layer(&self, inner: S) -> Self::Service {
         Joint {

@@ -1,52 +1,75 @@
 //! Which limits a request is subject to.
 
 use crate::{
-    limiter::{JointLimiter, OnLimits},
+    algorithm::AnyAlgorithm,
+    limiter::{JointLimiter, Limiter, OnLimits, StoredOnLimits},
     per_key::MissingKey,
+    store::Store,
 };
 
-/// Says which limits of a [`JointLimiter`] a request is subject to, with a key and a cost for each.
+/// Says which limits of a [`JointLimiter`] or a [`StoredJointLimiter`](crate::StoredJointLimiter) a request is
+/// subject to, with a key and a cost for each.
 ///
-/// A function from the limiter and the request to an [`OnLimits`] is one, and so is a function to a
-/// `Result` of it, for requests that may not say who they are from. It can leave out limits, add
+/// A function from the limiter and the request to an [`OnLimits`] or a [`StoredOnLimits`] is one, and so is a
+/// function to a `Result` of it, for requests that may not say who they are from. It can leave out limits, add
 /// some for costly requests, or take its keys from [sources](crate::KeySource).
-pub trait JointRules<Request>: Clone {
+pub trait JointRules<Request, L = JointLimiter>: Clone {
+    /// Several limits as one limiter.
+    type OnLimits: Limiter;
+
     /// The limits of this request.
     ///
     /// # Errors
     ///
     /// [`MissingKey`] when the request does not say for whom to limit it. It is refused then.
-    fn limits(&self, limiter: &JointLimiter, request: &Request) -> Result<OnLimits, MissingKey>;
+    fn limits(&self, limiter: &L, request: &Request) -> Result<Self::OnLimits, MissingKey>;
 }
 
-impl<F, Request, O> JointRules<Request> for F
+impl<F, Request, L, O> JointRules<Request, L> for F
 where
-    F: Fn(&JointLimiter, &Request) -> O + Clone,
+    F: Fn(&L, &Request) -> O + Clone,
     O: OnLimitsOf,
 {
-    fn limits(&self, limiter: &JointLimiter, request: &Request) -> Result<OnLimits, MissingKey> {
+    type OnLimits = O::OnLimits;
+
+    fn limits(&self, limiter: &L, request: &Request) -> Result<O::OnLimits, MissingKey> {
         self(limiter, request).into_limits()
     }
 }
 
 /// What a function can say about a request: its limits, or that a key is missing.
 pub trait OnLimitsOf {
+    /// Several limits as one limiter.
+    type OnLimits: Limiter;
+
     /// The limits.
     ///
     /// # Errors
     ///
     /// [`MissingKey`] when there is none.
-    fn into_limits(self) -> Result<OnLimits, MissingKey>;
+    fn into_limits(self) -> Result<Self::OnLimits, MissingKey>;
 }
 
 impl OnLimitsOf for OnLimits {
-    fn into_limits(self) -> Result<OnLimits, MissingKey> {
+    type OnLimits = Self;
+
+    fn into_limits(self) -> Result<Self, MissingKey> {
         Ok(self)
     }
 }
 
-impl OnLimitsOf for Result<OnLimits, MissingKey> {
-    fn into_limits(self) -> Result<OnLimits, MissingKey> {
-        self
+impl<S: Store<AnyAlgorithm>> OnLimitsOf for StoredOnLimits<S> {
+    type OnLimits = Self;
+
+    fn into_limits(self) -> Result<Self, MissingKey> {
+        Ok(self)
+    }
+}
+
+impl<O: OnLimitsOf> OnLimitsOf for Result<O, MissingKey> {
+    type OnLimits = O::OnLimits;
+
+    fn into_limits(self) -> Result<O::OnLimits, MissingKey> {
+        self?.into_limits()
     }
 }

@@ -3,7 +3,7 @@
 use super::JointRules;
 use crate::{
     future::ResponseFuture,
-    limiter::{JointLimiter, OnLimits, Patience, Terms},
+    limiter::{JointLimiter, Patience, Terms},
     refusal::{Fail, OnRefusal},
 };
 use std::task::{Context, Poll};
@@ -16,15 +16,15 @@ use tower_service::Service;
 /// service. One that is refused, or has to wait, lets go of the inner service's readiness, so that
 /// nothing is held in it; after the wait it is readied anew.
 #[derive(Clone, Debug)]
-pub struct Joint<S, F, R = Fail> {
+pub struct Joint<S, F, R = Fail, L = JointLimiter> {
     pub(super) inner: S,
-    pub(super) limiter: JointLimiter,
+    pub(super) limiter: L,
     pub(super) rules: F,
     pub(super) patience: Patience,
     pub(super) on_refusal: R,
 }
 
-impl<S, F, R> Joint<S, F, R> {
+impl<S, F, R, L> Joint<S, F, R, L> {
     /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
@@ -41,20 +41,20 @@ impl<S, F, R> Joint<S, F, R> {
     }
 
     /// The limiter, shared with all clones.
-    pub fn limiter(&self) -> &JointLimiter {
+    pub fn limiter(&self) -> &L {
         &self.limiter
     }
 }
 
-impl<S, F, R, Request> Service<Request> for Joint<S, F, R>
+impl<S, F, R, L, Request> Service<Request> for Joint<S, F, R, L>
 where
     S: Service<Request> + Clone,
-    F: JointRules<Request>,
+    F: JointRules<Request, L>,
     R: OnRefusal<S::Response, S::Error>,
 {
     type Response = S::Response;
     type Error = R::Error;
-    type Future = ResponseFuture<S, Request, OnLimits, (), R>;
+    type Future = ResponseFuture<S, Request, F::OnLimits, (), R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx).map_err(|error| self.on_refusal.inner(error))

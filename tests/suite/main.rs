@@ -31,6 +31,7 @@ mod servers;
 mod snapshot;
 mod store;
 mod stored;
+mod stored_joint;
 mod stores;
 #[cfg(feature = "sqlite")]
 mod sqlite;

@@ -95,6 +95,16 @@ impl Lines {
         }
     }
 
+    /// Another arithmetic holds: the first in the lines of a limit ask again.
+    pub(super) fn call_all(&self, limit: &Arc<str>) {
+        let lines = self.lock();
+        let lanes = lines.iter().filter(|(lane, _)| lane.limit == *limit);
+        let firsts = lanes.filter_map(|(_, line)| Some(Arc::clone(&line.front()?.called)));
+        let firsts: Vec<_> = firsts.collect();
+        drop(lines);
+        firsts.iter().for_each(|called| called.notify_one());
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Lane, VecDeque<Waiter>>> {
         // Nothing of anybody else's runs under it.
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)

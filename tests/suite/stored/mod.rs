@@ -52,7 +52,7 @@ pub(crate) fn refused<T>(result: Result<T, RateLimited>) -> RateLimited {
 }
 
 /// How many milliseconds have passed since.
-fn since(start: Instant) -> u128 {
+pub(crate) fn since(start: Instant) -> u128 {
     let passed = start.elapsed();
     assert_eq!(passed.subsec_nanos() % 1_000_000, 0, "{passed:?}");
     passed.as_millis()

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::sleep;
 use tower_ratelimit::{
     Algorithm,
-    store::{Answer, Batch, MemoryStore, Store, StoreError},
+    store::{Answer, Batch, MemoryStore, Order, Store, StoreError},
 };
 
 /// It decides halfway: half of its time passes before, half of it after.
@@ -22,6 +22,7 @@ struct Script {
     takes: Duration,
     mood: Mood,
     at_once: usize,
+    is_spread: bool,
     batches: Vec<usize>,
 }
 
@@ -52,6 +53,13 @@ impl<A: Algorithm> Slow<A> {
         self
     }
 
+    /// As if keys of different tags lay on different servers: a group of them cannot be decided, and
+    /// fails whatever travels with it.
+    pub(crate) fn spread(self) -> Self {
+        self.script.lock().unwrap().is_spread = true;
+        self
+    }
+
     pub(crate) fn set(&self, mood: Mood) {
         self.script.lock().unwrap().mood = mood;
     }
@@ -70,6 +78,7 @@ impl<A: Algorithm> Store<A> for Slow<A> {
             (script.takes, script.mood)
         };
         sleep(takes / 2).await;
+        batch.groups().try_for_each(|group| self.can_group(group))?;
         match mood {
             Mood::Answers | Mood::Forgets | Mood::Rambles => {}
             Mood::Fails => return Err(StoreError::new("it is told to")),
@@ -85,6 +94,14 @@ impl<A: Algorithm> Store<A> for Slow<A> {
             _ => {}
         }
         Ok(answers)
+    }
+
+    fn can_group(&self, group: &[Order<A>]) -> Result<(), StoreError> {
+        let is_apart = group.iter().any(|order| order.key.tag() != group[0].key.tag());
+        match is_apart && self.script.lock().unwrap().is_spread {
+            true => Err(StoreError::new("keys lie apart")),
+            false => Ok(()),
+        }
     }
 
     fn batches_at_once(&self) -> usize {

@@ -174,8 +174,9 @@ impl<S: Store<AnyAlgorithm>> StoredJointLimiter<S> {
         let name = Arc::clone(&self.0.names[limit.index]);
         events::control(Some(&name), "set_algorithm");
         let lock = &self.0.limits[limit.index];
-        *lock.write().unwrap_or_else(PoisonError::into_inner) =
-            Arc::new(StoredLimit { name, algorithm });
+        let changed = Arc::new(StoredLimit { name: Arc::clone(&name), algorithm });
+        *lock.write().unwrap_or_else(PoisonError::into_inner) = changed;
+        self.0.inquiry.known().lines.call_all(&name);
         Ok(())
     }
 

@@ -49,7 +49,7 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
             return Err(self.refuse(Reason::NotTogether, None, &parts, terms).with_cause(error));
         }
         let give_back = |granted: Result<_, _>| granted.map_or((), |ticket| self.give_back(ticket));
-        let granted = self.granted(&asked, &parts, terms, since);
+        let granted = self.granted(&parts, terms, since);
         match self.reins.undisturbed(before_it, granted, give_back).await {
             Ok(granted) => granted,
             Err(Fate::Passes) => Ok(StoredJointTicket::free(since)),
@@ -68,7 +68,6 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
 
     async fn granted(
         &self,
-        asked: &[Asked],
         parts: &[Part],
         terms: Terms,
         since: Nanos,
@@ -77,7 +76,7 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
         let longest = terms.patience.longest().map_or(Nanos::MAX, Nanos::from);
         let end = since + longest;
         let mut wait = Wait { shared: self, place: None, in_lines: Vec::new(), by: None };
-        for asked in asked.iter().filter(|asked| self.is_waited_for(asked, since)) {
+        for asked in self.asked(parts).iter().filter(|asked| self.is_waited_for(asked, since)) {
             wait.stand(asked, since);
             wait.by.get_or_insert(held_up(asked));
         }
@@ -94,6 +93,8 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
                 }
                 place.asks(self.inquiry.answer_by());
             }
+            // As the limits are by now.
+            let asked = &self.asked(parts)[..];
             let decided = match self.take(asked, wait.place.is_some()).await {
                 Ok(decided) => decided,
                 Err(error) => {

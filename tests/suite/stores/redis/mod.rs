@@ -3,6 +3,7 @@
 mod agreement;
 mod cluster;
 mod exactness;
+mod joint;
 mod limits;
 mod optimistic;
 mod records;
