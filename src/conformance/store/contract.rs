@@ -171,6 +171,11 @@ fn keys() -> Vec<StoreKey> {
     keys.extend(bytes.iter().map(raw));
     keys.extend([raw(&long), raw([&long[..], b"y"].concat()), raw([&long[..], b"z"].concat())]);
     keys.extend([StoreKey::new(&("a", "bc")), StoreKey::new(&("ab", "c")), raw("abc")]);
+    // Of one tag, and of none.
+    keys.extend(
+        [("a", "bc"), ("a", "b"), ("ab", "c")].map(|(tag, key)| StoreKey::tagged(tag, key)),
+    );
+    keys.push(StoreKey::tagged("a", &()));
     keys
 }
 

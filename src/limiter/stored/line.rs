@@ -176,14 +176,18 @@ impl Place<'_> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut lines = self.lines.lock();
+        let mut next = Vec::new();
         for lane in &self.lanes {
             let Some(line) = lines.get_mut(lane) else { continue };
+            let was_first = line.front().is_some_and(|first| first.number == self.number);
             line.retain(|waiter| waiter.number != self.number);
-            if line.is_empty() {
-                lines.remove(lane);
+            match line.front() {
+                // For whoever stands in front all is as it was when somebody behind leaves.
+                Some(first) => next.extend(was_first.then(|| Arc::clone(&first.called))),
+                None => drop(lines.remove(lane)),
             }
         }
         drop(lines);
-        self.lanes.iter().for_each(|lane| self.lines.call(lane));
+        next.iter().for_each(|called| called.notify_one());
     }
 }

@@ -103,6 +103,23 @@ async fn a_try_is_refused_while_others_wait_for_one_of_its_keys() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_who_are_refused_or_leave_behind_it_do_not_make_the_first_in_line_ask() {
+    let store = Slow::new(0);
+    let (limiter, a, b) = two(builder(&store), SLOW, "quota 1000");
+    let call = limiter.on(a, "k").on(b, "k");
+    call.acquire().await.unwrap();
+    let first = tokio::spawn(call.acquire().into_future());
+    sleep(ms(1)).await;
+    let asked = store.batches().len();
+    for _ in 0..10 {
+        refused(call.try_acquire().await);
+        refused(call.acquire().timeout(ms(5)).await);
+    }
+    assert_eq!(store.batches().len(), asked);
+    first.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_in_line_that_nobody_polls_holds_up_nobody_for_long() {
     let (limiter, a, b) = two(builder(&Slow::new(0)), FAST, "quota 1000");
     let call = limiter.on(a, "k").on(b, "k");

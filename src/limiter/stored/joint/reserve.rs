@@ -77,11 +77,11 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
         let end = since + longest;
         let mut wait = Wait { shared: self, place: None, in_lines: Vec::new(), by: None };
         for asked in self.asked(parts).iter().filter(|asked| self.is_waited_for(asked, since)) {
+            let by = *wait.by.get_or_insert(held_up(asked));
+            if terms.patience == Patience::Now {
+                return Err(self.refuse(Reason::UsedUp, Some(by), parts, terms));
+            }
             wait.stand(asked, since);
-            wait.by.get_or_insert(held_up(asked));
-        }
-        if let (Some(by), Patience::Now) = (wait.by, terms.patience) {
-            return Err(self.refuse(Reason::UsedUp, Some(by), parts, terms));
         }
         if let Some(by) = wait.by {
             wait.tell(parts, by);
@@ -89,6 +89,7 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
         loop {
             if let (Some(place), Some(by)) = (&wait.place, wait.by) {
                 if before(clock, end, place.turn(clock)).await.is_none() {
+                    let by = unknown(by);
                     return Err(self.refuse(Reason::UsedUp, Some(by), parts, terms));
                 }
                 place.asks(self.inquiry.answer_by());
@@ -214,6 +215,11 @@ fn held_up(asked: &Asked) -> Answer {
         rate: 0,
     };
     Answer { limit: asked.part.limit, cost: asked.part.cost, decision }
+}
+
+/// The same where nobody knows any more how long it is.
+fn unknown(by: Answer) -> Answer {
+    Answer { decision: Decision { outcome: Outcome::InUse(None), ..by.decision }, ..by }
 }
 
 fn taken<S: Store<AnyAlgorithm>>(
