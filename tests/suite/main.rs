@@ -24,6 +24,8 @@ mod precise;
 mod random;
 mod rate;
 mod readme;
+#[cfg(all(feature = "sqlite", feature = "redis", feature = "postgres"))]
+mod remote;
 mod reset_books;
 mod routing;
 mod running;

@@ -1,5 +1,6 @@
 //! A Postgres of our own.
 
+use super::freeze::Frozen;
 use std::{
     env, fs,
     io::{BufRead, BufReader, Write},
@@ -53,6 +54,19 @@ impl Postgres {
     /// Has it started again.
     pub(crate) fn restart(&mut self) {
         self.command("start");
+    }
+
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        PathBuf::from(&self.folder).join(".s.PGSQL.5432")
+    }
+
+    /// Has the server and all its connections answer nothing for as long as that lives.
+    pub(crate) fn freeze(&self) -> Frozen {
+        let file = format!("{}/data/postmaster.pid", self.folder);
+        let lines = fs::read_to_string(file).expect("it runs");
+        let process = lines.lines().next().and_then(|line| line.parse().ok());
+        Frozen::new(process.expect("the first line is its number"))
     }
 
     fn command(&mut self, command: &str) {

@@ -1,9 +1,7 @@
 //! Private Redis servers on free ports, in temporary folders; gone when the test is.
 
-use redis::{
-    Client, ConnectionAddr, IntoConnectionInfo, aio::MultiplexedConnection, cluster::ClusterClient,
-    cluster_async::ClusterConnection,
-};
+use super::freeze::Frozen;
+use redis::{Client, ConnectionAddr, IntoConnectionInfo, aio::MultiplexedConnection};
 use std::{
     env, fs,
     net::TcpListener,
@@ -14,17 +12,28 @@ use std::{
 };
 
 /// How often a server is asked whether it is ready, before the test fails: every 10 ms.
-const PATIENCE: u32 = 1000;
+pub(super) const PATIENCE: u32 = 1000;
 
 /// A server of a test's own, or the one at `REDIS_URL`.
 pub(crate) struct Server {
     url: String,
-    _own: Option<Own>,
+    own: Option<Own>,
 }
 
 struct Own {
     process: Child,
     folder: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Own {
+    fn run(arguments: &[String]) -> Child {
+        let mut command = Command::new("redis-server");
+        command.args(arguments).stdout(Stdio::null());
+        command
+            .spawn()
+            .expect("redis-server is missing: install it, or say in REDIS_URL where one is")
+    }
 }
 
 impl Drop for Own {
@@ -36,7 +45,7 @@ impl Drop for Own {
 }
 
 /// A port that nobody uses, and that has room for the one of the cluster above it.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
@@ -50,7 +59,7 @@ impl Server {
     /// The server at `REDIS_URL`, or else a private one.
     pub(crate) async fn start() -> Self {
         match env::var("REDIS_URL") {
-            Ok(url) => Self { url, _own: None },
+            Ok(url) => Self { url, own: None },
             Err(_) => Self::start_private(&[]).await,
         }
     }
@@ -60,25 +69,46 @@ impl Server {
         let folder = env::temp_dir().join(unique());
         fs::create_dir_all(&folder).unwrap();
         let port = free_port();
-        let process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no", "--dir"])
-            .arg(&folder)
-            .args(settings)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect(
-                "no redis-server: install it (Debian: redis-server), or set REDIS_URL to a server",
-            );
-        let server =
-            Self { url: format!("redis://127.0.0.1:{port}/"), _own: Some(Own { process, folder }) };
+        let own = format!("--port {port} --bind 127.0.0.1 --save  --appendonly no --dir");
+        let mut arguments: Vec<_> = own.split(' ').map(str::to_owned).collect();
+        arguments.push(folder.display().to_string());
+        arguments.extend(settings.iter().map(|setting| setting.to_string()));
+        let own = Own { process: Own::run(&arguments), folder, arguments };
+        let server = Self { url: format!("redis://127.0.0.1:{port}/"), own: Some(own) };
+        server.until_it_answers().await;
+        server
+    }
+
+    pub(crate) async fn until_it_answers(&self) {
         for _ in 0..PATIENCE {
-            if server.try_connect().await.is_ok() {
-                return server;
+            if self.try_connect().await.is_ok() {
+                return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("redis-server does not answer at {}", server.url);
+        panic!("redis-server does not answer at {}", self.url);
+    }
+
+    fn own(&mut self) -> &mut Own {
+        self.own.as_mut().expect("it is private")
+    }
+
+    /// Ends a private server as a crash does.
+    pub(crate) fn crash(&mut self) {
+        let process = &mut self.own().process;
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// Starts it again, and does not wait for it.
+    pub(crate) fn restart(&mut self) {
+        let own = self.own();
+        own.process = Own::run(&own.arguments);
+    }
+
+    /// Has a private server answer nothing for as long as that lives.
+    pub(crate) fn freeze(&self) -> Frozen {
+        Frozen::new(self.own.as_ref().expect("it is private").process.id())
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -108,61 +138,5 @@ impl Server {
         cmd.query_async(&mut self.connect().await)
             .await
             .unwrap_or_else(|error| panic!("{command:?}: {error}"))
-    }
-}
-
-/// Three servers that share all slots.
-pub(crate) struct Cluster {
-    pub(crate) servers: Vec<Server>,
-}
-
-impl Cluster {
-    pub(crate) async fn start() -> Self {
-        let mut servers = Vec::new();
-        for _ in 0..3 {
-            let bus = free_port().to_string();
-            let settings = ["--cluster-enabled", "yes", "--cluster-port", &bus];
-            servers.push(Server::start_private(&settings).await);
-        }
-        for (server, slots) in
-            servers.iter().zip([("0", "5460"), ("5461", "10922"), ("10923", "16383")])
-        {
-            let () = server.ask(&["CLUSTER", "ADDSLOTSRANGE", slots.0, slots.1]).await;
-        }
-        for other in &servers[1..] {
-            let (port, bus) = (other.port().to_string(), other.bus().await);
-            let () = servers[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
-        }
-        let cluster = Self { servers };
-        for server in &cluster.servers {
-            cluster.wait_for(server).await;
-        }
-        cluster
-    }
-
-    /// Waits until a server knows of all others and their slots.
-    async fn wait_for(&self, server: &Server) {
-        for _ in 0..PATIENCE {
-            let info: String = server.ask(&["CLUSTER", "INFO"]).await;
-            if info.contains("cluster_state:ok") && info.contains("cluster_size:3") {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("the cluster does not come together");
-    }
-
-    pub(crate) async fn connect(&self) -> ClusterConnection {
-        let urls: Vec<_> = self.servers.iter().map(Server::url).collect();
-        ClusterClient::new(urls).unwrap().get_async_connection().await.unwrap()
-    }
-}
-
-impl Server {
-    /// The port on which the servers of a cluster talk to each other.
-    async fn bus(&self) -> String {
-        let nodes: String = self.ask(&["CLUSTER", "NODES"]).await;
-        let own = nodes.lines().find(|line| line.contains("myself")).unwrap();
-        own.split(['@', ',', ' ']).nth(2).unwrap().to_owned()
     }
 }

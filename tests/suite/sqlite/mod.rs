@@ -6,12 +6,12 @@ mod keys;
 mod processes;
 mod writing;
 
+use crate::servers::folder::Folder;
 use rusqlite::Connection;
 use std::{
-    fs,
-    path::{Path, PathBuf},
+    path::Path,
     pin::pin,
-    sync::{Arc, atomic::AtomicU32, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
 };
@@ -22,35 +22,6 @@ use tower_ratelimit::{
         sqlite::SqliteStore,
     },
 };
-
-/// A folder of its own, which goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("rate-limits-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("limits.sqlite")
-    }
-
-    fn open(&self) -> SqliteStore {
-        SqliteStore::open(self.file()).unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Waits for a future on this thread, without any runtime.
 fn wait<F: Future>(future: F) -> F::Output {

@@ -1,7 +1,7 @@
 //! Keys all over the slots of a cluster.
 
 use super::{limit, order, take};
-use crate::servers::redis::{Cluster, Server, unique};
+use crate::servers::{cluster::Cluster, redis::unique};
 use redis::cluster_async::ClusterConnection;
 use std::error::Error;
 use tower_ratelimit::{
@@ -83,54 +83,9 @@ async fn a_slot_that_moves_is_not_noticed() {
         granted
     });
     // From server to server, in the middle of the calls.
-    let slot = slot_in_use(&cluster).await;
+    let slot = cluster.slot_in_use().await;
     for _ in 0..3 {
-        move_slot(&cluster, &slot).await;
+        cluster.move_slot(&slot).await;
     }
     assert_eq!(calls.await.unwrap(), 300);
-}
-
-/// The slot of the first record anywhere.
-async fn slot_in_use(cluster: &Cluster) -> String {
-    loop {
-        for server in &cluster.servers {
-            let names: Vec<String> = server.ask(&["KEYS", "*"]).await;
-            if let Some(name) = names.first() {
-                let slot: u16 = server.ask(&["CLUSTER", "KEYSLOT", name]).await;
-                return slot.to_string();
-            }
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
-/// The names of the records in a slot of a server.
-async fn records(server: &Server, slot: &str) -> Vec<String> {
-    server.ask(&["CLUSTER", "GETKEYSINSLOT", slot, "9"]).await
-}
-
-/// Moves a slot to another server record by record, as it is done by hand.
-async fn move_slot(cluster: &Cluster, slot: &str) {
-    let mut from = None;
-    for server in &cluster.servers {
-        if !records(server, slot).await.is_empty() {
-            from = Some(server);
-        }
-    }
-    let from = from.expect("somebody has it");
-    let to = cluster.servers.iter().find(|server| server.url() != from.url()).unwrap();
-    let (from_id, to_id) = (id(from).await, id(to).await);
-    let () = to.ask(&["CLUSTER", "SETSLOT", slot, "IMPORTING", &from_id]).await;
-    let () = from.ask(&["CLUSTER", "SETSLOT", slot, "MIGRATING", &to_id]).await;
-    let port = to.port().to_string();
-    for name in records(from, slot).await {
-        let () = from.ask(&["MIGRATE", "127.0.0.1", &port, &name, "0", "5000"]).await;
-    }
-    for server in [to, from] {
-        let () = server.ask(&["CLUSTER", "SETSLOT", slot, "NODE", &to_id]).await;
-    }
-}
-
-async fn id(server: &Server) -> String {
-    server.ask(&["CLUSTER", "MYID"]).await
 }

@@ -1,0 +1,7 @@
+//! What becomes of calls while a store is in trouble, and afterwards.
+
+mod policies;
+mod postgres;
+mod redis;
+mod redis_cluster;
+mod sqlite;

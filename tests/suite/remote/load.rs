@@ -1,0 +1,97 @@
+//! Calls of many tasks, while something befalls the store.
+
+use super::{DEADLINE, ms, until};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+};
+use tokio::time::{sleep, timeout};
+use tower_ratelimit::{OnFailure, Quota, Reason, StoredKey, StoredLimiter, store::Store};
+
+/// More than there are calls.
+const PERMITS: u32 = 1_000_000;
+
+const TASKS: usize = 8;
+
+/// What has become of calls so far.
+#[derive(Default)]
+pub(super) struct Load {
+    granted: AtomicU32,
+    lost: AtomicU32,
+    is_over: AtomicBool,
+}
+
+/// Makes calls on one key while `trouble` happens.
+///
+/// No call hangs, and each is granted or refused because of the store. Calls are granted before and afterwards.
+/// All in all the store has counted those that were granted and, of those whose answers were lost, some.
+pub(super) async fn under_load<S: Store<Quota>>(store: S, trouble: impl AsyncFnOnce(&Load)) {
+    let quota = Quota::new(PERMITS).unwrap();
+    let limiter = StoredLimiter::builder("quota", store, quota, OnFailure::Refuse);
+    let limiter = limiter.deadline(DEADLINE).unwrap().breaker(5, ms(50)).unwrap().build().unwrap();
+    let load = Arc::new(Load::default());
+    let calls = (0..TASKS).map(|task| {
+        let calls = Arc::clone(&load).calls(limiter.key("a"), task % 2 == 0);
+        tokio::spawn(calls)
+    });
+    let calls: Vec<_> = calls.collect();
+    load.goes_on().await;
+    trouble(&load).await;
+    load.goes_on().await;
+    load.is_over.store(true, SeqCst);
+    for calls in calls {
+        calls.await.unwrap();
+    }
+    load.adds_up(&limiter.key("a")).await;
+}
+
+impl Load {
+    /// Waits until many more calls were granted.
+    pub(super) async fn goes_on(&self) {
+        let enough = self.granted.load(SeqCst) + 50;
+        until("calls are granted", async || self.granted.load(SeqCst) >= enough).await;
+    }
+
+    /// Waits until many more calls were refused because of the store.
+    pub(super) async fn fails(&self) {
+        let enough = self.lost() + 20;
+        until("calls are refused", async || self.lost() >= enough).await;
+    }
+
+    /// How many calls were refused because of the store.
+    pub(super) fn lost(&self) -> u32 {
+        self.lost.load(SeqCst)
+    }
+
+    async fn calls<S: Store<Quota>>(self: Arc<Self>, limit: StoredKey<Quota, S>, waits: bool) {
+        while !self.is_over.load(SeqCst) {
+            let call = async {
+                match waits {
+                    true => limit.acquire().await,
+                    false => limit.try_acquire().await,
+                }
+            };
+            match timeout(DEADLINE * 10, call).await.expect("no call hangs") {
+                Ok(permit) => {
+                    assert!(permit.decision().is_some(), "the store has granted it");
+                    self.granted.fetch_add(1, SeqCst);
+                }
+                Err(refusal) => {
+                    assert_eq!(refusal.reason(), Reason::Unavailable, "{refusal}");
+                    self.lost.fetch_add(1, SeqCst);
+                }
+            }
+            sleep(ms(1)).await;
+        }
+    }
+
+    async fn adds_up<S: Store<Quota>>(&self, limit: &StoredKey<Quota, S>) {
+        let left = limit.peek(0).await.unwrap().remaining;
+        let (taken, granted) = (PERMITS - left, self.granted.load(SeqCst));
+        assert!(granted <= taken, "{granted} were granted, and {taken} counted");
+        assert!(taken <= granted + self.lost(), "{taken} of {granted} and {}", self.lost());
+        limit.try_acquire_many(left).await.unwrap();
+        let refusal = limit.try_acquire().await.expect_err("nothing is left");
+        assert_eq!(refusal.reason(), Reason::Exhausted);
+    }
+}

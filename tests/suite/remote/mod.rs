@@ -1,0 +1,30 @@
+//! Limiters over the real stores.
+
+mod clocks;
+mod faults;
+mod kit;
+mod layers;
+mod leases;
+mod load;
+mod opened;
+mod processes;
+mod released;
+
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// How long a decision of a store may take here.
+const DEADLINE: Duration = ms(300);
+
+/// Waits for what takes a server to happen, and not for ever.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so().await {
+        assert!(start.elapsed() < DEADLINE * 10, "not so: {what}");
+        sleep(ms(1)).await;
+    }
+}

@@ -1,0 +1,110 @@
+//! A Redis Cluster of our own.
+
+use super::redis::{PATIENCE, Server, free_port};
+use redis::{cluster::ClusterClient, cluster_async::ClusterConnection};
+use std::time::Duration;
+
+/// Three servers that share all slots.
+pub(crate) struct Cluster {
+    pub(crate) servers: Vec<Server>,
+}
+
+impl Cluster {
+    pub(crate) async fn start() -> Self {
+        let mut servers = Vec::new();
+        for _ in 0..3 {
+            let bus = free_port().to_string();
+            let settings = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+            servers.push(Server::start_private(&settings).await);
+        }
+        for (server, slots) in
+            servers.iter().zip([("0", "5460"), ("5461", "10922"), ("10923", "16383")])
+        {
+            let () = server.ask(&["CLUSTER", "ADDSLOTSRANGE", slots.0, slots.1]).await;
+        }
+        for other in &servers[1..] {
+            let (port, bus) = (other.port().to_string(), other.bus().await);
+            let () = servers[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
+        }
+        let cluster = Self { servers };
+        for server in &cluster.servers {
+            cluster.wait_for(server).await;
+        }
+        cluster
+    }
+
+    /// Waits until a server knows of all others and their slots.
+    async fn wait_for(&self, server: &Server) {
+        for _ in 0..PATIENCE {
+            let info: String = server.ask(&["CLUSTER", "INFO"]).await;
+            if info.contains("cluster_state:ok") && info.contains("cluster_size:3") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the cluster does not come together");
+    }
+
+    pub(crate) async fn connect(&self) -> ClusterConnection {
+        let urls: Vec<_> = self.servers.iter().map(Server::url).collect();
+        ClusterClient::new(urls).unwrap().get_async_connection().await.unwrap()
+    }
+
+    /// The slot of the first record anywhere.
+    pub(crate) async fn slot_in_use(&self) -> String {
+        loop {
+            for server in &self.servers {
+                let names: Vec<String> = server.ask(&["KEYS", "*"]).await;
+                if let Some(name) = names.first() {
+                    let slot: u16 = server.ask(&["CLUSTER", "KEYSLOT", name]).await;
+                    return slot.to_string();
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The server that has the records of a slot.
+    pub(crate) async fn server_of(&self, slot: &str) -> &Server {
+        for server in &self.servers {
+            if !server.records(slot).await.is_empty() {
+                return server;
+            }
+        }
+        panic!("nobody has a record in slot {slot}");
+    }
+
+    /// Moves a slot to another server record by record, as it is done by hand.
+    pub(crate) async fn move_slot(&self, slot: &str) {
+        let from = self.server_of(slot).await;
+        let to = self.servers.iter().find(|server| server.url() != from.url()).unwrap();
+        let (from_id, to_id) = (from.id().await, to.id().await);
+        let () = to.ask(&["CLUSTER", "SETSLOT", slot, "IMPORTING", &from_id]).await;
+        let () = from.ask(&["CLUSTER", "SETSLOT", slot, "MIGRATING", &to_id]).await;
+        let port = to.port().to_string();
+        for name in from.records(slot).await {
+            let () = from.ask(&["MIGRATE", "127.0.0.1", &port, &name, "0", "5000"]).await;
+        }
+        for server in [to, from] {
+            let () = server.ask(&["CLUSTER", "SETSLOT", slot, "NODE", &to_id]).await;
+        }
+    }
+}
+
+impl Server {
+    /// The port on which the servers of a cluster talk to each other.
+    async fn bus(&self) -> String {
+        let nodes: String = self.ask(&["CLUSTER", "NODES"]).await;
+        let own = nodes.lines().find(|line| line.contains("myself")).unwrap();
+        own.split(['@', ',', ' ']).nth(2).unwrap().to_owned()
+    }
+
+    /// The names of the records in a slot of a server.
+    async fn records(&self, slot: &str) -> Vec<String> {
+        self.ask(&["CLUSTER", "GETKEYSINSLOT", slot, "9"]).await
+    }
+
+    async fn id(&self) -> String {
+        self.ask(&["CLUSTER", "MYID"]).await
+    }
+}
