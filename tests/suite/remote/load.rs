@@ -6,12 +6,21 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
 };
 use tokio::time::{sleep, timeout};
-use tower_ratelimit::{OnFailure, Quota, Reason, StoredKey, StoredLimiter, store::Store};
+use tower_ratelimit::{OnFailure, Outcome, Quota, Reason, StoredKey, StoredLimiter, store::Store};
 
 /// More than there are calls.
 const PERMITS: u32 = 1_000_000;
 
 const TASKS: usize = 8;
+
+/// What may become of an answer in a trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answers {
+    /// It comes, late at worst: what it grants goes back then.
+    Come,
+    /// It may be lost: what it grants stays taken.
+    MayBeLost,
+}
 
 /// What has become of calls so far.
 #[derive(Default)]
@@ -25,7 +34,11 @@ pub(super) struct Load {
 ///
 /// No call hangs, and each is granted or refused because of the store. Calls are granted before and afterwards.
 /// All in all the store has counted those that were granted and, of those whose answers were lost, some.
-pub(super) async fn under_load<S: Store<Quota>>(store: S, trouble: impl AsyncFnOnce(&Load)) {
+pub(super) async fn under_load<S: Store<Quota>>(
+    store: S,
+    answers: Answers,
+    trouble: impl AsyncFnOnce(&Load),
+) {
     let quota = Quota::new(PERMITS).unwrap();
     let limiter = StoredLimiter::builder("quota", store, quota, OnFailure::Refuse);
     let limiter = limiter.deadline(DEADLINE).unwrap().breaker(5, ms(50)).unwrap().build().unwrap();
@@ -42,7 +55,7 @@ pub(super) async fn under_load<S: Store<Quota>>(store: S, trouble: impl AsyncFnO
     for calls in calls {
         calls.await.unwrap();
     }
-    load.adds_up(&limiter.key("a")).await;
+    load.adds_up(&limiter.key("a"), answers).await;
 }
 
 impl Load {
@@ -85,13 +98,17 @@ impl Load {
         }
     }
 
-    async fn adds_up<S: Store<Quota>>(&self, limit: &StoredKey<Quota, S>) {
-        let left = limit.peek(0).await.unwrap().remaining;
-        let (taken, granted) = (PERMITS - left, self.granted.load(SeqCst));
+    async fn adds_up<S: Store<Quota>>(&self, limit: &StoredKey<Quota, S>, answers: Answers) {
+        let taken = async || PERMITS - limit.peek(0).await.unwrap().remaining;
+        let granted = self.granted.load(SeqCst);
+        if answers == Answers::Come {
+            until("what came too late has gone back", async || taken().await == granted).await;
+        }
+        let taken = taken().await;
         assert!(granted <= taken, "{granted} were granted, and {taken} counted");
         assert!(taken <= granted + self.lost(), "{taken} of {granted} and {}", self.lost());
-        limit.try_acquire_many(left).await.unwrap();
-        let refusal = limit.try_acquire().await.expect_err("nothing is left");
-        assert_eq!(refusal.reason(), Reason::Exhausted);
+        limit.try_acquire_many(PERMITS - taken).await.unwrap();
+        let refusal = limit.peek(1).await.unwrap();
+        assert_eq!(refusal.outcome, Outcome::Exhausted);
     }
 }

@@ -1,7 +1,7 @@
 //! Postgres in trouble.
 
 use super::super::{
-    load::under_load,
+    load::{Answers, under_load},
     opened::{made, pool, postgres},
 };
 use crate::servers::{
@@ -21,7 +21,7 @@ const CUTS: [Cut; 3] = [Cut::BeforeRequest, Cut::BeforeReply, Cut::InReply];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_is_killed_and_comes_back_with_all_that_was_granted() {
     let mut server = Postgres::start();
-    under_load(postgres(&server.url()).await, async |load| {
+    under_load(postgres(&server.url()).await, Answers::MayBeLost, async |load| {
         server.crash();
         load.fails().await;
         server.restart();
@@ -32,7 +32,7 @@ async fn a_server_is_killed_and_comes_back_with_all_that_was_granted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_answers_nothing_for_a_while() {
     let server = Postgres::start();
-    under_load(postgres(&server.url()).await, async |load| {
+    under_load(postgres(&server.url()).await, Answers::Come, async |load| {
         let frozen = server.freeze();
         load.fails().await;
         drop(frozen);
@@ -45,7 +45,7 @@ async fn cut<S: Store<Quota>>(of: impl FnOnce(PostgresStore) -> S) {
     let server = Postgres::start();
     let proxy = Proxy::start(proxy::Server::Socket(server.socket())).await;
     let url = format!("host=127.0.0.1 port={} user=postgres dbname=postgres", proxy.port);
-    under_load(of(postgres(&url).await), async |load| {
+    under_load(of(postgres(&url).await), Answers::MayBeLost, async |load| {
         for cut in CUTS.repeat(3) {
             proxy.cut(cut).await;
             load.goes_on().await;
@@ -67,7 +67,7 @@ async fn a_connection_is_cut_wherever_a_call_is_that_is_decided_here() {
 /// Others have all connections of this pool for a while.
 async fn exhausted(pool: Pool, table: &str) {
     let store = made(pool.clone(), table).await;
-    under_load(store, async |load| {
+    under_load(store, Answers::Come, async |load| {
         let held = (pool.get().await.unwrap(), pool.get().await.unwrap());
         load.fails().await;
         drop(held);
@@ -90,7 +90,7 @@ async fn a_pool_has_no_connection_for_longer_than_the_deadline() {
 async fn locked(table: &str, options: &str) {
     let url = format!("{} {options}", servers::postgres::url());
     let store = made(pool(&url, 4), table).await;
-    under_load(store, async |load| {
+    under_load(store, Answers::Come, async |load| {
         let other = pool(&servers::postgres::url(), 1).get().await.unwrap();
         other.batch_execute(&format!("BEGIN; SELECT FROM {table} FOR UPDATE")).await.unwrap();
         load.fails().await;

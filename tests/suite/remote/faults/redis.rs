@@ -1,7 +1,8 @@
 //! Redis in trouble.
 
 use super::super::{
-    load::under_load,
+    DEADLINE,
+    load::{Answers, under_load},
     opened::{redis, redis_at},
     until,
 };
@@ -10,6 +11,7 @@ use crate::servers::{
     redis::Server,
 };
 use std::error::Error;
+use tokio::time::sleep;
 use tower_ratelimit::{OnFailure, Quota, Reason, StoredLimiter};
 
 /// What was granted is on the disk before it is told.
@@ -26,7 +28,7 @@ async fn way_to(server: &Server) -> (Proxy, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_is_killed_and_comes_back_with_all_that_was_granted() {
     let mut server = Server::start_private(&KEEPS_ALL).await;
-    under_load(redis(&server).await, async |load| {
+    under_load(redis(&server).await, Answers::MayBeLost, async |load| {
         server.crash();
         load.fails().await;
         server.restart();
@@ -37,7 +39,7 @@ async fn a_server_is_killed_and_comes_back_with_all_that_was_granted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scripts_that_are_forgotten_are_not_noticed() {
     let server = Server::start_private(&[]).await;
-    under_load(redis(&server).await, async |load| {
+    under_load(redis(&server).await, Answers::Come, async |load| {
         for _ in 0..20 {
             let () = server.ask(&["SCRIPT", "FLUSH"]).await;
             load.goes_on().await;
@@ -50,9 +52,11 @@ async fn scripts_that_are_forgotten_are_not_noticed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_answers_nothing_for_a_while() {
     let server = Server::start_private(&[]).await;
-    under_load(redis(&server).await, async |load| {
+    under_load(redis(&server).await, Answers::Come, async |load| {
         let frozen = server.freeze();
         load.fails().await;
+        // Also those answers go back that are much too late.
+        sleep(DEADLINE * 2).await;
         drop(frozen);
     })
     .await;
@@ -62,7 +66,7 @@ async fn a_server_answers_nothing_for_a_while() {
 async fn a_connection_is_cut_wherever_a_call_is() {
     let server = Server::start_private(&[]).await;
     let (proxy, url) = way_to(&server).await;
-    under_load(redis_at(&url).await, async |load| {
+    under_load(redis_at(&url).await, Answers::MayBeLost, async |load| {
         for cut in CUTS.repeat(3) {
             proxy.cut(cut).await;
             load.goes_on().await;
@@ -75,7 +79,7 @@ async fn a_connection_is_cut_wherever_a_call_is() {
 async fn a_connection_is_cut_wherever_a_call_is_that_is_decided_here() {
     let server = Server::start_private(&[]).await;
     let (proxy, url) = way_to(&server).await;
-    under_load(redis_at(&url).await.optimistic(), async |load| {
+    under_load(redis_at(&url).await.optimistic(), Answers::MayBeLost, async |load| {
         for cut in CUTS.repeat(3) {
             proxy.cut(cut).await;
             load.goes_on().await;
@@ -87,7 +91,7 @@ async fn a_connection_is_cut_wherever_a_call_is_that_is_decided_here() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_only_reads_refuses_until_it_writes_again() {
     let server = Server::start_private(&[]).await;
-    under_load(redis(&server).await, async |load| {
+    under_load(redis(&server).await, Answers::Come, async |load| {
         // Of nobody, so that it keeps what it has.
         let () = server.ask(&["REPLICAOF", "127.0.0.1", "1"]).await;
         load.fails().await;
@@ -136,7 +140,7 @@ async fn r15_a_failover_between_calls_is_not_noticed() {
     let old = Server::start_private(&at_once).await;
     let new = Server::start_private(&at_once).await;
     let (proxy, url) = way_to(&old).await;
-    let store = redis_at(&format!("{url}?protocol=resp3")).await;
+    let store = redis_at(&url).await;
     let four = Quota::new(4).unwrap();
     let limit = StoredLimiter::builder("four", store, four, OnFailure::Refuse).build().unwrap();
     let limit = limit.key("a");

@@ -1,6 +1,6 @@
 //! A file in trouble.
 
-use super::super::{DEADLINE, load::under_load, ms};
+use super::super::{DEADLINE, load::{Answers, under_load}, ms};
 use crate::servers::folder::Folder;
 use rusqlite::Connection;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tower_ratelimit::{OnFailure, Quota, Reason, StoredLimiter, store::sqlite::Sq
 async fn held(busy_timeout: Duration) {
     let folder = Folder::new();
     let store = SqliteStore::builder().busy_timeout(busy_timeout).open(folder.file()).unwrap();
-    under_load(store, async |load| {
+    under_load(store, Answers::Come, async |load| {
         let other = Connection::open(folder.file()).unwrap();
         other.busy_timeout(DEADLINE * 10).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();

@@ -1,7 +1,10 @@
 //! Algorithms of somebody's own, decided here and kept in Redis.
 
 use super::{OneServer, ask, order, take};
-use crate::servers::redis::{Cluster, Server, unique};
+use crate::servers::{
+    cluster::Cluster,
+    redis::{Server, unique},
+};
 use std::{sync::Arc, time::Duration};
 use tower_ratelimit::{
     Algorithm, Ask, Decision, Grant, Nanos, Outcome, Rate, Spent,
