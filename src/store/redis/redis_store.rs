@@ -12,14 +12,20 @@ use crate::{
     invalid::Invalid,
     store::{Answer, Batch, Order, Store, StoreError},
 };
-use redis::aio::{ConnectionLike, ConnectionManager};
-use std::{fmt, sync::Arc};
+use redis::{
+    Client, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError,
+    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
+};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// The most entries that a log may have: 16 bytes each, in one value.
 const LONGEST_LOG: u64 = 1_000_000;
 
 /// How many batches are on their way at the same time.
 const AT_ONCE: usize = 2;
+
+/// How long to wait at most before a server that is away is looked for again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A [`Store`] in Redis, for limits that many processes share: all that use the same server and
 /// [namespace](Self::namespace).
@@ -77,16 +83,31 @@ pub(super) enum Servers {
 
 impl RedisStore<ConnectionManager> {
     /// A store on the server at this address, `redis://…`, over a connection that is made anew
-    /// whenever it is lost.
+    /// whenever it is lost: at once and before anybody asks where the server speaks the protocol of Redis 6 or later,
+    /// otherwise after the first call that fails.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the address is malformed, or nobody answers there.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let client = redis::Client::open(url).map_err(StoreError::new)?;
-        let connection = client.get_connection_manager().await.map_err(StoreError::new)?;
-        Ok(Self::new(connection))
+        let address = url.into_connection_info().map_err(StoreError::new)?;
+        // By this protocol alone a connection tells that it was lost.
+        let newer = address.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let connection = match connect(address.clone().set_redis_settings(newer)).await {
+            Err(error) if error.kind() == ErrorKind::RESP3NotSupported => connect(address).await,
+            connected => connected,
+        };
+        connection.map(Self::new).map_err(StoreError::new)
     }
+}
+
+async fn connect(address: ConnectionInfo) -> Result<ConnectionManager, RedisError> {
+    let config = ConnectionManagerConfig::new()
+        // Whoever asks has a deadline, and gives back what is granted later than that. What the connection does
+        // not wait for would be lost.
+        .set_response_timeout(None)
+        .set_max_delay(LONGEST_PAUSE);
+    Client::open(address)?.get_connection_manager_with_config(config).await
 }
 
 impl<C> RedisStore<C> {
