@@ -1,6 +1,9 @@
 //! Forgetting what equals new.
 
-use super::{connection, connection::Parameter, table::Table};
+use super::{
+    connection::{Lent, Parameter},
+    table::Table,
+};
 use crate::store::StoreError;
 use deadpool_postgres::Pool;
 use std::sync::{Mutex, PoisonError};
@@ -24,10 +27,12 @@ type Place = (Vec<u8>, Vec<u8>);
 pub(super) struct CleanUp(Mutex<(usize, Place)>);
 
 impl CleanUp {
-    /// Takes a step if it is time. Failures are left to those who ask something.
+    /// Takes a step if it is time. Failures are left to those who ask something. A caller waits behind it whose
+    /// permits are taken already: it is put off when others have all connections.
     pub(super) async fn pass(&self, pool: &Pool, table: &Table, granted: usize) {
         if let Some(place) = self.due(granted)
-            && let Ok((_, Some(next))) = step(pool, table, &place, SOME).await
+            && let Ok(lent) = Lent::idle(pool).await
+            && let Ok((_, Some(next))) = step(lent, table, &place, SOME).await
         {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = next;
         }
@@ -52,7 +57,7 @@ pub(super) async fn all(pool: &Pool, table: &Table) -> Result<u64, StoreError> {
     let mut sum = 0;
     let mut place = Some(Place::default());
     while let Some(last) = place {
-        let (forgotten, next) = step(pool, table, &last, MANY).await?;
+        let (forgotten, next) = step(Lent::from(pool).await?, table, &last, MANY).await?;
         sum += forgotten;
         place = next;
     }
@@ -62,7 +67,7 @@ pub(super) async fn all(pool: &Pool, table: &Table) -> Result<u64, StoreError> {
 /// Looks at this many records, from this place on. Says how many were forgotten, and where to go on
 /// if it is not the end.
 async fn step(
-    pool: &Pool,
+    lent: Lent,
     table: &Table,
     (name, key): &Place,
     most: i32,
@@ -71,7 +76,7 @@ async fn step(
     let now: Option<i64> = None;
     let parameters: [Parameter<'_>; 4] =
         [(&now, Type::INT8), (name, Type::BYTEA), (key, Type::BYTEA), (&most, Type::INT4)];
-    let row = connection::ask(pool, &table.forget, &parameters).await?;
+    let row = lent.ask(&table.forget, &parameters).await?;
     let forgotten: i64 = row.try_get(0).map_err(StoreError::new)?;
     let next: Option<Vec<u8>> = row.try_get(1).map_err(StoreError::new)?;
     let next_key: Option<Vec<u8>> = row.try_get(2).map_err(StoreError::new)?;

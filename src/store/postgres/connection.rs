@@ -1,8 +1,8 @@
 //! Asking over a connection of the pool.
 
 use crate::store::StoreError;
-use deadpool_postgres::{Client, Pool};
-use std::{error, fmt};
+use deadpool_postgres::{Client, Pool, Timeouts};
+use std::{error, fmt, time::Duration};
 use tokio_postgres::{
     Error, Row,
     error::SqlState,
@@ -21,15 +21,7 @@ pub(super) async fn ask(
     statement: &str,
     parameters: &[Parameter<'_>],
 ) -> Result<Row, StoreError> {
-    let lent = Lent::from(pool).await?;
-    for _ in 1..TRIES {
-        match lent.client().query_typed_one(statement, parameters).await {
-            Err(error) if is_in_the_way(&error) => {}
-            result => return lent.end(result),
-        }
-    }
-    let result = lent.client().query_typed_one(statement, parameters).await;
-    lent.end(result)
+    Lent::from(pool).await?.ask(statement, parameters).await
 }
 
 /// Asks a statement that does as it is told, and says whether nobody else was in the way.
@@ -53,13 +45,36 @@ pub(super) async fn run(pool: &Pool, statements: &str) -> Result<(), StoreError>
     lent.end(result)
 }
 
-/// A connection in the middle of a question. When nobody waits for the answer any more, it is
-/// closed and not given back: whoever got it next would wait for that answer first.
-struct Lent(Option<Client>);
+/// A connection in the middle of a question. When nobody waits for the answer any more, it is closed
+/// and not given back: whoever got it next would wait for that answer first.
+pub(super) struct Lent(Option<Client>);
 
 impl Lent {
-    async fn from(pool: &Pool) -> Result<Self, StoreError> {
+    pub(super) async fn from(pool: &Pool) -> Result<Self, StoreError> {
         pool.get().await.map(|client| Self(Some(client))).map_err(StoreError::new)
+    }
+
+    /// Whatever is idle, without waiting for others to give something back.
+    pub(super) async fn idle(pool: &Pool) -> Result<Self, StoreError> {
+        let timeouts = Timeouts { wait: Some(Duration::ZERO), ..pool.timeouts() };
+        let lent = pool.timeout_get(&timeouts).await;
+        lent.map(|client| Self(Some(client))).map_err(StoreError::new)
+    }
+
+    /// Asks a statement that answers with one row.
+    pub(super) async fn ask(
+        self,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Row, StoreError> {
+        for _ in 1..TRIES {
+            match self.client().query_typed_one(statement, parameters).await {
+                Err(error) if is_in_the_way(&error) => {}
+                result => return self.end(result),
+            }
+        }
+        let result = self.client().query_typed_one(statement, parameters).await;
+        self.end(result)
     }
 
     fn client(&self) -> &Client {

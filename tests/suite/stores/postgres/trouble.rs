@@ -51,6 +51,26 @@ async fn a_pool_without_a_connection_is_an_error_after_its_time_out() {
 }
 
 #[tokio::test]
+async fn a_clean_up_that_finds_no_connection_keeps_nobody_waiting() {
+    let pool = pool(&servers::postgres::url(), 1);
+    store("put_off").await;
+    let store = PostgresStore::new(pool.clone()).table("put_off").unwrap();
+    let limit = limit("quota", Quota::new(1000).unwrap());
+    // So many that something is to be cleaned up.
+    let orders = (0..200).map(|_| order(&limit, b"a", take(1))).collect();
+    let (answered, answers) = tokio::sync::oneshot::channel();
+    // The other one gets the connection as soon as the batch gives it back, and waits for the answers.
+    let ((), answers) = tokio::join!(
+        async { answered.send(store.decide(Batch::new(orders)).await.unwrap()).unwrap() },
+        async {
+            let _held = pool.get().await.unwrap();
+            tokio::time::timeout(Duration::from_secs(5), answers).await.expect("they are there")
+        },
+    );
+    assert!(answers.unwrap().iter().all(tower_ratelimit::store::Answer::is_granted));
+}
+
+#[tokio::test]
 async fn a_table_that_nobody_has_made_is_an_error_that_says_so() {
     let store = PostgresStore::new(pool(&servers::postgres::url(), 1)).table("never_made").unwrap();
     let batch = Batch::new(vec![order(&limit("quota", quota()), b"a", take(1))]);
