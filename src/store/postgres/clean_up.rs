@@ -27,8 +27,8 @@ type Place = (Vec<u8>, Vec<u8>);
 pub(super) struct CleanUp(Mutex<(usize, Place)>);
 
 impl CleanUp {
-    /// Takes a step if it is time. Failures are left to those who ask something. A caller waits behind it whose
-    /// permits are taken already: it is put off when others have all connections.
+    /// Takes a step if it is time. Failures are left to those who ask something. A caller waits
+    /// behind it whose permits are taken already: it is put off when others have all connections.
     pub(super) async fn pass(&self, pool: &Pool, table: &Table, granted: usize) {
         if let Some(place) = self.due(granted)
             && let Ok(lent) = Lent::idle(pool).await

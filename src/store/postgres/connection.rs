@@ -45,8 +45,8 @@ pub(super) async fn run(pool: &Pool, statements: &str) -> Result<(), StoreError>
     lent.end(result)
 }
 
-/// A connection in the middle of a question. When nobody waits for the answer any more, it is closed
-/// and not given back: whoever got it next would wait for that answer first.
+/// A connection in the middle of a question. When nobody waits for the answer any more, it is
+/// closed and not given back: whoever got it next would wait for that answer first.
 pub(super) struct Lent(Option<Client>);
 
 impl Lent {

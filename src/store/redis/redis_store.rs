@@ -13,7 +13,7 @@ use crate::{
     store::{Answer, Batch, Order, Store, StoreError},
 };
 use redis::{
-    Client, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError,
+    Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -45,7 +45,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// [`MultiplexedConnection`](redis::aio::MultiplexedConnection), a
 /// [`ClusterConnection`](redis::cluster_async::ClusterConnection). For TLS turn on a feature of the
 /// `redis` crate, such as `tokio-rustls-comp`. A connection that sends a command again when the
-/// reply was lost may take permits twice, never too few.
+/// reply was lost may take permits twice, never too few. One that waits for replies for less than
+/// the [deadline](crate::StoredBuilder::deadline) of the limiter loses what they grant; a
+/// [`MultiplexedConnection`](redis::aio::MultiplexedConnection) waits for half a second unless you
+/// set it.
 ///
 /// Keys are called `namespace:limit:{key}`, or `namespace:limit:{tag}:rest` where they are
 /// [tagged](crate::store::StoreKey::tagged), with percent codes for whatever is not plain text.
@@ -83,8 +86,8 @@ pub(super) enum Servers {
 
 impl RedisStore<ConnectionManager> {
     /// A store on the server at this address, `redis://…`, over a connection that is made anew
-    /// whenever it is lost: at once and before anybody asks where the server speaks the protocol of Redis 6 or later,
-    /// otherwise after the first call that fails.
+    /// whenever it is lost: at once and before anybody asks where the server speaks the protocol of
+    /// Redis 6 or later, otherwise after the first call that fails.
     ///
     /// # Errors
     ///
@@ -93,18 +96,26 @@ impl RedisStore<ConnectionManager> {
         let address = url.into_connection_info().map_err(StoreError::new)?;
         // By this protocol alone a connection tells that it was lost.
         let newer = address.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let connection = match connect(address.clone().set_redis_settings(newer)).await {
-            Err(error) if error.kind() == ErrorKind::RESP3NotSupported => connect(address).await,
-            connected => connected,
+        let newer = address.clone().set_redis_settings(newer);
+        let connection = match is_refused(newer.clone()).await {
+            true => connect(address).await,
+            false => connect(newer).await,
         };
         connection.map(Self::new).map_err(StoreError::new)
     }
 }
 
+/// Whether somebody is there who does not want to be talked to like that.
+async fn is_refused(address: ConnectionInfo) -> bool {
+    let Ok(client) = Client::open(address) else { return false };
+    let connected = client.get_multiplexed_async_connection().await;
+    connected.is_err_and(|error| !error.is_io_error())
+}
+
 async fn connect(address: ConnectionInfo) -> Result<ConnectionManager, RedisError> {
     let config = ConnectionManagerConfig::new()
-        // Whoever asks has a deadline, and gives back what is granted later than that. What the connection does
-        // not wait for would be lost.
+        // Whoever asks has a deadline, and gives back what is granted later than that. What the
+        // connection does not wait for would be lost.
         .set_response_timeout(None)
         .set_max_delay(LONGEST_PAUSE);
     Client::open(address)?.get_connection_manager_with_config(config).await

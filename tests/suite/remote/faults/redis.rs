@@ -153,3 +153,13 @@ async fn r15_a_failover_between_calls_is_not_noticed() {
     limit.try_acquire().await.unwrap();
     assert_eq!(limit.try_acquire().await.unwrap_err().reason(), Reason::Exhausted);
 }
+
+#[tokio::test]
+async fn a_server_that_knows_only_the_older_protocol_is_asked_by_that() {
+    let server = Server::start_private(&["--rename-command", "HELLO", ""]).await;
+    let one = Quota::new(1).unwrap();
+    let store = redis(&server).await;
+    let limit = StoredLimiter::builder("one", store, one, OnFailure::Refuse).build().unwrap();
+    limit.key("a").try_acquire().await.unwrap();
+    assert_eq!(limit.key("a").try_acquire().await.unwrap_err().reason(), Reason::Exhausted);
+}

@@ -1,6 +1,10 @@
 //! A file in trouble.
 
-use super::super::{DEADLINE, load::{Answers, under_load}, ms};
+use super::super::{
+    DEADLINE,
+    load::{Answers, under_load},
+    ms,
+};
 use crate::servers::folder::Folder;
 use rusqlite::Connection;
 use std::time::Duration;
