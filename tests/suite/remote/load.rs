@@ -2,11 +2,13 @@
 
 use super::{DEADLINE, ms, until};
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
 };
-use tokio::time::{sleep, timeout};
-use tower_ratelimit::{OnFailure, Outcome, Quota, Reason, StoredKey, StoredLimiter, store::Store};
+use tokio::time::{Instant, sleep, timeout};
+use tower_ratelimit::{
+    OnFailure, Outcome, Quota, RateLimited, Reason, StoredKey, StoredLimiter, store::Store,
+};
 
 /// More than there are calls.
 const PERMITS: u32 = 1_000_000;
@@ -28,6 +30,8 @@ pub(super) struct Load {
     granted: AtomicU32,
     lost: AtomicU32,
     is_over: AtomicBool,
+    /// Why a call was refused last.
+    cause: Mutex<Option<RateLimited>>,
 }
 
 /// Makes calls on one key while `trouble` happens.
@@ -62,7 +66,12 @@ impl Load {
     /// Waits until many more calls were granted.
     pub(super) async fn goes_on(&self) {
         let enough = self.granted.load(SeqCst) + 50;
-        until("calls are granted", async || self.granted.load(SeqCst) >= enough).await;
+        let start = Instant::now();
+        while self.granted.load(SeqCst) < enough {
+            let cause = &self.cause;
+            assert!(start.elapsed() < DEADLINE * 10, "nothing is granted: {cause:?}");
+            sleep(ms(1)).await;
+        }
     }
 
     /// Waits until many more calls were refused because of the store.
@@ -92,6 +101,7 @@ impl Load {
                 Err(refusal) => {
                     assert_eq!(refusal.reason(), Reason::Unavailable, "{refusal}");
                     self.lost.fetch_add(1, SeqCst);
+                    *self.cause.lock().unwrap() = Some(refusal);
                 }
             }
             sleep(ms(1)).await;
