@@ -20,9 +20,9 @@ use tokio_postgres::NoTls;
 use tower_ratelimit::{LeakyBucket, OnFailure, Rate, StoredLimiter, store::PostgresStore};
 
 /// How the tests start a private Postgres. It ends with this process, in whatever way that ends.
-#[path = "../tests/suite/servers/postgres.rs"]
-#[allow(dead_code, clippy::panic, reason = "the tests need more of it")]
-mod private;
+#[path = "../tests/suite/servers/mod.rs"]
+#[allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "the tests need more of it")]
+mod servers;
 
 const TABLE: &str = "rate_limits_of_an_example";
 const MAILS: usize = 10;
@@ -55,7 +55,7 @@ async fn work(name: &str, url: &str, start: u64) -> Result<(), Box<dyn Error>> {
 
 /// Starts Postgres and the workers, and waits for them.
 async fn show() -> Result<(), Box<dyn Error>> {
-    let url = private::url();
+    let url = servers::postgres::url();
     println!("Postgres is at {url}");
     let pool = pool(&url)?;
     let store = PostgresStore::new(pool.clone()).table(TABLE)?;

@@ -24,9 +24,9 @@ use tower_ratelimit::{
 };
 
 /// How the tests start a private Redis.
-#[path = "../tests/suite/servers/redis.rs"]
+#[path = "../tests/suite/servers/mod.rs"]
 #[allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "the tests need more of it")]
-mod private;
+mod servers;
 
 const CLIENT: HeaderName = HeaderName::from_static("x-client");
 
@@ -67,9 +67,9 @@ async fn serve(redis: &str, namespace: &str) -> Result<(), Box<dyn Error>> {
 
 /// Starts Redis and the servers, and calls them.
 async fn show() -> Result<(), Box<dyn Error>> {
-    let redis = private::Server::start().await;
+    let redis = servers::redis::Server::start().await;
     println!("Redis is at {}", redis.url());
-    let namespace = private::unique();
+    let namespace = servers::redis::unique();
     let (mut first, second) =
         (Server::start(redis.url(), &namespace)?, Server::start(redis.url(), &namespace)?);
 

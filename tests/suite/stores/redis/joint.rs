@@ -1,6 +1,9 @@
 //! Several limits taken together, on a server and on a cluster.
 
-use crate::servers::redis::{Cluster, Server, unique};
+use crate::servers::{
+    cluster::Cluster,
+    redis::{Server, unique},
+};
 use std::error::Error;
 use tokio::task::JoinSet;
 use tower_ratelimit::{
