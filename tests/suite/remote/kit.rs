@@ -1,4 +1,5 @@
-//! The conformance kit over the real stores.
+//! The conformance kit over the real stores: any algorithm where the database has an arithmetic of its own, and
+//! some where it is that of the other stores.
 
 use super::opened::{postgres, redis};
 use crate::servers::{
@@ -9,7 +10,8 @@ use crate::servers::{
 };
 use std::{collections::HashMap, sync::Arc};
 use tower_ratelimit::{
-    AnyAlgorithm, Invalid, conformance,
+    Algorithm, AnyAlgorithm, Concurrency, Invalid, SlidingWindow, TokenBucket,
+    conformance::{self, Sampled},
     store::{
         Answer, Batch, RedisStore, Store, StoreError, StoreKey, StoredLimit, sqlite::SqliteStore,
     },
@@ -20,8 +22,8 @@ use tower_ratelimit::{
 #[derive(Clone)]
 struct OneSlot<S>(S);
 
-impl<S: Store<AnyAlgorithm>> Store<AnyAlgorithm> for OneSlot<S> {
-    async fn decide(&self, batch: Batch<AnyAlgorithm>) -> Result<Vec<Answer>, StoreError> {
+impl<A: Algorithm + Clone, S: Store<A>> Store<A> for OneSlot<S> {
+    async fn decide(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
         let mut limits = HashMap::new();
         let mut orders = batch.orders().to_vec();
         for order in &mut orders {
@@ -41,7 +43,7 @@ impl<S: Store<AnyAlgorithm>> Store<AnyAlgorithm> for OneSlot<S> {
         self.0.decide(batch).await
     }
 
-    fn keep_to(&self, algorithm: AnyAlgorithm) -> Result<AnyAlgorithm, Invalid> {
+    fn keep_to(&self, algorithm: A) -> Result<A, Invalid> {
         self.0.keep_to(algorithm)
     }
 
@@ -51,8 +53,8 @@ impl<S: Store<AnyAlgorithm>> Store<AnyAlgorithm> for OneSlot<S> {
 }
 
 /// Any handle of this store.
-async fn keeps_its_contract(store: impl Store<AnyAlgorithm>) {
-    let looked = conformance::store::<AnyAlgorithm, _>(|| store.clone()).await;
+async fn keeps_its_contract<A: Sampled>(store: impl Store<A>) {
+    let looked = conformance::store::<A, _>(|| store.clone()).await;
     looked.unwrap_or_else(|violation| panic!("{violation}"));
 }
 
@@ -66,34 +68,39 @@ async fn a_file_of_sqlite_keeps_the_contract() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_keeps_the_contract() {
-    keeps_its_contract(redis(&Server::start().await).await).await;
+    keeps_its_contract::<AnyAlgorithm>(redis(&Server::start().await).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_keeps_the_contract_where_it_is_decided_here() {
-    keeps_its_contract(redis(&Server::start().await).await.optimistic()).await;
+    let server = Server::start().await;
+    let store = redis(&server).await.optimistic();
+    keeps_its_contract::<SlidingWindow>(store.clone()).await;
+    keeps_its_contract::<Concurrency>(store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_of_redis_keeps_the_contract() {
     let cluster = Cluster::start().await;
     let store = RedisStore::on_cluster(cluster.connect().await).namespace(unique());
-    keeps_its_contract(OneSlot(store)).await;
+    keeps_its_contract::<SlidingWindow>(OneSlot(store)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_of_redis_keeps_the_contract_where_it_is_decided_here() {
     let cluster = Cluster::start().await;
     let store = RedisStore::on_cluster(cluster.connect().await).namespace(unique());
-    keeps_its_contract(OneSlot(store.optimistic())).await;
+    keeps_its_contract::<TokenBucket>(OneSlot(store.optimistic())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_keeps_the_contract() {
-    keeps_its_contract(postgres(&servers::postgres::url()).await).await;
+    keeps_its_contract::<AnyAlgorithm>(postgres(&servers::postgres::url()).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_keeps_the_contract_where_it_is_decided_here() {
-    keeps_its_contract(postgres(&servers::postgres::url()).await.decided_here()).await;
+    let store = postgres(&servers::postgres::url()).await.decided_here();
+    keeps_its_contract::<SlidingWindow>(store.clone()).await;
+    keeps_its_contract::<Concurrency>(store).await;
 }
