@@ -6,6 +6,7 @@ mod harness;
 mod layer;
 mod machine;
 mod pacing;
+mod stores;
 
 use harness::{Bound, Length, Table};
 use std::process::ExitCode;
@@ -14,7 +15,8 @@ type Group = fn(Length) -> Vec<Bound>;
 
 /// By name, in the order in which `all` runs them. A group prints its tables and returns its
 /// bounds.
-const GROUPS: [(&str, Group); 2] = [("layer", layer::run), ("pacing", pacing::run)];
+const GROUPS: [(&str, Group); 3] =
+    [("layer", layer::run), ("pacing", pacing::run), ("stores", stores::run)];
 
 struct Arguments {
     groups: Vec<Group>,

@@ -30,9 +30,10 @@ impl Bound {
     /// The range, in words.
     pub fn allowed(&self) -> String {
         let (least, most) = (self.allowed.start(), self.allowed.end());
-        match *least == 0.0 {
-            true => format!("at most {most}"),
-            false => format!("{least} to {most}"),
+        match (*least == 0.0, *most == f64::INFINITY) {
+            (true, _) => format!("at most {most}"),
+            (_, true) => format!("at least {least:.3}"),
+            _ => format!("{least} to {most}"),
         }
     }
 
