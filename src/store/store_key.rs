@@ -1,6 +1,7 @@
 //! Keys as stores know them.
 
 use crate::key::Key;
+use std::sync::Arc;
 
 /// A key as a store keeps it: the bytes that it [wrote](Key::write).
 ///
@@ -17,7 +18,8 @@ use crate::key::Key;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoreKey {
-    bytes: Box<[u8]>,
+    // Shared, as an order and its answer each have it.
+    bytes: Arc<[u8]>,
     /// How many of the bytes are the tag.
     tag: usize,
 }
@@ -33,7 +35,7 @@ impl StoreKey {
     /// That of a key which lies where all others of this tag do: `(tag, key)`, and not the same as
     /// this pair or the key without a tag.
     pub fn tagged(tag: &(impl Key + ?Sized), key: &(impl Key + ?Sized)) -> Self {
-        let mut bytes = Self::new(tag).bytes.into_vec();
+        let mut bytes = Self::new(tag).bytes.to_vec();
         let tag = bytes.len();
         key.write(&mut |part| bytes.extend_from_slice(part));
         // Stores that keep the bytes only tell it from the pair by this.

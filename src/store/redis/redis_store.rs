@@ -3,8 +3,7 @@
 use super::{
     OptimisticRedisStore,
     call::Call,
-    reply,
-    script::{self, BATCH},
+    reply, script,
     slot::{for_each_slot, one_slot},
 };
 use crate::{
@@ -177,11 +176,11 @@ impl<C> RedisStore<C> {
 impl<C: ConnectionLike + Clone> RedisStore<C> {
     /// Asks one server.
     async fn call<A: Scripted>(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
-        let Call { keys, arguments } = Call::new(&self.namespace, &batch);
+        let Call { script, keys, arguments } = Call::new(&self.namespace, &batch);
         let mut connection = self.connection.clone();
-        let numbers: Vec<i64> =
-            BATCH.run(&mut connection, &keys, &arguments).await.map_err(StoreError::new)?;
-        reply::answers(&numbers, batch.orders.len()).map_err(StoreError::new)
+        let reply: Vec<u8> =
+            script.run(&mut connection, &keys, &arguments).await.map_err(StoreError::new)?;
+        reply::answers(&reply, batch.orders.len()).map_err(StoreError::new)
     }
 }
 
@@ -203,7 +202,7 @@ where
         let entries = match (algorithm.kind(), &parameters[..]) {
             ("sliding_window", [.., permits, _]) => *permits,
             ("serialized" | "concurrency", [permits, ..]) => *permits,
-            (kind, _) if script::KINDS.contains(&kind) => 0,
+            (kind, _) if script::knows(kind) => 0,
             (kind, _) => {
                 return Err(Invalid::new("kind", kind, "that of an algorithm of this crate"));
             }

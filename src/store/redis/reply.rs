@@ -22,16 +22,21 @@ impl fmt::Display for Garbled {
 
 impl Error for Garbled {}
 
-/// The answers in a reply: the time, and so many numbers for each.
-pub(super) fn answers(numbers: &[i64], orders: usize) -> Result<Vec<Answer>, Garbled> {
+/// The answers in a reply: the time, and so many numbers for each, all of eight bytes.
+pub(super) fn answers(reply: &[u8], orders: usize) -> Result<Vec<Answer>, Garbled> {
+    let (numbers, rest) = reply.as_chunks();
     let (now, numbers) = numbers.split_first().ok_or(Garbled)?;
-    let now = instant(*now)?;
-    let (answers, rest) = numbers.as_chunks::<NUMBERS>();
-    match (answers.len(), rest) {
-        (length, []) if length == orders => {}
-        _ => return Err(Garbled),
+    let now = instant(whole(*now))?;
+    let (answers, more) = numbers.as_chunks::<NUMBERS>();
+    if answers.len() != orders || !rest.is_empty() || !more.is_empty() {
+        return Err(Garbled);
     }
-    answers.iter().map(|numbers| answer(*numbers, now)).collect()
+    answers.iter().map(|numbers| answer(numbers.map(whole), now)).collect()
+}
+
+/// A number of the script: they are all whole, and exact.
+fn whole(bytes: [u8; 8]) -> i64 {
+    f64::from_le_bytes(bytes) as i64
 }
 
 fn answer(numbers: [i64; NUMBERS], now: Nanos) -> Result<Answer, Garbled> {

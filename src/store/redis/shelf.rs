@@ -1,6 +1,9 @@
 //! Records that were read, and what became of them here.
 
-use super::{name::record_name, script::Argument};
+use super::{
+    name::{beginning, record_name},
+    script::Argument,
+};
 use crate::{
     algorithm::{Algorithm, StoredState},
     nanos::Nanos,
@@ -35,7 +38,7 @@ pub(super) fn names<A>(namespace: &str, batch: &Batch<A>) -> (Places, Vec<String
     for order in batch.orders() {
         let place = (Arc::clone(&order.limit.name), order.key.clone());
         places.entry(place).or_insert_with(|| {
-            names.push(record_name(namespace, &order.limit.name, &order.key));
+            names.push(record_name(&beginning(namespace, &order.limit.name), &order.key));
             names.len() - 1
         });
     }

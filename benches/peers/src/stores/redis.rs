@@ -45,7 +45,10 @@ pub fn run(length: Length) -> Vec<Bound> {
 
 async fn connect(server: &Server) -> MultiplexedConnection {
     let client = redis::Client::open(url(server)).expect("the address is well formed");
-    client.get_multiplexed_async_connection().await.expect("the server listens")
+    // Whoever waits for long counts as well.
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    let connection = client.get_multiplexed_async_connection_with_config(&config).await;
+    connection.expect("the server listens")
 }
 
 fn url(server: &Server) -> String {

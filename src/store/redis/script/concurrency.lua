@@ -41,7 +41,7 @@ function algorithms.concurrency()
   local function forget(p, s, now)
     local index, permits = ended(p, s, now)
     if index > s.start then
-      s.start, s.x, s.changed = index, s.x - permits, true
+      s.start, s.x = index, s.x - permits
     end
   end
 

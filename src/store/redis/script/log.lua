@@ -2,6 +2,7 @@
 -- numbers for each call, oldest first, and then for each free slot. Of a long log only the ends are
 -- read and written.
 local HEADER, ENTRY, FEW = 57, 16, 64
+local BEGINNING = text(HEADER + FEW * ENTRY - 1)
 
 local function pack(a, b)
   return struct.pack('<dd', a, b)
@@ -55,7 +56,7 @@ local function make_log()
 
   function Log:push(at, number)
     self.tail = self.tail .. pack(at, number)
-    self.count, self.changed = self.count + 1, true
+    self.count = self.count + 1
   end
 
   -- Takes a call out, and adds so much to the numbers of those behind it.
@@ -75,7 +76,7 @@ local function make_log()
       behind = table.concat(moved)
     end
     self.tail = string.sub(self.tail, 1, offset) .. behind
-    self.count, self.changed = self.count - 1, true
+    self.count = self.count - 1
   end
 
   -- When the last call took place; nothing without one.
@@ -99,7 +100,7 @@ local function log(letter, Log)
   end
 
   function kind.load(key)
-    local raw = redis.call('getrange', key, 0, HEADER + FEW * ENTRY - 1)
+    local raw = redis.call('getrange', key, '0', BEGINNING)
     if string.sub(raw, 1, 1) ~= letter then
       return nil, raw ~= ''
     end
@@ -147,7 +148,7 @@ local function log(letter, Log)
     if s.kept == 0 then
       local value = header(s, record) .. s.tail .. free_slots(record)
       if life then
-        redis.call('set', key, value, 'PX', life)
+        redis.call('psetex', key, life, value)
       else
         redis.call('set', key, value)
       end
@@ -157,7 +158,7 @@ local function log(letter, Log)
     if tail ~= '' then
       redis.call('setrange', key, text(HEADER + s.kept * ENTRY), tail)
     end
-    redis.call('setrange', key, 0, header(s, record))
+    redis.call('setrange', key, '0', header(s, record))
     if life then
       redis.call('pexpire', key, life)
     else

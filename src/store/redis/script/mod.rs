@@ -3,40 +3,42 @@
 use redis::{ErrorKind, FromRedisValue, RedisError, ServerErrorKind, aio::ConnectionLike};
 use std::sync::LazyLock;
 
-/// The pieces of the one that decides, in reading order: one for each algorithm, and some for all.
-const DECIDE: [&str; 14] = [
-    include_str!("numbers.lua"),
-    include_str!("leaky_bucket.lua"),
-    include_str!("strict.lua"),
-    include_str!("burst_compensating.lua"),
-    include_str!("token_bucket.lua"),
-    include_str!("quota.lua"),
-    include_str!("sliding_window_counter.lua"),
-    include_str!("log.lua"),
-    include_str!("window_log.lua"),
-    include_str!("sliding_window.lua"),
-    include_str!("concurrency.lua"),
-    include_str!("serialized.lua"),
-    include_str!("record.lua"),
-    include_str!("batch.lua"),
+/// What the algorithms are, by kind: each made of these pieces, in reading order. The server makes the
+/// functions of a script anew for each call, so a script has those only that it needs.
+const KINDS: [(&str, &[&str]); 10] = [
+    ("leaky_bucket", &[include_str!("leaky_bucket.lua")]),
+    ("strict", &[include_str!("strict.lua")]),
+    ("burst_compensating", &[include_str!("burst_compensating.lua")]),
+    ("token_bucket", &[include_str!("token_bucket.lua")]),
+    ("fixed_window", &[include_str!("token_bucket.lua")]),
+    ("quota", &[include_str!("quota.lua")]),
+    ("sliding_window_counter", &[include_str!("sliding_window_counter.lua")]),
+    ("sliding_window", &[LOG, WINDOW_LOG, include_str!("sliding_window.lua")]),
+    ("concurrency", &[LOG, include_str!("concurrency.lua")]),
+    ("serialized", &[LOG, WINDOW_LOG, include_str!("serialized.lua")]),
 ];
 
-/// The algorithms in it.
-pub(super) const KINDS: [&str; 10] = [
-    "leaky_bucket",
-    "strict",
-    "burst_compensating",
-    "token_bucket",
-    "fixed_window",
-    "quota",
-    "sliding_window_counter",
-    "sliding_window",
-    "concurrency",
-    "serialized",
-];
+const LOG: &str = include_str!("log.lua");
+const WINDOW_LOG: &str = include_str!("window_log.lua");
 
-/// Answers a batch.
-pub(super) static BATCH: LazyLock<Script> = LazyLock::new(|| Script::new(DECIDE.concat()));
+/// Whether there is an algorithm of this kind.
+pub(super) fn knows(kind: &str) -> bool {
+    KINDS.iter().any(|(known, _)| *known == kind)
+}
+
+/// What answers a batch with limits of these kinds.
+pub(super) fn decides(kinds: &[&str]) -> &'static Script {
+    static EACH: LazyLock<Vec<Script>> =
+        LazyLock::new(|| KINDS.iter().map(|kind| Script::deciding(&[*kind])).collect());
+    static ALL: LazyLock<Script> = LazyLock::new(|| Script::deciding(&KINDS));
+    let place = match kinds {
+        [kind, others @ ..] if others.iter().all(|other| other == kind) => {
+            KINDS.iter().position(|(known, _)| known == kind)
+        }
+        _ => None,
+    };
+    place.and_then(|place| EACH.get(place)).unwrap_or(&ALL)
+}
 
 /// Changes records that nobody else has changed meanwhile.
 pub(super) static SWAP: LazyLock<Script> =
@@ -58,6 +60,18 @@ pub(super) enum Argument {
 }
 
 impl Script {
+    /// One that decides, with these algorithms.
+    fn deciding(kinds: &[(&str, &[&'static str])]) -> Self {
+        let mut pieces = vec![include_str!("numbers.lua")];
+        for piece in kinds.iter().flat_map(|(_, pieces)| *pieces) {
+            if !pieces.contains(piece) {
+                pieces.push(piece);
+            }
+        }
+        pieces.extend([include_str!("record.lua"), include_str!("batch.lua")]);
+        Self::new(pieces.concat())
+    }
+
     fn new(code: String) -> Self {
         let hash = redis::Script::new(&code).get_hash().to_owned();
         Self { code, hash }

@@ -4,13 +4,16 @@ local END = 9007199254740992
 -- The longest time that the permits of one call may take by some algorithms, 250 years.
 local LONGEST = 7884000000000000
 local GRANTED, LATER, IN_USE, EXHAUSTED, NEVER = 0, 1, 2, 3, 4
+-- What is asked.
+local GROUP, TAKE, PEEK, RENEW, GIVE_BACK = 0, 1, 2, 3, 4
+local FINISH, CHARGE, RESERVE, RETURN, FORGET = 5, 6, 7, 8, 9
 local min, max, floor = math.min, math.max, math.floor
 -- What makes each algorithm, when a batch needs it: making all of them takes longer than most batches.
 local algorithms = {}
 
--- A number as text: by itself it would be written with 14 digits.
+-- A number as text: by itself it would be written with 14 digits, or slowly.
 local function text(number)
-  return string.format('%.0f', number)
+  return string.format('%d', number)
 end
 
 local function plus(a, b)
@@ -74,56 +77,60 @@ local function carry_interval(p, s, now)
   s[2] = p[1]
 end
 
--- The answer of an algorithm: instants are absolute.
+-- The answer of an algorithm: instants are absolute. There is one at a time, as a table for each
+-- would take as long as the rest.
+local answer = {
+  outcome = 0, x = 0, y = 0, limit = 0, remaining = 0, full_at = 0, rate = 0, wait = 0,
+}
+
 local function decision(outcome, x, y, limit, remaining, full_at)
-  return {
-    outcome = outcome, x = x, y = y,
-    limit = limit, remaining = remaining, full_at = full_at, rate = 0,
-  }
+  answer.outcome, answer.x, answer.y = outcome, x, y
+  answer.limit, answer.remaining, answer.full_at = limit, remaining, full_at
+  answer.rate, answer.wait = 0, 0
+  return answer
 end
 
--- What algorithms keep that have no log: so many numbers, as text.
+-- What algorithms keep that have no log: a letter and eight-byte numbers. So many are the state's; then
+-- comes the instant of the last reservation and, for each free slot, two more.
 local function fields(letter, count)
   local kind = { letter = letter }
+  local format = '<' .. string.rep('d', count + 1)
+
   function kind.fresh()
     local state = {}
     for i = 1, count do state[i] = 0 end
     return state
   end
+
   function kind.load(key)
     local raw = redis.call('get', key)
     if not raw or string.sub(raw, 1, 1) ~= letter then
       return nil, raw
     end
-    local state, i = {}, 0
-    for number in string.gmatch(string.sub(raw, 2), '%S+') do
-      i = i + 1
-      state[i] = tonumber(number)
-    end
-    local free = {}
-    for at = count + 2, i, 2 do
-      free[#free + 1] = { at = state[at], cost = state[at + 1] }
+    local state, free = { struct.unpack(format, raw, 2) }, {}
+    for at = state[count + 2], #raw, 16 do
+      local grant = {}
+      grant.at, grant.cost = struct.unpack('<dd', raw, at)
+      free[#free + 1] = grant
     end
     return state, raw, state[count + 1], free
   end
+
   function kind.save(record, life)
-    local state, written = record.state, { letter .. text(record.state[1]) }
-    for i = 2, count do written[i] = text(state[i]) end
-    if record.ahead > 0 then
-      written[count + 1] = text(record.ahead)
-      for _, grant in ipairs(record.free) do
-        written[#written + 1] = text(grant.at)
-        written[#written + 1] = text(grant.cost)
-      end
+    local state = record.state
+    state[count + 1] = record.ahead
+    local value = letter .. struct.pack(format, unpack(state, 1, count + 1))
+    for _, grant in ipairs(record.free) do
+      value = value .. struct.pack('<dd', grant.at, grant.cost)
     end
-    local value = table.concat(written, ' ')
     if value == record.raw then
       return
     elseif life then
-      redis.call('set', record.key, value, 'PX', life)
+      redis.call('psetex', record.key, life, value)
     else
       redis.call('set', record.key, value)
     end
   end
+
   return kind
 end

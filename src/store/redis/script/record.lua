@@ -1,7 +1,6 @@
 -- A record is the state of a key, the instant of the last reservation on it (ahead), and the
 -- reservations before that one that went back (free). The state is that of the last reservation, and
 -- what changes it before that instant changes it as it will be then.
-local asks = {}
 local MOST_FREE = 1024
 
 -- From when on it equals a new one.
@@ -11,7 +10,6 @@ end
 
 local function begin_anew(record)
   record.state, record.ahead, record.free = record.kind.fresh(record.key), 0, {}
-  record.state.changed = true
 end
 
 local function copy(from)
@@ -29,26 +27,17 @@ local function copy_record(from)
   return to
 end
 
--- Takes at an instant, or only looks.
-local function take_or_look(record, at, cost, queued, looks)
-  return record.kind.take(record.p, record.state, at, cost, queued, looks)
-end
-
-local function ask(record, at, name, cost, granted_at)
-  return record.kind[name](record.p, record.state, at, cost, granted_at)
-end
-
 -- Gives the free slots before this instant back to the algorithm, behind everybody.
 local function close_free(record, before)
   while record.free[1] and record.free[1].at < before do
     local grant = table.remove(record.free, 1)
-    ask(record, record.ahead, 'give_back', grant.cost, grant.at)
+    record.kind.give_back(record.p, record.state, record.ahead, grant.cost, grant.at)
   end
 end
 
 -- How the limit stands, for a call that takes nothing.
 local function nothing(record, now)
-  local answer = take_or_look(record, max(record.ahead, now), 0, false, true)
+  local answer = record.kind.take(record.p, record.state, max(record.ahead, now), 0, false, true)
   answer.outcome, answer.x, answer.y = GRANTED, 0, now
   return answer
 end
@@ -60,7 +49,7 @@ local function behind(record, now, cost)
     record = copy_record(record)
     close_free(record, END)
   end
-  local answer = take_or_look(record, record.ahead, cost, true, true)
+  local answer = record.kind.take(record.p, record.state, record.ahead, cost, true, true)
   if answer.outcome == GRANTED then
     answer.outcome, answer.x, answer.y = LATER, record.ahead, 0
   end
@@ -81,56 +70,33 @@ end
 
 -- Takes permits that are to be had at this instant, behind all others.
 local function take_at(record, now, at, cost)
-  if record.free[1] and take_or_look(record, at, cost, true, true).outcome ~= GRANTED then
+  if record.free[1] and record.kind.take(record.p, record.state, at, cost, true, true).outcome ~= GRANTED then
     -- It needs what the free slots have, and comes before those who may come for them.
     close_free(record, END)
   end
-  local answer = take_or_look(record, at, cost, true, false)
+  local answer = record.kind.take(record.p, record.state, at, cost, true, false)
   if answer.outcome == GRANTED then
     record.ahead = at
+    -- These have answers, too.
+    local own = copy(answer)
     close_free(record, now)
-    answer.wait = at - now
+    own.wait = at - now
+    return own
   end
   return answer
 end
 
-function asks.take(record, now, cost, queued)
+local function take_or_look(record, now, cost, queued, looks)
   if cost == 0 then
     return nothing(record, now)
   elseif record.ahead > now then
     return behind(record, now, cost)
   end
-  return take_or_look(record, now, cost, queued == 1, false)
-end
-
-function asks.peek(record, now, cost, queued)
-  if cost == 0 then
-    return nothing(record, now)
-  elseif record.ahead > now then
-    return behind(record, now, cost)
-  end
-  return take_or_look(record, now, cost, queued == 1, true)
-end
-
--- The call takes place now, whoever is ahead.
-function asks.renew(record, now, cost, at)
-  return ask(record, now, 'renew', cost, at)
-end
-
-function asks.back(record, now, cost, at)
-  return ask(record, max(record.ahead, now), 'give_back', cost, at)
-end
-
-function asks.finish(record, now, cost, at)
-  return ask(record, max(record.ahead, now), 'finish', cost, at)
-end
-
-function asks.charge(record, now, cost)
-  return ask(record, max(record.ahead, now), 'charge', cost)
+  return record.kind.take(record.p, record.state, now, cost, queued, looks)
 end
 
 -- Takes permits as soon as they are to be had, if that is within the longest wait.
-function asks.reserve(record, now, cost, longest)
+local function reserve(record, now, cost, longest)
   if cost == 0 then
     return nothing(record, now)
   end
@@ -144,7 +110,7 @@ function asks.reserve(record, now, cost, longest)
     answer = behind(record, now, cost)
   else
     -- Asked and not foreseen: a time that begins with the first call begins.
-    answer = take_or_look(record, now, cost, false, false)
+    answer = record.kind.take(record.p, record.state, now, cost, false, false)
   end
   if answer.outcome == LATER and answer.x - now <= longest then
     return take_at(record, now, answer.x, cost)
@@ -153,7 +119,7 @@ function asks.reserve(record, now, cost, longest)
 end
 
 -- What was reserved goes back.
-function asks.returned(record, now, cost, at)
+local function take_back(record, now, cost, at)
   close_free(record, now)
   local free = record.free
   if at >= now and at < record.ahead and #free < MOST_FREE then
@@ -163,7 +129,7 @@ function asks.returned(record, now, cost, at)
     end
     table.insert(free, place, { at = at, cost = cost })
   elseif at <= record.ahead then
-    return asks.back(record, now, cost, at)
+    return record.kind.give_back(record.p, record.state, max(record.ahead, now), cost, at)
   end
   -- Nobody reserved beyond the last one: it was forgotten meanwhile, and nothing goes back.
   local answer = nothing(record, now)
@@ -171,16 +137,35 @@ function asks.returned(record, now, cost, at)
   return answer
 end
 
-function asks.forget(record, now)
+local function decide_as_is(record, now, ask, a, b)
+  local kind, p, state = record.kind, record.p, record.state
+  if ask == RESERVE then
+    return reserve(record, now, a, b)
+  elseif ask == TAKE or ask == PEEK then
+    return take_or_look(record, now, a, b == 1, ask == PEEK)
+  elseif ask == RENEW then
+    -- The call takes place now, whoever is ahead.
+    return kind.renew(p, state, now, a, b)
+  elseif ask == GIVE_BACK then
+    return kind.give_back(p, state, max(record.ahead, now), a, b)
+  elseif ask == FINISH then
+    return kind.finish(p, state, max(record.ahead, now), a, b)
+  elseif ask == CHARGE then
+    return kind.charge(p, state, max(record.ahead, now), a)
+  elseif ask == RETURN then
+    return take_back(record, now, a, b)
+  end
   begin_anew(record)
   return nothing(record, now)
 end
 
-local function decide(record, now, name, numbers)
+-- Two numbers come with an ask: the permits and, of a reservation, the longest wait; of a call to be
+-- let go now, whether it stood in line; of what was granted, when that was.
+local function decide(record, now, ask, a, b)
   if record.ahead <= now then
     close_free(record, END)
   end
-  local answer = asks[name](record, now, numbers[1], numbers[2])
+  local answer = decide_as_is(record, now, ask, a, b)
   -- While others are ahead there is nothing to be had now.
   if record.ahead > now then
     answer.remaining = 0

@@ -29,7 +29,7 @@ function algorithms.serialized()
     local answer = standing(p, s, GRANTED, cost, at, now)
     answer.remaining, answer.full_at = 0, END
     if not dry then
-      s.x, s.y, s.changed = cost, at, true
+      s.x, s.y = cost, at
     end
     return answer
   end
@@ -51,13 +51,13 @@ function algorithms.serialized()
       -- It was lost, and its turn is anybody's.
       return kind.take(p, s, now, cost, true, false)
     end
-    s.y, s.changed = max(at, now), true
+    s.y = max(at, now)
     return standing(p, s, GRANTED, cost, s.y, now)
   end
 
   function kind.give_back(p, s, now, cost, at)
     if is_running(s, cost, at) then
-      s.x, s.y, s.changed = 0, 0, true
+      s.x, s.y = 0, 0
     end
     return standing(p, s, GRANTED, cost, at, now)
   end

@@ -60,7 +60,7 @@ local function make_window_log()
 
   function Log:forget_up_to(start)
     if start > self.start then
-      self.before, self.start, self.changed = self:total_before(start), start, true
+      self.before, self.start = self:total_before(start), start
     end
   end
 
