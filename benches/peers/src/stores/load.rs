@@ -39,11 +39,12 @@ impl Row {
 
 /// Decisions a second, by row and round.
 pub fn measure(runtime: &Runtime, rows: &mut [Row], length: Length) -> Vec<Vec<f64>> {
-    let rounds = length.pick(5, 1);
-    let span = length.pick(Duration::from_secs(1), Duration::from_millis(20));
+    // Many short rounds: a ratio is of two rows that ran next to each other.
+    let rounds = length.pick(25, 1);
+    let span = length.pick(Duration::from_millis(200), Duration::from_millis(20));
     println!("{} rows, {rounds} rounds of {span:?} each.\n", rows.len());
     // Everything is connected and warm before it counts.
-    interleave(rows, 1, |row| runtime.block_on(load(row, span / 5)));
+    interleave(rows, 1, |row| runtime.block_on(load(row, span)));
     interleave(rows, rounds, |row| runtime.block_on(load(row, span)))
 }
 

@@ -5,7 +5,7 @@
 local told, next_order = struct.unpack('<d', ARGV[1])
 local now = told
 if told < 0 then
-  local time = redis.call('time')
+  local time = call('time')
   now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
 
@@ -82,7 +82,7 @@ local function span(instant)
   return instant >= END and -1 or max(instant - now, 0)
 end
 
-local written, length = { struct.pack('<d', now) }, 1
+local written, length = { pack('<d', now) }, 1
 
 local function write_answer(answer)
   local outcome, x = answer.outcome, answer.x
@@ -92,7 +92,7 @@ local function write_answer(answer)
     x = x and span(x) or -1
   end
   length = length + 1
-  written[length] = struct.pack('<dddddddd', outcome, x, answer.y, answer.limit, answer.remaining,
+  written[length] = pack('<dddddddd', outcome, x, answer.y, answer.limit, answer.remaining,
     span(answer.full_at), answer.rate, answer.wait)
 end
 
@@ -114,16 +114,35 @@ local function answer_together(count)
   end
 end
 
+-- Answers so many of the same order.
+local function answer_row(ask, key, limit, count, a, b)
+  local takes, is_queued = (ask == TAKE or ask == RESERVE) and a > 0, ask == TAKE and b == 1
+  while count > 0 do
+    local answer, record, was_new = answer_order(record_of(key, limit), limit, ask, a, b, false)
+    write_answer(answer)
+    keep(record, key, ask, answer.outcome, answer.x, was_new)
+    count = count - 1
+    -- With nobody ahead and nothing to begin anew, the algorithm alone decides, until it refuses.
+    local goes_on = count > 0 and takes and answer.outcome == GRANTED and record.ahead <= now
+      and not record.free[1] and new_at(record) > now
+    while goes_on do
+      answer = limit.kind.take(limit.p, record.state, now, a, is_queued, false)
+      goes_on = answer.outcome == GRANTED
+      if goes_on then
+        write_answer(answer)
+        count = count - 1
+        goes_on = count > 0
+      end
+    end
+  end
+end
+
 while next_order <= #ARGV[1] do
   local ask, key, limit, count, a, b = read_order()
   if ask == GROUP then
     answer_together(count)
   else
-    for _ = 1, count do
-      local answer, record, was_new = answer_order(record_of(key, limit), limit, ask, a, b, false)
-      write_answer(answer)
-      keep(record, key, ask, answer.outcome, answer.x, was_new)
-    end
+    answer_row(ask, key, limit, count, a, b)
   end
 end
 
@@ -138,7 +157,7 @@ for _, record in pairs(records) do
     local life = ends < END and told < 0 and divide_up(ends, 1000) - floor(now / 1000)
     record.kind.save(record, life and text(life))
   elseif record.raw then
-    redis.call('del', record.key)
+    call('del', record.key)
   end
 end
 

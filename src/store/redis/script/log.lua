@@ -4,8 +4,8 @@
 local HEADER, ENTRY, FEW = 57, 16, 64
 local BEGINNING = text(HEADER + FEW * ENTRY - 1)
 
-local function pack(a, b)
-  return struct.pack('<dd', a, b)
+local function entry(a, b)
+  return pack('<dd', a, b)
 end
 
 local function make_log()
@@ -26,7 +26,7 @@ local function make_log()
       return ''
     end
     local first = HEADER + from * ENTRY
-    return redis.call('getrange', self.key, text(first), text(HEADER + to * ENTRY - 1))
+    return call('getrange', self.key, text(first), text(HEADER + to * ENTRY - 1))
   end
 
   -- The first index from this one on of which something does not hold; it holds of all before it.
@@ -55,7 +55,7 @@ local function make_log()
   end
 
   function Log:push(at, number)
-    self.tail = self.tail .. pack(at, number)
+    self.tail = self.tail .. entry(at, number)
     self.count = self.count + 1
   end
 
@@ -71,7 +71,7 @@ local function make_log()
       local moved = {}
       for i = 0, #behind / ENTRY - 1 do
         local at, number = struct.unpack('<dd', behind, i * ENTRY + 1)
-        moved[i + 1] = pack(at, number + more)
+        moved[i + 1] = entry(at, number + more)
       end
       behind = table.concat(moved)
     end
@@ -100,7 +100,7 @@ local function log(letter, Log)
   end
 
   function kind.load(key)
-    local raw = redis.call('getrange', key, '0', BEGINNING)
+    local raw = call('getrange', key, '0', BEGINNING)
     if string.sub(raw, 1, 1) ~= letter then
       return nil, raw ~= ''
     end
@@ -121,14 +121,14 @@ local function log(letter, Log)
   end
 
   local function header(s, record)
-    return letter .. struct.pack('<ddddddd', s.start, s.count, s.before, s.x, s.y,
+    return letter .. pack('<ddddddd', s.start, s.count, s.before, s.x, s.y,
       record.ahead, #record.free)
   end
 
   local function free_slots(record)
     local slots = {}
     for i, grant in ipairs(record.free) do
-      slots[i] = pack(grant.at, grant.cost)
+      slots[i] = entry(grant.at, grant.cost)
     end
     return table.concat(slots)
   end
@@ -148,21 +148,21 @@ local function log(letter, Log)
     if s.kept == 0 then
       local value = header(s, record) .. s.tail .. free_slots(record)
       if life then
-        redis.call('psetex', key, life, value)
+        call('psetex', key, life, value)
       else
-        redis.call('set', key, value)
+        call('set', key, value)
       end
       return
     end
     local tail = s.tail .. free_slots(record)
     if tail ~= '' then
-      redis.call('setrange', key, text(HEADER + s.kept * ENTRY), tail)
+      call('setrange', key, text(HEADER + s.kept * ENTRY), tail)
     end
-    redis.call('setrange', key, '0', header(s, record))
+    call('setrange', key, '0', header(s, record))
     if life then
-      redis.call('pexpire', key, life)
+      call('pexpire', key, life)
     else
-      redis.call('persist', key)
+      call('persist', key)
     end
   end
 

@@ -8,6 +8,7 @@ local GRANTED, LATER, IN_USE, EXHAUSTED, NEVER = 0, 1, 2, 3, 4
 local GROUP, TAKE, PEEK, RENEW, GIVE_BACK = 0, 1, 2, 3, 4
 local FINISH, CHARGE, RESERVE, RETURN, FORGET = 5, 6, 7, 8, 9
 local min, max, floor = math.min, math.max, math.floor
+local pack, call = struct.pack, redis.call
 -- What makes each algorithm, when a batch needs it: making all of them takes longer than most batches.
 local algorithms = {}
 
@@ -103,7 +104,7 @@ local function fields(letter, count)
   end
 
   function kind.load(key)
-    local raw = redis.call('get', key)
+    local raw = call('get', key)
     if not raw or string.sub(raw, 1, 1) ~= letter then
       return nil, raw
     end
@@ -119,16 +120,16 @@ local function fields(letter, count)
   function kind.save(record, life)
     local state = record.state
     state[count + 1] = record.ahead
-    local value = letter .. struct.pack(format, unpack(state, 1, count + 1))
+    local value = letter .. pack(format, unpack(state, 1, count + 1))
     for _, grant in ipairs(record.free) do
-      value = value .. struct.pack('<dd', grant.at, grant.cost)
+      value = value .. pack('<dd', grant.at, grant.cost)
     end
     if value == record.raw then
       return
     elseif life then
-      redis.call('psetex', record.key, life, value)
+      call('psetex', record.key, life, value)
     else
-      redis.call('set', record.key, value)
+      call('set', record.key, value)
     end
   end
 
