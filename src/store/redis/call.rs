@@ -44,6 +44,7 @@ impl Call {
                 continue;
             }
             if group.len() > 1 {
+                // Exact: no batch has 2^53 orders.
                 orders.write([GROUP, 0.0, 0.0, group.len() as f64, 0.0, 0.0]);
             }
             for order in group {

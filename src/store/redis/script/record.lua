@@ -70,11 +70,12 @@ end
 
 -- Takes permits that are to be had at this instant, behind all others.
 local function take_at(record, now, at, cost)
-  if record.free[1] and record.kind.take(record.p, record.state, at, cost, true, true).outcome ~= GRANTED then
+  local p, state = record.p, record.state
+  if record.free[1] and record.kind.take(p, state, at, cost, true, true).outcome ~= GRANTED then
     -- It needs what the free slots have, and comes before those who may come for them.
     close_free(record, END)
   end
-  local answer = record.kind.take(record.p, record.state, at, cost, true, false)
+  local answer = record.kind.take(p, state, at, cost, true, false)
   if answer.outcome == GRANTED then
     record.ahead = at
     -- These have answers, too.
