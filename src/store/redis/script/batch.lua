@@ -60,19 +60,21 @@ local function answer_order(record, limit, ask, a, b, is_in_group)
     end
   end
   -- What was reserved stays where it is, and what comes behind it takes the new interval.
+  local is_noted = was_new
   if limit.kind.carry_over then
-    limit.kind.carry_over(limit.p, record.state, max(record.ahead, now))
+    is_noted = limit.kind.carry_over(limit.p, record.state, max(record.ahead, now)) or was_new
   end
-  return decide(record, now, ask, a, b), record, was_new
+  return decide(record, now, ask, a, b), record, is_noted
 end
 
 -- Keeps the record that an order has changed. A refusal changes nothing, but that the first call
--- came, where the time of the limit begins with it.
-local function keep(record, key, ask, outcome, permits, was_new)
+-- came, where the time of the limit begins with it, and that the limit is another one since: were
+-- that forgotten, the time that passes would go on to be counted by the old one.
+local function keep(record, key, ask, outcome, permits, is_noted)
   if ask == PEEK then
     return
   elseif outcome == GRANTED and (permits > 0 or ask == FORGET)
-    or outcome ~= GRANTED and was_new and new_at(record) > now then
+    or outcome ~= GRANTED and is_noted and new_at(record) > now then
     record.is_changed = true
     records[key] = record
   end
@@ -102,10 +104,10 @@ local function answer_together(count)
   for i = 1, count do
     local ask, key, limit, _, a, b = read_order()
     local before = left[key] or record_of(key, limit)
-    local answer, record, was_new = answer_order(before, limit, ask, a, b, true)
+    local answer, record, is_noted = answer_order(before, limit, ask, a, b, true)
     write_answer(answer)
     left[key], all = record, all and answer.outcome == GRANTED
-    orders[i] = { record, key, ask, answer.outcome, answer.x, was_new }
+    orders[i] = { record, key, ask, answer.outcome, answer.x, is_noted }
   end
   for _, order in ipairs(orders) do
     if all or order[4] ~= GRANTED then
@@ -118,9 +120,9 @@ end
 local function answer_row(ask, key, limit, count, a, b)
   local takes, is_queued = (ask == TAKE or ask == RESERVE) and a > 0, ask == TAKE and b == 1
   while count > 0 do
-    local answer, record, was_new = answer_order(record_of(key, limit), limit, ask, a, b, false)
+    local answer, record, is_noted = answer_order(record_of(key, limit), limit, ask, a, b, false)
     write_answer(answer)
-    keep(record, key, ask, answer.outcome, answer.x, was_new)
+    keep(record, key, ask, answer.outcome, answer.x, is_noted)
     count = count - 1
     -- With nobody ahead and nothing to begin anew, the algorithm alone decides, until it refuses.
     local goes_on = count > 0 and takes and answer.outcome == GRANTED and record.ahead <= now

@@ -9,7 +9,8 @@ function algorithms.burst_compensating()
 
   function kind.carry_over(p, s, now)
     local before, after = s[4], p[1]
-    if before > 0 and before ~= after then
+    local is_changed = before > 0 and before ~= after
+    if is_changed then
       local passed = floor(minus(now, s[1]) / before)
       if floor(minus(now, s[1]) / after) > passed then
         -- No more slots have passed than before: a change is not lateness.
@@ -20,6 +21,7 @@ function algorithms.burst_compensating()
       s[2] = rescale(s[2], before, after, now)
     end
     s[4] = after
+    return is_changed
   end
 
   local function standing(p, outcome, x, y, s, now)

@@ -1,6 +1,6 @@
 //! Which limits the store keeps, and as what.
 
-use super::store;
+use super::{super::changing, store, unique};
 use crate::servers::redis::Server;
 use std::time::Duration;
 use tower_ratelimit::{AnyAlgorithm, Invalid, Rate, Scripted, store::Store};
@@ -38,4 +38,12 @@ async fn a_limit_whose_numbers_are_whole_already_stays_as_it_is() {
     let rate = Rate::new(5, Duration::from_millis(1)).unwrap();
     let limit = tower_ratelimit::SlidingWindow::new(rate);
     assert_eq!(store.keep_to(limit.clone()), Ok(limit));
+}
+
+#[tokio::test]
+async fn a_changed_limit_holds_in_redis() {
+    let server = Server::start().await;
+    let store = store(&server).await;
+    changing::change(store.clone()).await;
+    changing::change(store.namespace(unique()).optimistic()).await;
 }
