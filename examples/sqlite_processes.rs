@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::time::sleep;
 use tower_ratelimit::{
-    LeakyBucket, OnFailure, Rate, RateLimited, Reason, StoredLimiter, store::sqlite::SqliteStore,
+    LeakyBucket, OnFailure, Rate, RateLimited, Reason, StoredLimiter, store::SqliteStore,
 };
 
 const PROCESSES: usize = 4;

@@ -89,8 +89,7 @@
 //! # What it is not
 //!
 //! It is no service that others ask: limits live in this process, and a [`Snapshot`] takes them
-//! through a restart, or in a [store] that you have. Several limits taken together
-//! ([`JointLimiter`]) live in this process only. It does not adapt its limits to how the calls
+//! through a restart, or in a [store] that you have. It does not adapt its limits to how the calls
 //! fare.
 //!
 //! # How it differs

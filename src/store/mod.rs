@@ -7,7 +7,7 @@
 //!
 //! | for | take | a batch costs |
 //! |---|---|---|
-//! | the processes of one host | `sqlite::SqliteStore` (feature `sqlite`) | a transaction, none for refusals |
+//! | the processes of one host | `SqliteStore` (feature `sqlite`) | a transaction, none for refusals |
 //! | many hosts, and many asks | `RedisStore` (feature `redis`) | one round trip |
 //! | more than one Redis can do | `RedisStore::on_cluster` | one round trip to each slot |
 //! | many hosts that have a Postgres | `PostgresStore` (feature `postgres`) | one round trip |
@@ -62,7 +62,7 @@ mod stored;
 mod failure;
 mod memory_store;
 #[cfg(feature = "sqlite")]
-pub mod sqlite;
+mod sqlite;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
@@ -84,6 +84,8 @@ pub use record::Record;
 pub use records::Records;
 #[cfg(feature = "redis")]
 pub use redis::{AcrossSlots, Contended, OptimisticRedisStore, RedisStore};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteBuilder, SqliteStore, Synchronous};
 pub use store_key::StoreKey;
 
 use crate::{algorithm::Algorithm, invalid::Invalid};

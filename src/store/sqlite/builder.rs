@@ -14,7 +14,7 @@ use std::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_ratelimit::store::sqlite::SqliteStore;
+/// use tower_ratelimit::store::SqliteStore;
 ///
 /// let builder = SqliteStore::builder()
 ///     .table("limits_of_the_mailer")?

@@ -58,7 +58,7 @@ use tokio::sync::oneshot;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use tower_ratelimit::{
-///     OnFailure, Rate, SlidingWindow, StoredLimiter, store::sqlite::SqliteStore,
+///     OnFailure, Rate, SlidingWindow, StoredLimiter, store::SqliteStore,
 /// };
 ///
 /// let folder = std::env::temp_dir().join(format!("limits of {}", std::process::id()));

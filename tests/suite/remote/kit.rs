@@ -12,9 +12,7 @@ use std::{collections::HashMap, sync::Arc};
 use tower_ratelimit::{
     Algorithm, AnyAlgorithm, Concurrency, Invalid, SlidingWindow, TokenBucket,
     conformance::{self, Sampled},
-    store::{
-        Answer, Batch, RedisStore, Store, StoreError, StoreKey, StoredLimit, sqlite::SqliteStore,
-    },
+    store::{Answer, Batch, RedisStore, SqliteStore, Store, StoreError, StoreKey, StoredLimit},
 };
 
 /// A store on a cluster that keeps all records in one slot, as the contract has groups of any keys: the name of

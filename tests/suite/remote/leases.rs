@@ -14,7 +14,7 @@ use crate::servers::{
 use tokio::time::{Instant, sleep};
 use tower_ratelimit::{
     Concurrency, Reason,
-    store::{PostgresStore, RedisStore, Store, sqlite::SqliteStore},
+    store::{PostgresStore, RedisStore, SqliteStore, Store},
 };
 
 /// The lease of a permit here.

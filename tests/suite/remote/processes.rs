@@ -16,7 +16,7 @@ use std::{
 };
 use tower_ratelimit::{
     Algorithm, Concurrency, OnFailure, Quota, Reason, StoredLimiter,
-    store::{PostgresStore, RedisStore, Store, sqlite::SqliteStore},
+    store::{PostgresStore, RedisStore, SqliteStore, Store},
 };
 
 /// What tells a child where the store is, and what to do.

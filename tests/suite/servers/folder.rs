@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
 };
-use tower_ratelimit::store::sqlite::SqliteStore;
+use tower_ratelimit::store::SqliteStore;
 
 /// A folder of its own, which goes with the test.
 pub(crate) struct Folder(pub(crate) PathBuf);

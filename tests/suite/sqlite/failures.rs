@@ -6,7 +6,7 @@ use std::{error::Error, time::Duration};
 use tokio_test::{assert_pending, task};
 use tower_ratelimit::{
     Algorithm, Ask, Decision, LeakyBucket, Nanos, Quota, Rate, SlidingWindow, Spent, Take,
-    store::sqlite::SqliteStore,
+    store::SqliteStore,
 };
 
 #[test]

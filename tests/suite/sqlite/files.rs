@@ -4,7 +4,7 @@ use super::{Folder, ask, connect, count, later, limit, quota, remaining, take, w
 use std::{fs, time::Duration};
 use tower_ratelimit::{
     Ask, FixedWindow, LeakyBucket, Rate, Take,
-    store::sqlite::{SqliteStore, Synchronous},
+    store::{SqliteStore, Synchronous},
 };
 
 fn leaky(capacity: u32) -> LeakyBucket {

@@ -18,8 +18,7 @@ use std::{
 use tower_ratelimit::{
     Algorithm, Ask, Key, Outcome, Quota, StoredState, Take,
     store::{
-        Answer, Batch, Order, Store, StoreAsk, StoreError, StoreKey, StoredLimit,
-        sqlite::SqliteStore,
+        Answer, Batch, Order, SqliteStore, Store, StoreAsk, StoreError, StoreKey, StoredLimit,
     },
 };
 

@@ -10,7 +10,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tower_ratelimit::{Ask, Take, store::sqlite::SqliteStore};
+use tower_ratelimit::{Ask, Take, store::SqliteStore};
 
 /// What tells a child which file it is about, and what to do.
 const FILE: &str = "TEST_OF_RATE_LIMITS_FILE";

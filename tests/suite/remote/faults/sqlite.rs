@@ -8,7 +8,7 @@ use super::super::{
 use crate::servers::folder::Folder;
 use rusqlite::Connection;
 use std::time::Duration;
-use tower_ratelimit::{OnFailure, Quota, Reason, StoredLimiter, store::sqlite::SqliteStore};
+use tower_ratelimit::{OnFailure, Quota, Reason, StoredLimiter, store::SqliteStore};
 
 /// Somebody else holds the file for a while, for which this store waits this long.
 async fn held(busy_timeout: Duration) {
