@@ -3,7 +3,7 @@
 use http::Request;
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
     time::Duration,
 };
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
@@ -27,8 +27,22 @@ impl io::Write for Log {
     }
 }
 
+/// Listens to everything, and writes nothing down.
+///
+/// Whether anybody listens to an event is looked up when it occurs for the first time, wherever
+/// that is. Were the thread of a test the only one that listens, another one which is at the same
+/// event for the first time could put down that nobody does.
+fn listen() {
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(|| {
+        tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+    });
+    tracing::callsite::rebuild_interest_cache();
+}
+
 /// Everything that is logged meanwhile.
 fn logged(work: impl FnOnce()) -> String {
+    listen();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
