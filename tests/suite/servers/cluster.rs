@@ -22,27 +22,38 @@ impl Cluster {
         {
             let () = server.ask(&["CLUSTER", "ADDSLOTSRANGE", slots.0, slots.1]).await;
         }
-        for other in &servers[1..] {
-            let (port, bus) = (other.port().to_string(), other.bus().await);
-            let () = servers[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
-        }
         let cluster = Self { servers };
-        for server in &cluster.servers {
-            cluster.wait_for(server).await;
-        }
-        cluster
-    }
-
-    /// Waits until a server knows of all others and their slots.
-    async fn wait_for(&self, server: &Server) {
-        for _ in 0..PATIENCE {
-            let info: String = server.ask(&["CLUSTER", "INFO"]).await;
-            if info.contains("cluster_state:ok") && info.contains("cluster_size:3") {
-                return;
+        for look in 0..3 * PATIENCE {
+            // A server that is asked to meet another gives up when that one is slow to answer.
+            if look % 200 == 0 {
+                cluster.meet().await;
+            }
+            if cluster.is_together().await {
+                return cluster;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("the cluster does not come together");
+        let info: String = cluster.servers[0].ask(&["CLUSTER", "NODES"]).await;
+        panic!("the cluster does not come together:\n{info}");
+    }
+
+    /// Lets the first server know of the others, and through it all of each other.
+    async fn meet(&self) {
+        for other in &self.servers[1..] {
+            let (port, bus) = (other.port().to_string(), other.bus().await);
+            let () = self.servers[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
+        }
+    }
+
+    /// Whether each server knows of all others and their slots.
+    async fn is_together(&self) -> bool {
+        for server in &self.servers {
+            let info: String = server.ask(&["CLUSTER", "INFO"]).await;
+            if !info.contains("cluster_state:ok") || !info.contains("cluster_size:3") {
+                return false;
+            }
+        }
+        true
     }
 
     pub(crate) async fn connect(&self) -> ClusterConnection {
@@ -88,6 +99,31 @@ impl Cluster {
         for server in [to, from] {
             let () = server.ask(&["CLUSTER", "SETSLOT", slot, "NODE", &to_id]).await;
         }
+        // Moved on before all know of it, it would be where nobody looks for it.
+        for _ in 0..PATIENCE {
+            if self.is_agreed().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the servers do not agree on where slot {slot} is");
+    }
+
+    /// Whether all servers say the same about which slots each of them has.
+    async fn is_agreed(&self) -> bool {
+        let mut said = Vec::new();
+        for server in &self.servers {
+            let nodes: String = server.ask(&["CLUSTER", "NODES"]).await;
+            let slots = |line: &str| {
+                let mut words = line.split(' ').map(str::to_owned);
+                let id = words.next();
+                (id, words.skip(7).collect::<Vec<_>>())
+            };
+            let mut slots: Vec<_> = nodes.lines().map(slots).collect();
+            slots.sort();
+            said.push(slots);
+        }
+        said.iter().all(|slots| *slots == said[0])
     }
 }
 
