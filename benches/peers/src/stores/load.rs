@@ -61,7 +61,7 @@ async fn load(row: &Row, span: Duration) -> f64 {
                 key = key.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 decide((key >> 33) % keys).await;
                 decisions += 1;
-                if decisions % 32 == 0 {
+                if decisions.is_multiple_of(32) {
                     // What is answered from memory never yields by itself.
                     tokio::task::yield_now().await;
                 }

@@ -151,7 +151,7 @@ async fn trypema(url: &str) -> Row {
     let limiter = limiter.expect("a window");
     let rate = RateLimit::per_second_or_panic(1e9);
     Row::new("trypema, absolute", MANY, CALLERS, move |key| {
-        let (limiter, rate) = (Arc::clone(&limiter), rate.clone());
+        let (limiter, rate) = (Arc::clone(&limiter), rate);
         async move {
             let key = redis::RedisKey::try_from(format!("user_{key:06}")).expect("a plain word");
             let decision = limiter.absolute().inc(&key, &rate, 1).await;
