@@ -249,7 +249,7 @@ pub use per_key::{Answered, KeySource, MissingKey, OnTerms, PerKey, PerKeyLayer}
 pub use rate::Rate;
 pub use refusal::{Boxed, Fail, OnRefusal, Respond, WaitOnly};
 pub use service::RateLimit;
-pub use store::{names::KeptKey, snapshot::Snapshot};
+pub use store::{snapshot::Snapshot, table::KeptKey};
 
 /// The code in the README compiles.
 #[cfg(doctest)]

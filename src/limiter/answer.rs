@@ -16,7 +16,7 @@ use crate::{
     events,
     nanos::Nanos,
     rate::Rate,
-    store::memory::Fingerprint,
+    store::table::Fingerprint,
 };
 use std::sync::Arc;
 

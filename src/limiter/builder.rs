@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     invalid::Invalid,
     meters::KeyMeter,
-    store::memory::{Fingerprint, Seed, Table},
+    store::table::{Fingerprint, Seed, Table},
 };
 use std::{sync::Arc, time::Duration};
 

@@ -8,7 +8,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    algorithm::Algorithm, decision::Ask, error::Reason, events, store::memory::Fingerprint,
+    algorithm::Algorithm, decision::Ask, error::Reason, events, store::table::Fingerprint,
 };
 use std::{
     cell::RefCell,

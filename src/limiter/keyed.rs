@@ -4,7 +4,7 @@ use super::{
     Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Perished, RateLimiter, Terms,
     Ticket, Waiting, permit::Kept, shared::Shared,
 };
-use crate::{algorithm::Algorithm, error::RateLimited, key::Key, store::names::KeptKey};
+use crate::{algorithm::Algorithm, error::RateLimited, key::Key, store::table::KeptKey};
 use std::{fmt, sync::Arc};
 
 /// One limit for each key, kept in memory: for each address, API key, host.

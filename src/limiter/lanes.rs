@@ -9,8 +9,8 @@ use crate::{
     nanos::Nanos,
     rate::Rate,
     store::{
-        memory::{Fingerprint, Full, Seed, Table},
-        names::KeptKey,
+        table::KeptKey,
+        table::{Fingerprint, Full, Seed, Table},
     },
 };
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm, decision::Decision, error::RateLimited, key::Key,
-    store::memory::Fingerprint,
+    store::table::Fingerprint,
 };
 use std::{fmt, sync::Arc};
 

@@ -7,9 +7,9 @@ use crate::{
     invalid::Invalid,
     nanos::Nanos,
     store::{
-        memory::Fingerprint,
-        names::KeptKey,
         snapshot::{Snapshot, read_bytes},
+        table::Fingerprint,
+        table::KeptKey,
     },
 };
 use std::{fmt::Display, str::FromStr};

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm, clock::Clock, decision::Decision, error::Reason, meters::Meters,
-    nanos::Nanos, store::memory::Fingerprint,
+    nanos::Nanos, store::table::Fingerprint,
 };
 use std::{
     fmt,

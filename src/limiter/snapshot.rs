@@ -5,8 +5,8 @@ use crate::{
     algorithm::{Algorithm, StoredState},
     clock::{since_1970, wall_time},
     store::{
-        memory::{Fingerprint, Seed},
         snapshot::{Head, Snapshot, write_bytes},
+        table::{Fingerprint, Seed},
     },
 };
 use std::{fmt::Display, sync::Arc};

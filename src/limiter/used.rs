@@ -5,7 +5,7 @@ use crate::{
     algorithm::Algorithm,
     decision::{Ask, Decision, Grant},
     nanos::Nanos,
-    store::memory::Fingerprint,
+    store::table::Fingerprint,
 };
 use std::sync::atomic::Ordering;
 

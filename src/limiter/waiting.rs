@@ -14,7 +14,7 @@ use crate::{
     error::{RateLimited, Reason},
     events,
     nanos::Nanos,
-    store::memory::Fingerprint,
+    store::table::Fingerprint,
 };
 use std::{
     fmt,

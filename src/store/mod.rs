@@ -60,7 +60,7 @@ mod record;
 mod records;
 mod stored;
 mod failure;
-mod memory_store;
+mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "postgres")]
@@ -68,15 +68,12 @@ mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 
-pub(crate) mod memory;
-mod fingerprint;
-mod entries;
-pub(crate) mod names;
+pub(crate) mod table;
 pub(crate) mod snapshot;
 
 pub use answer::Answer;
 pub use failure::StoreError;
-pub use memory_store::MemoryStore;
+pub use memory::MemoryStore;
 pub use order::{Batch, Order, StoreAsk, StoredLimit};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresRecords, PostgresStore};

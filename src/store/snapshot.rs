@@ -1,6 +1,6 @@
 //! The states of a limiter as bytes.
 
-use super::memory::{Fingerprint, Seed};
+use super::table::{Fingerprint, Seed};
 use crate::{
     algorithm::StoredState,
     clock::{WallTime, after_1970},

@@ -9,7 +9,7 @@ use crate::{
     invalid::Invalid,
     limiter::{AtCapacity, LimitId, limit_id::next_limiter, rules::Gate},
     meters::{KeyMeter, Meters},
-    store::memory::Seed,
+    store::table::Seed,
 };
 use std::{
     fmt,

@@ -7,7 +7,7 @@ use crate::{
     meters::KeyMeter,
     nanos::Nanos,
     rate::Rate,
-    store::memory::{Fingerprint, Identity},
+    store::table::{Fingerprint, Identity},
 };
 use std::{
     any::{Any, type_name},

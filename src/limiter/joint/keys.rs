@@ -4,7 +4,7 @@ use super::{
     board::Board,
     limit::{LaneId, Part},
 };
-use crate::{limiter::AtCapacity, nanos::Nanos, store::memory::Fingerprint};
+use crate::{limiter::AtCapacity, nanos::Nanos, store::table::Fingerprint};
 
 /// As many keys of this limit as may be kept are in use.
 pub(super) struct NoRoom(pub(super) Part);

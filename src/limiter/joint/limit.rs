@@ -4,7 +4,7 @@ use crate::{
     decision::{Ask, Decision},
     nanos::Nanos,
     rate::Rate,
-    store::memory::Fingerprint,
+    store::table::Fingerprint,
 };
 use std::{any::Any, sync::Arc};
 

@@ -14,7 +14,7 @@ use crate::{
     error::{RateLimited, Reason},
     key::Key,
     limiter::{Attempt, LimitId, Limiter, Patience, Perished, Terms, line::Place},
-    store::memory::Fingerprint,
+    store::table::Fingerprint,
 };
 use std::{fmt, sync::Arc};
 

@@ -16,7 +16,7 @@ use crate::{
     events,
     limiter::{Attempt, Perished, Terms, line::Place},
     nanos::Nanos,
-    store::memory::Seed,
+    store::table::Seed,
 };
 use std::{
     fmt, mem,

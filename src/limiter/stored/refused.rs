@@ -5,7 +5,7 @@ use crate::{
     nanos::Nanos,
     store::{
         StoreKey,
-        memory::{Seed, Table},
+        table::{Seed, Table},
     },
 };
 use std::{

@@ -1,6 +1,6 @@
 //! The keys themselves, for tables that are to list them.
 
-use super::memory::Fingerprint;
+use super::Fingerprint;
 use crate::key::Key;
 use std::{
     collections::HashMap,

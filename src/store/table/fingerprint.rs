@@ -12,7 +12,7 @@ use std::{
 /// With n keys, the chance that any two share an entry is about n² / 2⁶⁵: one in 3.7 million
 /// for three million keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Fingerprint(pub(super) u64);
+pub(crate) struct Fingerprint(pub(in crate::store) u64);
 
 impl Fingerprint {
     /// Stands for all the keys that found the table full. No key has it.
@@ -32,7 +32,7 @@ impl Fingerprint {
 /// The standard library's hasher would do but for its seed, which cannot be written down. This is
 /// the same function, SipHash-1-3 with 128 bits.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seed(pub(super) u64, pub(super) u64);
+pub(crate) struct Seed(pub(in crate::store) u64, pub(in crate::store) u64);
 
 impl Seed {
     /// One that nobody knows.
@@ -44,10 +44,10 @@ impl Seed {
     }
 
     /// For checksums.
-    pub(super) const KNOWN: Self = Self(0, 0);
+    pub(in crate::store) const KNOWN: Self = Self(0, 0);
 
     /// The hash of all these bytes.
-    pub(super) fn hash(self, parts: &[&[u8]]) -> u64 {
+    pub(in crate::store) fn hash(self, parts: &[&[u8]]) -> u64 {
         let mut hasher = self.hasher();
         parts.iter().for_each(|part| hasher.write(part));
         hasher.finish()
