@@ -8,10 +8,6 @@ mod tidying;
 mod asked;
 mod desk;
 mod time;
-#[cfg(test)]
-mod agreement;
-#[cfg(test)]
-mod forgetting;
 
 pub use builder::{SqliteBuilder, Synchronous};
 

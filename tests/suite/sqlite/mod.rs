@@ -1,7 +1,9 @@
 //! Limits in an SQLite file.
 
+mod agreement;
 mod failures;
 mod files;
+mod forgetting;
 mod keys;
 mod processes;
 mod writing;

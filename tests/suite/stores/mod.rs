@@ -22,6 +22,7 @@ mod postgres;
 mod redis;
 mod returning;
 mod slots;
+pub(crate) mod walk;
 
 /// The name of a limit, and a key of it.
 type Name = (Arc<str>, StoreKey);

@@ -1,40 +1,34 @@
 //! When rows are deleted, nobody notices.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-use super::{SqliteStore, agreement::Folder};
-use crate::{
-    algorithm::Strict,
-    decision::{Ask, Outcome, Take},
-    nanos::Nanos,
-    rate::Rate,
-    store::{Answer, Batch, Order, Store, StoreAsk, StoreKey, StoredLimit},
-};
+use super::{connect, count, limit};
+use crate::servers::folder::Folder;
 use std::sync::Arc;
+use tower_ratelimit::{
+    Ask, Nanos, Outcome, Rate, Strict, Take,
+    store::{Answer, Batch, Order, SqliteStore, Store, StoreAsk, StoreKey},
+};
 
 const INTERVAL: Nanos = Nanos::new(100_000_000);
 
 /// Asks for one permit for each of these keys at an instant.
 async fn take(store: &SqliteStore, keys: std::ops::Range<u32>, now: Nanos) -> Vec<Answer> {
-    let algorithm = Strict::new(Rate::per_second(10).unwrap());
-    let limit = Arc::new(StoredLimit { name: "strict".into(), algorithm });
+    let limit = limit("strict", Strict::new(Rate::per_second(10).unwrap()));
     let ask = StoreAsk::Ask(Ask::Take(Take::fresh(1)));
     let order = |key: u32| {
         let (limit, key) = (Arc::clone(&limit), StoreKey::new(&key));
         Order { limit, key, ask, is_with_previous: false }
     };
     let orders = keys.map(order).collect();
-    store.decide(Batch { orders, now: Some(now) }).await.unwrap()
+    store.decide(Batch::new(orders).at(now)).await.unwrap()
 }
 
 fn rows(folder: &Folder) -> u32 {
-    let file = rusqlite::Connection::open(folder.file()).unwrap();
-    file.query_row("SELECT count(*) FROM rate_limits", [], |row| row.get(0)).unwrap()
+    count(&connect(&folder.file()), "rate_limits")
 }
 
 #[tokio::test]
 async fn r17_the_answer_is_the_same_before_and_after_the_clean_up() {
-    let (folder, start) = (Folder::new("r17"), Nanos::new(1 << 60));
+    let (folder, start) = (Folder::new(), Nanos::new(1 << 60));
     let store = folder.open();
     take(&store, 0..100, start).await;
     // Others write, and the table is walked through, a nanosecond before its rows equal new.
@@ -52,7 +46,7 @@ async fn r17_the_answer_is_the_same_before_and_after_the_clean_up() {
 
 #[tokio::test]
 async fn keys_that_are_not_asked_about_again_do_not_pile_up() {
-    let (folder, mut now) = (Folder::new("piles"), Nanos::new(1 << 60));
+    let (folder, mut now) = (Folder::new(), Nanos::new(1 << 60));
     let store = folder.open();
     // A hundred are in use at any time.
     for round in 0..200 {
