@@ -6,7 +6,6 @@ use super::{
     failing::{Failing, OnFailure},
     inquiry::Inquiry,
     known::Known,
-    line::Lines,
     refused::Refused,
     reins::Reins,
     settings::Settings,
@@ -140,7 +139,7 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
             }
         };
         let refused = self.refused.map(|keys| Refused::new(keys, KeyMeter::new(Some(&self.name))));
-        let known = Known { lines: Lines::default(), refused };
+        let known = Known::new(refused);
         let store_meters = StoreMeters::new(Some(&self.name));
         let inquiry = Inquiry::new(self.store, known, store_meters, self.settings)?;
         let limit = StoredLimit { name: self.name, algorithm };

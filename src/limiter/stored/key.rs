@@ -6,6 +6,7 @@ use crate::{
     algorithm::Algorithm,
     decision::{Ask, Decision, Take},
     error::{RateLimited, Reason},
+    events,
     store::{Store, StoreAsk, StoreError, StoreKey},
 };
 use std::{fmt, sync::Arc};
@@ -128,9 +129,11 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
         self.tell(StoreAsk::Ask(Ask::Charge(cost)), cost).await.map(drop)
     }
 
-    /// Begins anew: the next call passes at once. Those who wait keep their turns, and permits that
-    /// were granted before and go back later give to others time that they did not take: up to as
-    /// many permits more.
+    /// Begins anew: the next call passes at once. Those of this process who wait get
+    /// [`Cancelled`](Reason::Cancelled), and those of others keep their turns.
+    ///
+    /// Permits that were granted before and go back later give to others time that they did not
+    /// take: up to as many permits more.
     ///
     /// # Errors
     ///
@@ -143,7 +146,8 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
     pub async fn reset(&self) -> Result<(), RateLimited> {
         let _ = self.tell(StoreAsk::Forget, 0).await?;
         let lane = Lane { limit: Arc::clone(&self.shared.limit().name), key: self.key.clone() };
-        self.shared.inquiry.known().lines.call(&lane);
+        events::control(Some(&lane.limit), "reset_key");
+        self.shared.inquiry.known().reset(&lane);
         Ok(())
     }
 

@@ -95,6 +95,11 @@ impl Lines {
         }
     }
 
+    /// All who stand there are sent away, and hold up nobody until they have gone.
+    pub(super) fn clear(&self, lane: &Lane) {
+        self.lock().remove(lane);
+    }
+
     /// Another arithmetic holds: the first in the lines of a limit ask again.
     pub(super) fn call_all(&self, limit: &Arc<str>) {
         let lines = self.lock();

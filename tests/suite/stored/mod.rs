@@ -16,6 +16,7 @@ mod layers;
 mod order;
 mod recovering;
 mod remembering;
+mod resetting;
 
 pub(crate) use slow::Slow;
 

@@ -43,6 +43,22 @@ async fn all_who_wait_are_sent_away_or_let_go() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn when_one_of_its_keys_begins_anew_a_call_that_waits_is_sent_away() {
+    let (limiter, a, b) = two(builder(&Slow::new(0)), LINE, LINE);
+    limiter.on(a, "k").acquire().await.unwrap();
+    limiter.on(a, "other").acquire().await.unwrap();
+    let call = limiter.on(a, "k").on(b, "k");
+    let wait = tokio::spawn(call.acquire().into_future());
+    let other = tokio::spawn(limiter.on(a, "other").acquire().into_future());
+    sleep(ms(50)).await;
+    limiter.on(b, "k").reset().await.unwrap();
+    assert_eq!(refused(wait.await.unwrap()).reason(), Reason::Cancelled);
+    limiter.on(a, "k").reset().await.unwrap();
+    call.try_acquire().await.unwrap();
+    assert!(!other.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_arithmetic_holds_for_those_who_wait_too() {
     let (limiter, a, b) = two(builder(&Slow::new(0)), LINE, "quota 9");
     let call = limiter.on(a, "k").on(b, "k");

@@ -1,10 +1,7 @@
 //! Setting up several limits over a store.
 
 use super::{
-    super::{
-        failing::OnFailure, inquiry::Inquiry, known::Known, line::Lines, reins::Reins,
-        settings::Settings,
-    },
+    super::{failing::OnFailure, inquiry::Inquiry, known::Known, reins::Reins, settings::Settings},
     StoredJointLimiter,
     failing::{Failing, Share},
     shared::Shared,
@@ -148,7 +145,7 @@ impl<S: Store<AnyAlgorithm>> StoredJointBuilder<S> {
                 Failing::Local(Share { limiter, limits })
             }
         };
-        let known = Known { lines: Lines::default(), refused: None };
+        let known = Known::new(None);
         // Asks about several limits travel together: they are counted by no name.
         let store_meters = StoreMeters::new(None);
         let inquiry = Inquiry::new(self.store, known, store_meters, self.settings)?;

@@ -17,6 +17,7 @@ use crate::{
     algorithm::AnyAlgorithm,
     decision::{Ask, Take},
     error::{RateLimited, Reason},
+    events,
     key::Key,
     limiter::{Attempt, Binding, LimitId, Limiter, Patience, Perished, Terms},
     store::{Store, StoreAsk, StoreError, StoreKey},
@@ -115,7 +116,8 @@ impl<S: Store<AnyAlgorithm>> StoredOnLimits<S> {
         self.ask_each(cost, |cost| StoreAsk::Ask(Ask::Charge(cost))).await.map(drop)
     }
 
-    /// Begins anew: these keys are as if never used. Those who wait keep their places.
+    /// Begins anew: these keys are as if never used. Those of this process who wait there get
+    /// [`Cancelled`](Reason::Cancelled), and those of others keep their places.
     ///
     /// # Errors
     ///
@@ -126,7 +128,8 @@ impl<S: Store<AnyAlgorithm>> StoredOnLimits<S> {
         for part in &self.parts {
             let limit = Arc::clone(&self.shared.names[part.limit]);
             let lane = Lane { limit, key: part.key.clone() };
-            self.shared.inquiry.known().lines.call(&lane);
+            events::control(Some(&lane.limit), "reset_key");
+            self.shared.inquiry.known().reset(&lane);
         }
         Ok(())
     }

@@ -6,8 +6,9 @@ use super::{
         group::{Decided, Group},
         line::{AGAIN, Lane, Place},
         reins::Fate,
+        resets::Watch,
         ticket::Taken,
-        time::before,
+        time::{Either, before, first_of},
     },
     StoredJointTicket,
     part::{Asked, Part, together},
@@ -22,7 +23,7 @@ use crate::{
     limiter::{Patience, Terms, rules::Gate},
     meters::InLine,
     nanos::Nanos,
-    store::{Store, StoreError},
+    store::{self, Store, StoreError},
 };
 use std::sync::Arc;
 
@@ -75,22 +76,21 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
         let clock = self.inquiry.clock();
         let longest = terms.patience.longest().map_or(Nanos::MAX, Nanos::from);
         let end = since + longest;
-        let mut wait = Wait { shared: self, place: None, in_lines: Vec::new(), by: None };
+        let mut wait = Wait::new(self, parts, terms);
         for asked in self.asked(parts).iter().filter(|asked| self.is_waited_for(asked, since)) {
             let by = *wait.by.get_or_insert(held_up(asked));
             if terms.patience == Patience::Now {
-                return Err(self.refuse(Reason::UsedUp, Some(by), parts, terms));
+                return Err(wait.refuse(Reason::UsedUp, by));
             }
             wait.stand(asked, since);
         }
         if let Some(by) = wait.by {
-            wait.tell(parts, by);
+            wait.tell(by);
         }
         loop {
             if let (Some(place), Some(by)) = (&wait.place, wait.by) {
-                if before(clock, end, place.turn(clock)).await.is_none() {
-                    let by = unknown(by);
-                    return Err(self.refuse(Reason::UsedUp, Some(by), parts, terms));
+                if wait.unless_reset(before(clock, end, place.turn(clock))).await?.is_none() {
+                    return Err(wait.refuse(Reason::UsedUp, unknown(by)));
                 }
                 place.asks(self.inquiry.answer_by());
             }
@@ -103,38 +103,26 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
                     return self.without_store(asked, parts, terms, error).await;
                 }
             };
-            let answers = asked.iter().zip(&decided.answers);
-            let verdict = Verdict::of(answers.map(|(asked, answer)| Answer {
-                limit: asked.part.limit,
-                cost: asked.part.cost,
-                decision: answer.decision,
-            }));
+            let verdict = verdict(asked, &decided.answers);
             let now = self.now();
             if let Outcome::Granted(_) = verdict.outcome() {
-                let waited = wait.end(parts, now - since);
+                let waited = wait.end(now - since);
                 self.use_up_share(asked);
                 let from = From::Store(taken(asked, decided), verdict.binding);
                 return Ok(StoredJointTicket { from, at: now, waited });
             }
             if verdict.is_for_good() {
-                let by = verdict.binding;
-                return Err(self.refuse(verdict.reason(), Some(by), parts, terms));
+                return Err(wait.refuse(verdict.reason(), verdict.binding));
             }
             let left = Terms { patience: terms.patience.left_after(now - since), ..terms };
             if let Some(by) = verdict.refuses(left) {
-                return Err(self.refuse(Reason::UsedUp, Some(by), parts, terms));
+                return Err(wait.refuse(Reason::UsedUp, by));
             }
             if now >= end {
-                return Err(self.refuse(Reason::UsedUp, Some(verdict.binding), parts, terms));
+                return Err(wait.refuse(Reason::UsedUp, verdict.binding));
             }
-            // Only where it is held up, so that whoever waits for something else is not.
-            for (asked, answer) in asked.iter().zip(&decided.answers) {
-                if !answer.is_granted() {
-                    wait.stand(asked, now);
-                }
-            }
-            wait.by = Some(verdict.binding);
-            wait.tell(parts, verdict.binding);
+            wait.stand_where_held_up(asked, &decided.answers, now);
+            wait.tell(verdict.binding);
             let in_use = match verdict.outcome() {
                 Outcome::InUse(hint) => hint.unwrap_or(AGAIN).min(AGAIN),
                 _ => Nanos::ZERO,
@@ -142,7 +130,7 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
             let again = (now + verdict.certain_wait().max(in_use)).min(end);
             if let Some(place) = &wait.place {
                 place.asks_again(again);
-                before(clock, again, place.called.notified()).await;
+                wait.unless_reset(before(clock, again, place.called.notified())).await?;
             }
         }
     }
@@ -168,41 +156,90 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
 /// A call that is not let go at once: where it stands in line.
 struct Wait<'a, S: Store<AnyAlgorithm>> {
     shared: &'a Shared<S>,
+    parts: &'a [Part],
+    terms: Terms,
     place: Option<Place<'a>>,
-    /// Counted in once, for each of its limits.
-    in_lines: Vec<InLine>,
+    /// It is known to wait: counted in once for each of its limits.
+    waiting: Option<(Vec<InLine>, Watch<'a>)>,
     /// What holds it up.
     by: Option<Answer>,
 }
 
-impl<S: Store<AnyAlgorithm>> Wait<'_, S> {
+impl<'a, S: Store<AnyAlgorithm>> Wait<'a, S> {
+    fn new(shared: &'a Shared<S>, parts: &'a [Part], terms: Terms) -> Self {
+        Self { shared, parts, terms, place: None, waiting: None, by: None }
+    }
+
     /// Gets in one more line.
     fn stand(&mut self, asked: &Asked, now: Nanos) {
-        let lane = Lane { limit: Arc::clone(&asked.limit.name), key: asked.part.key.clone() };
+        let lane = self.lane(&asked.part);
         match &mut self.place {
             Some(place) => place.join(lane, now),
             None => self.place = Some(self.shared.inquiry.known().lines.join(lane, now)),
         }
     }
 
-    /// Lets everybody know that it waits, the first time.
-    fn tell(&mut self, parts: &[Part], by: Answer) {
-        if self.in_lines.is_empty() {
-            let meters = self.shared.meters_of(parts);
-            self.in_lines = meters.map(|meters| meters.line().joined()).collect();
+    /// Gets in line only where it is held up, so that whoever waits for something else is not.
+    fn stand_where_held_up(&mut self, asked: &[Asked], answers: &[store::Answer], now: Nanos) {
+        for (asked, answer) in asked.iter().zip(answers) {
+            if !answer.is_granted() {
+                self.stand(asked, now);
+            }
+        }
+    }
+
+    /// Lets everybody know that it waits, the first time, and for what.
+    fn tell(&mut self, by: Answer) {
+        self.by = Some(by);
+        if self.waiting.is_none() {
+            let lanes = self.parts.iter().map(|part| self.lane(part)).collect();
+            let watch = self.shared.inquiry.known().resets.watch(lanes);
+            let meters = self.shared.meters_of(self.parts);
+            self.waiting = Some((meters.map(|meters| meters.line().joined()).collect(), watch));
             events::waits(self.shared.names.get(by.limit).map(|name| &**name), by.cost);
         }
     }
 
+    /// What the future comes to.
+    ///
+    /// # Errors
+    ///
+    /// When one of the keys begins anew meanwhile.
+    async fn unless_reset<F: Future>(&self, future: F) -> Result<F::Output, RateLimited> {
+        let Some((_, watch)) = &self.waiting else { return Ok(future.await) };
+        match first_of(future, watch.reset()).await {
+            Either::First(output) => Ok(output),
+            Either::Second(()) => {
+                Err(self.shared.refuse(Reason::Cancelled, None, self.parts, self.terms))
+            }
+        }
+    }
+
+    fn refuse(&self, reason: Reason, by: Answer) -> RateLimited {
+        self.shared.refuse(reason, Some(by), self.parts, self.terms)
+    }
+
     /// It is let go. How long it stood in line, if it did.
-    fn end(&mut self, parts: &[Part], waited: Nanos) -> Nanos {
+    fn end(&mut self, waited: Nanos) -> Nanos {
         self.place = None;
-        let Some(by) = self.by else { return Nanos::ZERO };
-        self.in_lines.clear();
-        self.shared.meters_of(parts).for_each(|meters| meters.waited(waited));
+        let (Some(by), Some(_)) = (self.by, self.waiting.take()) else { return Nanos::ZERO };
+        self.shared.meters_of(self.parts).for_each(|meters| meters.waited(waited));
         events::let_go(self.shared.names.get(by.limit).map(|name| &**name), by.cost, waited);
         waited
     }
+
+    fn lane(&self, part: &Part) -> Lane {
+        Lane { limit: Arc::clone(&self.shared.names[part.limit]), key: part.key.clone() }
+    }
+}
+
+/// What becomes of a call that was answered this.
+fn verdict(asked: &[Asked], answers: &[store::Answer]) -> Verdict {
+    Verdict::of(asked.iter().zip(answers).map(|(asked, answer)| Answer {
+        limit: asked.part.limit,
+        cost: asked.part.cost,
+        decision: answer.decision,
+    }))
 }
 
 /// What a call is told that stands behind others at this limit: nobody knows for how long.

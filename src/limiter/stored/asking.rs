@@ -1,0 +1,221 @@
+//! The way of one call to its permits.
+
+use super::{
+    super::{Patience, Terms},
+    group::Decided,
+    known::Known,
+    line::{AGAIN, Lane, Place},
+    resets::Watch,
+    shared::Shared,
+    ticket::{From, StoredTicket, Taken},
+    time::{Either, before, first_of},
+};
+use crate::{
+    algorithm::Algorithm,
+    decision::{Decision, Outcome},
+    error::{RateLimited, Reason},
+    events,
+    meters::InLine,
+    nanos::Nanos,
+    store::{Store, StoreAsk, StoreError, StoreKey, StoredLimit},
+};
+use std::{future::pending, sync::Arc};
+
+/// A call that asks the store, and waits. Dropped, it takes nothing.
+pub(super) struct Asking<'a, A: Algorithm, S: Store<A>> {
+    shared: &'a Shared<A, S>,
+    key: &'a StoreKey,
+    terms: Terms,
+    since: Nanos,
+    /// When it gives up.
+    end: Nanos,
+    /// The longest wait that the store may decide on.
+    longest: Nanos,
+    /// Where permits are held, its place among those in this process who ask again and again.
+    place: Option<Place<'a>>,
+    /// It is known to wait.
+    waiting: Option<(InLine, Watch<'a>)>,
+}
+
+impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
+    pub(super) fn new(
+        shared: &'a Shared<A, S>,
+        key: &'a StoreKey,
+        terms: Terms,
+        since: Nanos,
+    ) -> Self {
+        let end = match terms.patience {
+            Patience::Timeout(longest) => since + longest.into(),
+            Patience::MaxWait(longest) if shared.limit().algorithm.holds() => {
+                since + longest.into()
+            }
+            _ => Nanos::MAX,
+        };
+        let longest = terms.patience.longest().map_or(Nanos::MAX, Nanos::from);
+        Self { shared, key, terms, since, end, longest, place: None, waiting: None }
+    }
+
+    /// Asks until there is an answer that this call can go by.
+    pub(super) async fn run(mut self) -> Result<StoredTicket<A>, RateLimited> {
+        let limit = self.shared.limit();
+        if self.terms.cost > 0 && self.known().lines.has(&limit.name, self.key, self.since) {
+            if self.terms.patience == Patience::Now {
+                return Err(self.refusal(Reason::UsedUp));
+            }
+            self.get_in_line();
+            self.wait();
+        }
+        loop {
+            self.turn().await?;
+            let (limit, decided) = match self.ask().await {
+                Ok(decided) => decided,
+                Err(error) => {
+                    let Self { shared, key, terms, .. } = self;
+                    drop((self.place, self.waiting));
+                    return shared.without_store(key, terms, error).await;
+                }
+            };
+            if decided.answer().is_granted() {
+                return self.granted(limit, decided).await;
+            }
+            let again = self.asks_again_at(decided.answer().decision)?;
+            self.ask_again(again).await?;
+        }
+    }
+
+    /// Waits until nobody of this process is before it.
+    async fn turn(&self) -> Result<(), RateLimited> {
+        let Some(place) = &self.place else { return Ok(()) };
+        let clock = self.shared.inquiry.clock();
+        match self.unless_reset(before(clock, self.end, place.turn(clock))).await? {
+            Some(()) => place.asks(self.shared.inquiry.answer_by()),
+            None => return Err(self.refusal(Reason::UsedUp)),
+        }
+        Ok(())
+    }
+
+    /// Asks the store by the limit as it is now.
+    async fn ask(&self) -> Result<(Arc<StoredLimit<A>>, Decided<A, S>), StoreError> {
+        let refused = self.known().refused.as_ref();
+        let (sent, seen) = (self.shared.now(), refused.map(|refused| refused.sent()));
+        let limit = self.shared.limit();
+        let ask = StoreAsk::Reserve { cost: self.terms.cost, max_wait: self.longest };
+        let decided = self.shared.ask(&limit, self.key, ask).await?;
+        if let Outcome::Later(wait) = decided.answer().decision.outcome
+            && let (Some(refused), Some(seen)) = (refused, seen)
+        {
+            refused.note(self.key, self.terms.cost, sent + wait, self.shared.now(), seen);
+        }
+        Ok((limit, decided))
+    }
+
+    /// Waits for its slot.
+    async fn granted(
+        mut self,
+        limit: Arc<StoredLimit<A>>,
+        decided: Decided<A, S>,
+    ) -> Result<StoredTicket<A>, RateLimited> {
+        let shared = self.shared;
+        self.place = None;
+        // The store decided before its answer came: not too early, wherever the time went.
+        let at = shared.now() + decided.answer().wait;
+        if at > shared.now() {
+            self.wait();
+            self.unless_reset(before(shared.inquiry.clock(), at, pending::<()>())).await?;
+        }
+        shared.use_up_share(self.key, self.terms.cost);
+        let waited = self.waiting.map_or(Nanos::ZERO, |_| shared.now() - self.since);
+        let taken = Taken { limit, key: self.key.clone(), answer: decided.take() };
+        Ok(StoredTicket { from: From::Store(taken), at, waited })
+    }
+
+    /// When to ask again after a refusal.
+    ///
+    /// # Errors
+    ///
+    /// Where that makes no sense.
+    fn asks_again_at(&mut self, decision: Decision) -> Result<Nanos, RateLimited> {
+        let (now, patience) = (self.shared.now(), self.terms.patience);
+        let reason = match decision.outcome {
+            // Those before it may give up: it asks again at the end.
+            Outcome::Later(_) if matches!(patience, Patience::Timeout(_)) && now < self.end => {
+                return Ok(self.end);
+            }
+            Outcome::InUse(hint) if patience != Patience::Now && now < self.end => {
+                self.get_in_line();
+                return Ok((now + hint.unwrap_or(AGAIN).min(AGAIN)).min(self.end));
+            }
+            Outcome::Exhausted => Reason::Exhausted,
+            Outcome::Never => Reason::TooCostly,
+            Outcome::Granted(_) | Outcome::Later(_) | Outcome::InUse(_) => Reason::UsedUp,
+        };
+        let refusal = match self.shared.limit().algorithm.rate(decision.rate) {
+            Some(rate) => self.refusal(reason).with_rate(rate),
+            None => self.refusal(reason),
+        };
+        Err(match decision.outcome {
+            Outcome::Later(wait) | Outcome::InUse(Some(wait)) => {
+                refusal.with_retry_after(wait.into())
+            }
+            _ => refusal,
+        })
+    }
+
+    /// Waits until it asks again: then, or when somebody calls it.
+    async fn ask_again(&mut self, again: Nanos) -> Result<(), RateLimited> {
+        self.wait();
+        self.longest = self.longest.min(self.end - again);
+        let clock = self.shared.inquiry.clock();
+        match &self.place {
+            Some(place) => {
+                place.asks_again(self.shared.now());
+                self.unless_reset(before(clock, again, place.called.notified())).await?;
+            }
+            None => {
+                self.unless_reset(before(clock, again, pending::<()>())).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn get_in_line(&mut self) {
+        let lines = &self.shared.inquiry.known().lines;
+        let (lane, now) = (self.lane(), self.shared.now());
+        self.place.get_or_insert_with(|| lines.join(lane, now));
+    }
+
+    /// Lets everybody know that it waits, the first time.
+    fn wait(&mut self) {
+        if self.waiting.is_none() {
+            let lane = self.lane();
+            events::waits(Some(&lane.limit), self.terms.cost);
+            let watch = self.shared.inquiry.known().resets.watch(vec![lane]);
+            self.waiting = Some((self.shared.meters.line().joined(), watch));
+        }
+    }
+
+    /// What the future comes to.
+    ///
+    /// # Errors
+    ///
+    /// When the key begins anew meanwhile.
+    async fn unless_reset<F: Future>(&self, future: F) -> Result<F::Output, RateLimited> {
+        let Some((_, watch)) = &self.waiting else { return Ok(future.await) };
+        match first_of(future, watch.reset()).await {
+            Either::First(output) => Ok(output),
+            Either::Second(()) => Err(self.refusal(Reason::Cancelled)),
+        }
+    }
+
+    fn known(&self) -> &'a Known {
+        self.shared.inquiry.known()
+    }
+
+    fn lane(&self) -> Lane {
+        Lane { limit: Arc::clone(&self.shared.limit().name), key: self.key.clone() }
+    }
+
+    fn refusal(&self, reason: Reason) -> RateLimited {
+        self.shared.refusal(reason, self.terms)
+    }
+}
