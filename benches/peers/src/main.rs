@@ -1,4 +1,5 @@
 //! This crate beside its peers, in one run: `cargo run --release -- GROUP [--check] [--quick]`.
+//! A group of several words is run by the first of them, too.
 
 #![forbid(unsafe_code)]
 
@@ -15,8 +16,13 @@ type Group = fn(Length) -> Vec<Bound>;
 
 /// By name, in the order in which `all` runs them. A group prints its tables and returns its
 /// bounds.
-const GROUPS: [(&str, Group); 3] =
-    [("layer", layer::run), ("pacing", pacing::run), ("stores", stores::run)];
+const GROUPS: [(&str, Group); 5] = [
+    ("layer", layer::run),
+    ("pacing", pacing::run),
+    ("stores redis", stores::redis::run),
+    ("stores sqlite", stores::sqlite::run),
+    ("stores postgres", stores::postgres::run),
+];
 
 struct Arguments {
     groups: Vec<Group>,
@@ -53,19 +59,25 @@ fn main() -> ExitCode {
 
 fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let mut parsed = Arguments { groups: Vec::new(), length: Length::Full, check: false };
+    let mut words = Vec::new();
     for argument in arguments {
         match argument.as_str() {
             "--check" => parsed.check = true,
             "--quick" => parsed.length = Length::Quick,
-            "all" => parsed.groups.extend(GROUPS.map(|(_, group)| group)),
-            other => match GROUPS.iter().find(|(name, _)| *name == other) {
-                Some((_, group)) => parsed.groups.push(*group),
-                None => return Err(format!("there is no group `{other}`")),
-            },
+            _ => words.push(argument),
         }
     }
-    if parsed.groups.is_empty() {
+    if words.is_empty() {
         return Err("which group?".into());
+    }
+    let is_meant = |name: &str| {
+        let mut name = name.split(' ');
+        words == ["all"] || words.iter().all(|word| name.next() == Some(word))
+    };
+    let meant = GROUPS.into_iter().filter(|(name, _)| is_meant(name));
+    parsed.groups.extend(meant.map(|(_, group)| group));
+    if parsed.groups.is_empty() {
+        return Err(format!("there is no group `{}`", words.join(" ")));
     }
     if parsed.check && parsed.length == Length::Quick {
         return Err("a quick run has no figures to check".into());

@@ -1,11 +1,9 @@
 //! Decisions a second over stores, one at a time and 64 at once.
 
 mod load;
-mod redis;
+mod ours;
+pub mod postgres;
+pub mod redis;
 mod server;
-
-use crate::harness::{Bound, Length};
-
-pub fn run(length: Length) -> Vec<Bound> {
-    redis::run(length)
-}
+mod side_by_side;
+pub mod sqlite;

@@ -1,0 +1,44 @@
+//! This crate over a store of any kind.
+
+use super::load::Row;
+use std::sync::Arc;
+use tower_ratelimit::{
+    LeakyBucket, OnFailure, Rate, StoredLimiter,
+    store::{Batch, Order, Store, StoreAsk, StoreKey, StoredLimit},
+};
+
+pub const OURS: &str = "ours";
+pub const UNBATCHED: &str = "ours, without batching";
+
+/// A permit a microsecond, and a burst that outlasts the run.
+pub fn endless() -> LeakyBucket {
+    let rate = Rate::per_second(1_000_000).expect("a microsecond each");
+    LeakyBucket::new(rate).capacity(4_000_000_000).expect("it leaks empty within 250 years")
+}
+
+/// A limiter, as a service has it.
+pub fn limiter(keys: u64, callers: u64, store: &impl Store<LeakyBucket>) -> Row {
+    let limiter = StoredLimiter::builder("ours", store.clone(), endless(), OnFailure::Refuse);
+    let limiter = limiter.build().expect("the store keeps to a bucket");
+    Row::new(OURS, keys, callers, move |key| {
+        let limit = limiter.key(&key);
+        async move {
+            limit.try_acquire().await.expect("there are permits");
+        }
+    })
+}
+
+/// The store itself, one order a batch, with nothing before it.
+pub fn unbatched(keys: u64, callers: u64, store: &impl Store<LeakyBucket>) -> Row {
+    let store = store.clone();
+    let limit = Arc::new(StoredLimit { name: "unbatched".into(), algorithm: endless() });
+    Row::new(UNBATCHED, keys, callers, move |key| {
+        let (store, limit, key) = (store.clone(), Arc::clone(&limit), StoreKey::new(&key));
+        async move {
+            let ask = StoreAsk::Reserve { cost: 1, max_wait: Default::default() };
+            let order = Order { limit, key, ask, is_with_previous: false };
+            let answers = store.decide(Batch::new(vec![order])).await;
+            assert!(answers.expect("the store answers")[0].is_granted());
+        }
+    })
+}
