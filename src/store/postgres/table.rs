@@ -4,8 +4,9 @@ use crate::invalid::Invalid;
 use std::fmt;
 
 /// What is created, in order.
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 17] = [
     include_str!("sql/table.sql"),
+    include_str!("sql/answered.sql"),
     include_str!("sql/numbers.sql"),
     include_str!("sql/leaky_bucket.sql"),
     include_str!("sql/strict.sql"),

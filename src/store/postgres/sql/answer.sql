@@ -3,14 +3,9 @@
 -- The asks are 0 take, 2 renew, 3 give back, 4 charge, 5 end; the outcomes 0 granted, 1 later, 2 in use,
 -- 3 exhausted, 4 never.
 CREATE OR REPLACE FUNCTION @ask_at(
-    kind text, parameters bigint[], INOUT state bigint[], now bigint, at bigint,
-    ask integer, cost bigint, queued boolean, moment bigint,
-    OUT outcome integer, OUT granted_at bigint, OUT wait bigint,
-    OUT most bigint, OUT remaining bigint, OUT full_after bigint, OUT rate integer,
-    OUT new_at bigint
+    kind text, parameters bigint[], state bigint[], now bigint, at bigint,
+    ask integer, cost bigint, queued boolean, moment bigint, OUT answer @answered
 ) LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-DECLARE
-    answer record;
 BEGIN
     CASE kind
     WHEN 'leaky_bucket' THEN
@@ -32,15 +27,8 @@ BEGIN
     WHEN 'serialized' THEN
         answer := @serialized(parameters, state, at, ask, cost, queued, moment);
     END CASE;
-    state := answer.state;
-    outcome := answer.outcome;
-    granted_at := answer.granted_at;
-    wait := CASE outcome WHEN 0 THEN 0 ELSE answer.wait + (at - now) END;
-    most := answer.most;
-    remaining := answer.remaining;
-    full_after := answer.full_after + (at - now);
-    rate := answer.rate;
-    new_at := answer.new_at;
+    answer.wait := CASE answer.outcome WHEN 0 THEN 0 ELSE answer.wait + (at - now) END;
+    answer.full_after := answer.full_after + (at - now);
 END
 $$;
 
@@ -50,7 +38,7 @@ CREATE OR REPLACE FUNCTION @close_free(
     before bigint
 ) LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-    answer record;
+    answer @answered;
     closed integer := 0;
 BEGIN
     WHILE free[2 * closed + 1] < before LOOP
@@ -72,15 +60,14 @@ $$;
 -- 0 take, 1 peek, 2 renew, 3 give back, 4 charge, 5 end; 6 reserve, with the longest wait as the
 -- moment; 7 return a reservation; 8 forget.
 CREATE OR REPLACE FUNCTION @answer(
-    kind text, parameters bigint[],
-    INOUT state bigint[], INOUT ahead bigint, INOUT free bigint[],
-    now bigint, what integer, cost bigint, queued boolean, moment bigint,
-    OUT outcome integer, OUT granted_at bigint, OUT wait bigint,
-    OUT most bigint, OUT remaining bigint, OUT full_after bigint, OUT rate integer,
-    OUT new_at bigint
+    kind text, parameters bigint[], state bigint[], ahead bigint, free bigint[],
+    now bigint, what integer, cost bigint, queued boolean, moment bigint, OUT answer @answered
 ) LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-    answer record;
+    outcome integer;
+    granted_at bigint;
+    wait bigint;
+    new_at bigint;
     closed record;
     place integer;
     at bigint;
@@ -95,6 +82,16 @@ BEGIN
         state := closed.state;
         free := closed.free;
         is_closed := true;
+    ELSIF ahead <= now AND what IN (0, 6) AND cost > 0 THEN
+        -- Nobody else has a place in line: the answer is that of the algorithm, unless it is to be had
+        -- within the wait. Most orders end here.
+        answer := @ask_at(kind, parameters, state, now, now, 0, cost, queued, 0);
+        IF what = 0 OR answer.outcome <> 1 OR answer.wait > moment THEN
+            answer.ahead := ahead;
+            answer.free := free;
+            answer.new_at := greatest(answer.new_at, ahead);
+            RETURN;
+        END IF;
     END IF;
 
     CASE
@@ -217,14 +214,20 @@ BEGIN
         END IF;
     END IF;
 
-    most := answer.most;
-    -- While others are ahead there is nothing to be had now.
-    remaining := CASE WHEN ahead > now THEN 0 ELSE answer.remaining END;
-    full_after := answer.full_after;
-    rate := answer.rate;
+    new_at := answer.new_at;
     IF is_closed THEN
-        answer := @ask_at(kind, parameters, state, now, now, 0, 0, false, 0);
+        new_at := (@ask_at(kind, parameters, state, now, now, 0, 0, false, 0)).new_at;
     END IF;
-    new_at := greatest(answer.new_at, ahead);
+    answer.state := state;
+    answer.ahead := ahead;
+    answer.free := free;
+    answer.new_at := greatest(new_at, ahead);
+    answer.outcome := outcome;
+    answer.granted_at := granted_at;
+    answer.wait := wait;
+    IF ahead > now THEN
+        -- While others are ahead there is nothing to be had now.
+        answer.remaining := 0;
+    END IF;
 END
 $$;

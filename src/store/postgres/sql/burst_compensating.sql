@@ -2,11 +2,8 @@
 -- state: the next slot, until when slots in the past may be taken, when the last ones were taken, and
 -- the interval in which that was counted
 CREATE OR REPLACE FUNCTION @burst_compensating(
-    parameters bigint[], INOUT state bigint[],
-    now bigint, ask integer, cost bigint, queued boolean, moment bigint,
-    OUT outcome integer, OUT granted_at bigint, OUT wait bigint,
-    OUT most bigint, OUT remaining bigint, OUT full_after bigint, OUT rate integer,
-    OUT new_at bigint
+    parameters bigint[], state bigint[],
+    now bigint, ask integer, cost bigint, queued boolean, moment bigint, OUT answer @answered
 ) LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     step bigint := parameters[1];
@@ -26,8 +23,8 @@ BEGIN
         END IF;
         catch_up_until := @rescaled(catch_up_until, state[4], step, now);
     END IF;
-    outcome := 0;
-    granted_at := now;
+    answer.outcome := 0;
+    answer.granted_at := now;
     IF NOT (queued AND ask = 0) AND now >= catch_up_until THEN
         slot := greatest(next, now);
     ELSE
@@ -37,13 +34,13 @@ BEGIN
     CASE ask
     WHEN 0 THEN
         IF length > 7884000000000000 THEN
-            outcome := 4;
+            answer.outcome := 4;
         ELSIF cost > 0 AND next > now THEN
-            outcome := 1;
-            wait := next - now;
+            answer.outcome := 1;
+            answer.wait := next - now;
         ELSIF slot + length > 18446744073709551 THEN
-            outcome := 1;
-            wait := greatest(18446744073709551 - now, 1);
+            answer.outcome := 1;
+            answer.wait := greatest(18446744073709551 - now, 1);
         ELSIF cost > 0 THEN
             IF queued AND now > next THEN
                 catch_up_until := @later(now, step);
@@ -52,7 +49,7 @@ BEGIN
             taken_at := now;
         END IF;
     WHEN 3 THEN
-        granted_at := moment;
+        answer.granted_at := moment;
         IF moment = taken_at THEN
             next := greatest(next - least(length, 18446744073709551), 0);
         END IF;
@@ -62,14 +59,14 @@ BEGIN
             taken_at := now;
         END IF;
     ELSE
-        granted_at := moment;
+        answer.granted_at := moment;
     END CASE;
-    state := CASE WHEN next = 0 AND catch_up_until = 0 THEN '{}'
+    answer.state := CASE WHEN next = 0 AND catch_up_until = 0 THEN '{}'
         ELSE ARRAY[next, catch_up_until, taken_at, step] END;
-    most := 1;
-    remaining := (next <= now)::integer;
-    rate := 0;
-    new_at := greatest(next, catch_up_until);
-    full_after := greatest(new_at - now, 0);
+    answer.most := 1;
+    answer.remaining := (next <= now)::integer;
+    answer.rate := 0;
+    answer.new_at := greatest(next, catch_up_until);
+    answer.full_after := greatest(answer.new_at - now, 0);
 END
 $$;

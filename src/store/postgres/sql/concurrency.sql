@@ -77,11 +77,8 @@ $$;
 -- parameters: capacity, lease or 0
 -- state: the holders
 CREATE OR REPLACE FUNCTION @concurrency(
-    parameters bigint[], INOUT state bigint[],
-    now bigint, ask integer, cost bigint, queued boolean, moment bigint,
-    OUT outcome integer, OUT granted_at bigint, OUT wait bigint,
-    OUT most bigint, OUT remaining bigint, OUT full_after bigint, OUT rate integer,
-    OUT new_at bigint
+    parameters bigint[], state bigint[],
+    now bigint, ask integer, cost bigint, queued boolean, moment bigint, OUT answer @answered
 ) LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     lease bigint := parameters[2];
@@ -96,16 +93,16 @@ BEGIN
         state := ARRAY[0, 0];
     END IF;
     latest := greatest(state[2], now);
-    outcome := 0;
-    rate := 0;
-    most := parameters[1];
-    granted_at := CASE WHEN ask IN (0, 4) THEN now ELSE moment END;
+    answer.outcome := 0;
+    answer.rate := 0;
+    answer.most := parameters[1];
+    answer.granted_at := CASE WHEN ask IN (0, 4) THEN now ELSE moment END;
     IF ask = 2 AND cost > 0 THEN
         IF lease = 0 OR now - moment < lease THEN
             others := @holders_removed(state, cost, moment);
         END IF;
         IF others IS NOT NULL THEN
-            granted_at := latest;
+            answer.granted_at := latest;
             state := @holders_with(others, cost, latest);
         ELSE
             is_lost := true;
@@ -113,7 +110,7 @@ BEGIN
     ELSIF ask IN (3, 5) THEN
         state := coalesce(@holders_removed(state, cost, moment), state);
     ELSIF ask = 4 AND cost > 0 THEN
-        granted_at := latest;
+        answer.granted_at := latest;
         state := @holders_without(state, @ended(state, lease, now));
         state := @holders_with(state, cost, latest);
     END IF;
@@ -121,24 +118,25 @@ BEGIN
     ended := @ended(state, lease, now);
     others := @holders_without(state, ended);
     IF (ask = 0 OR is_lost) AND cost > 0 THEN
-        missing := greatest(others[1] + cost - most, 0);
-        IF cost > most THEN
-            outcome := 4;
+        missing := greatest(others[1] + cost - answer.most, 0);
+        IF cost > answer.most THEN
+            answer.outcome := 4;
         ELSIF missing > 0 THEN
-            outcome := 2;
-            wait := @holders_freed(state, ended, missing, lease, now);
+            answer.outcome := 2;
+            answer.wait := @holders_freed(state, ended, missing, lease, now);
         ELSE
-            granted_at := latest;
+            answer.granted_at := latest;
             others := @holders_with(others, cost, latest);
             state := others;
         END IF;
     END IF;
-    remaining := greatest(most - others[1], 0);
-    new_at := CASE
+    answer.remaining := greatest(answer.most - others[1], 0);
+    answer.new_at := CASE
         WHEN cardinality(state) = 2 THEN 0
         WHEN lease = 0 THEN 18446744073709551
         ELSE @later(state[cardinality(state) - 1], lease)
     END;
-    full_after := greatest(new_at - now, 0);
+    answer.full_after := greatest(answer.new_at - now, 0);
+    answer.state := state;
 END
 $$;

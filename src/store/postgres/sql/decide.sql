@@ -18,9 +18,10 @@ $$;
 -- The answers are of eight numbers each: when it was decided, outcome, instant of the grant, wait,
 -- limit, remaining, time until full, and rate.
 --
--- What changes nothing takes no lock. The keys are read and all orders answered; then those keys
--- are locked whose records are to change, and those of the same groups. Where others have changed
--- one of them in between, the orders about the locked keys are answered once more.
+-- What changes nothing takes no lock. The keys are read, all orders answered, and the records written
+-- that are to change, provided that they still are as they were read: mostly nobody was in between.
+-- Otherwise those keys are locked whose records are to change, and those of the same groups, and where
+-- others have changed one of them, the orders about the locked keys are answered once more.
 CREATE OR REPLACE FUNCTION @decide(
     set_now bigint, names bytea[], keys bytea[],
     kinds text[], parameters bigint[], ends integer[], orders bigint[]
@@ -34,7 +35,7 @@ DECLARE
     many integer := cardinality(orders) / 7;
     none boolean[] := array_fill(false, ARRAY[cardinality(keys)]);
     -- The records as they stand in the table, and as they are to stand.
-    stored @@[] := array_fill(NULL::@@, ARRAY[cardinality(keys)]);
+    stored @@[];
     kept @@[];
     -- The same within a group of several, and for which of them it counts if all are granted.
     tried @@[];
@@ -47,10 +48,15 @@ DECLARE
     -- How many records should have been locked and were not.
     missing integer := 0;
     is_grown boolean;
+    -- How many records are to be written, and whether all of these are there already and stay.
+    writes integer;
+    are_there boolean;
+    written integer;
     is_stale boolean := false;
     read record;
     answers bigint[] := array_fill(NULL::bigint, ARRAY[8 * many]);
-    answer record;
+    answer @answered;
+    has_groups boolean := false;
     group_begins integer;
     group_ends integer;
     is_several boolean;
@@ -60,6 +66,8 @@ DECLARE
     is_others boolean;
     which integer;
     algorithm integer;
+    kind text;
+    settings bigint[];
     what integer;
     cost bigint;
 BEGIN
@@ -67,13 +75,12 @@ BEGIN
         names[index] := @place(names[index]);
         keys[index] := @place(keys[index]);
     END LOOP;
-    FOR read IN
-        SELECT k.index, t AS standing
+    stored := ARRAY(
+        SELECT t
         FROM unnest(names, keys) WITH ORDINALITY AS k (limit_name, key, index)
-        JOIN @@ t ON t.limit_name = k.limit_name AND t.key = k.key
-    LOOP
-        stored[read.index] := read.standing;
-    END LOOP;
+        LEFT JOIN @@ t ON t.limit_name = k.limit_name AND t.key = k.key
+        ORDER BY k.index
+    );
 
     LOOP
         kept := stored;
@@ -88,54 +95,61 @@ BEGIN
             CONTINUE WHEN is_stale AND NOT locked[orders[7 * group_begins + 1]];
             is_several := group_ends - group_begins > 1;
             IF is_several THEN
+                has_groups := true;
                 tried := kept;
                 counts := none;
             END IF;
             passes := true;
             FOR index IN group_begins .. group_ends - 1 LOOP
                 which := orders[7 * index + 1];
-                algorithm := orders[7 * index + 2];
                 what := orders[7 * index + 3];
                 cost := orders[7 * index + 4];
+                IF algorithm IS DISTINCT FROM orders[7 * index + 2] THEN
+                    algorithm := orders[7 * index + 2];
+                    kind := kinds[algorithm];
+                    settings := parameters[coalesce(ends[algorithm - 1], 0) + 1:ends[algorithm]];
+                END IF;
                 before := CASE WHEN is_several THEN tried[which] ELSE kept[which] END;
                 -- What equals new is new, so that it is all the same who has forgotten it and who
                 -- has not. To one algorithm so is what another has kept.
-                was_new := before.kind IS NULL OR now >= CASE
-                    WHEN before.kind = kinds[algorithm] THEN before.new_at ELSE before.ahead
-                END;
+                was_new := before.kind IS NULL
+                    OR now >= CASE before.kind WHEN kind THEN before.new_at ELSE before.ahead END;
                 IF was_new THEN
                     before := NULL;
                 END IF;
                 answer := @answer(
-                    kinds[algorithm],
-                    parameters[coalesce(ends[algorithm - 1], 0) + 1:ends[algorithm]],
-                    CASE before.kind WHEN kinds[algorithm] THEN before.state ELSE '{}' END,
+                    kind, settings,
+                    CASE before.kind WHEN kind THEN before.state ELSE '{}' END,
                     coalesce(before.ahead, 0), coalesce(before.free, '{}'), now,
                     what, cost,
                     -- Nobody stood in line before the first call.
                     orders[7 * index + 5] = 1 AND NOT was_new, orders[7 * index + 6]
                 );
-                answers[8 * index + 1:8 * index + 8] := ARRAY[
-                    now, answer.outcome, answer.granted_at, answer.wait, answer.most,
-                    answer.remaining, answer.full_after, answer.rate
-                ];
-                passes := passes AND answer.outcome = 0;
-                -- A refusal changes nothing, but that the first call came, where the time of the
-                -- limit begins with it, and that the limit is another one since: were that forgotten,
-                -- the time that passes would go on to be counted by the old one.
-                is_others := coalesce(before.free, '{}') = '{}' AND answer.state <> before.state
-                    AND kinds[algorithm] IN ('leaky_bucket', 'strict', 'burst_compensating');
-                is_kept := what = 8 OR what <> 1 AND CASE answer.outcome
-                    WHEN 0 THEN cost > 0
-                    ELSE (was_new OR coalesce(is_others, false)) AND answer.new_at > now
-                END;
+                -- One by one they are put in their places, as a slice they would be copied with all others.
+                answers[8 * index + 1] := now;
+                answers[8 * index + 2] := answer.outcome;
+                answers[8 * index + 3] := answer.granted_at;
+                answers[8 * index + 4] := answer.wait;
+                answers[8 * index + 5] := answer.most;
+                answers[8 * index + 6] := answer.remaining;
+                answers[8 * index + 7] := answer.full_after;
+                answers[8 * index + 8] := answer.rate;
+                IF answer.outcome = 0 THEN
+                    is_kept := what = 8 OR what <> 1 AND cost > 0;
+                ELSE
+                    passes := false;
+                    -- A refusal changes nothing, but that the first call came, where the time of the
+                    -- limit begins with it, and that the limit is another one since: were that
+                    -- forgotten, the time that passes would go on to be counted by the old one.
+                    is_others := NOT was_new AND before.free = '{}' AND answer.state <> before.state
+                        AND kind IN ('leaky_bucket', 'strict', 'burst_compensating');
+                    is_kept := what <> 1 AND (was_new OR is_others) AND answer.new_at > now;
+                END IF;
                 CONTINUE WHEN NOT is_kept AND NOT is_several;
                 before.limit_name := names[which];
                 before.key := keys[which];
-                IF coalesce(before.kind, kinds[algorithm]) = kinds[algorithm]
-                    OR NOT 0 = ALL (answer.state)
-                THEN
-                    before.kind := kinds[algorithm];
+                IF coalesce(before.kind, kind) = kind OR NOT 0 = ALL (answer.state) THEN
+                    before.kind := kind;
                     before.state := answer.state;
                 END IF;
                 before.ahead := answer.ahead;
@@ -161,21 +175,30 @@ BEGIN
             END IF;
         END LOOP;
         -- What equals new is not kept, and what is as it was not written.
+        writes := 0;
+        are_there := true;
         FOR index IN 1 .. cardinality(keys) LOOP
+            CONTINUE WHEN NOT changed[index];
+            before := kept[index];
+            IF before.new_at <= now THEN
+                before := NULL;
+                kept[index] := NULL;
+            END IF;
+            changed[index] := before IS DISTINCT FROM stored[index];
             IF changed[index] THEN
-                IF (kept[index]).new_at <= now THEN
-                    kept[index] := NULL;
-                END IF;
-                changed[index] := kept[index] IS DISTINCT FROM stored[index];
+                writes := writes + 1;
+                are_there := are_there
+                    AND before.kind IS NOT NULL AND (stored[index]).kind IS NOT NULL;
             END IF;
         END LOOP;
         EXIT WHEN is_stale;
-        IF NOT true = ANY (changed) THEN
+        IF writes = 0 THEN
             RETURN answers;
         END IF;
 
         locked := changed;
-        LOOP
+        is_grown := has_groups;
+        WHILE is_grown LOOP
             is_grown := false;
             FOR index IN 1 .. many - 1 LOOP
                 IF orders[7 * index + 7] = 1
@@ -186,8 +209,28 @@ BEGIN
                     is_grown := true;
                 END IF;
             END LOOP;
-            EXIT WHEN NOT is_grown;
         END LOOP;
+
+        IF are_there AND locked = changed THEN
+            BEGIN
+                UPDATE @@ t
+                SET kind = (kept[k.index]).kind, state = (kept[k.index]).state,
+                    ahead = (kept[k.index]).ahead, free = (kept[k.index]).free,
+                    new_at = (kept[k.index]).new_at, bytes = NULL
+                FROM generate_series(1, cardinality(keys)) AS k (index)
+                WHERE changed[k.index]
+                    AND t.limit_name = names[k.index] AND t.key = keys[k.index]
+                    AND t IS NOT DISTINCT FROM stored[k.index];
+                GET DIAGNOSTICS written = ROW_COUNT;
+                IF written = writes THEN
+                    RETURN answers;
+                END IF;
+                RAISE serialization_failure;
+            EXCEPTION WHEN serialization_failure THEN
+                -- All of it is undone, and what was locked is let go: locks have to be taken in order.
+                NULL;
+            END;
+        END IF;
 
         -- First what is new, then what is there, each in the order of the keys: nobody who waits here
         -- holds what somebody else waits for.

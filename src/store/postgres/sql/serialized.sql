@@ -1,11 +1,8 @@
 -- parameters: permits, period
 -- state: whether a call runs, its permits and instant, then a log of completions
 CREATE OR REPLACE FUNCTION @serialized(
-    parameters bigint[], INOUT state bigint[],
-    now bigint, ask integer, cost bigint, queued boolean, moment bigint,
-    OUT outcome integer, OUT granted_at bigint, OUT wait bigint,
-    OUT most bigint, OUT remaining bigint, OUT full_after bigint, OUT rate integer,
-    OUT new_at bigint
+    parameters bigint[], state bigint[],
+    now bigint, ask integer, cost bigint, queued boolean, moment bigint, OUT answer @answered
 ) LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     permits bigint := parameters[1];
@@ -22,14 +19,14 @@ BEGIN
         running := state[:3];
         log := state[4:];
     END IF;
-    outcome := 0;
-    rate := 0;
-    most := permits;
-    granted_at := CASE WHEN ask IN (0, 4) THEN now ELSE moment END;
+    answer.outcome := 0;
+    answer.rate := 0;
+    answer.most := permits;
+    answer.granted_at := CASE WHEN ask IN (0, 4) THEN now ELSE moment END;
     is_running := running = ARRAY[1, cost, moment];
     IF ask = 2 AND is_running THEN
-        granted_at := greatest(moment, now);
-        running[3] := granted_at;
+        answer.granted_at := greatest(moment, now);
+        running[3] := answer.granted_at;
     ELSIF ask = 3 AND is_running THEN
         running := ARRAY[0, 0, 0];
     ELSIF ask = 5 AND is_running THEN
@@ -38,7 +35,7 @@ BEGIN
         completed_at := greatest(moment, now);
     ELSIF ask = 4 AND cost > 0 THEN
         completed_at := now;
-        granted_at := @log_latest(log, now);
+        answer.granted_at := @log_latest(log, now);
     END IF;
     IF completed_at IS NOT NULL THEN
         log := @log_with(
@@ -55,22 +52,25 @@ BEGIN
     IF ask = 0 OR (ask = 2 AND NOT is_running) THEN
         missing := greatest(used + cost - permits, 0);
         IF cost = 0 THEN
-            granted_at := now;
+            answer.granted_at := now;
         ELSIF cost > permits THEN
-            outcome := 4;
+            answer.outcome := 4;
         ELSIF running[1] = 1 THEN
-            outcome := 2;
+            answer.outcome := 2;
         ELSIF missing > 0 THEN
-            outcome := 1;
-            wait := greatest(@log_freed(log, gone, period, missing, now), 1);
+            answer.outcome := 1;
+            answer.wait := greatest(@log_freed(log, gone, period, missing, now), 1);
         ELSE
-            granted_at := @log_latest(log, now);
-            running := ARRAY[1, cost, granted_at];
+            answer.granted_at := @log_latest(log, now);
+            running := ARRAY[1, cost, answer.granted_at];
         END IF;
     END IF;
-    remaining := CASE running[1] WHEN 1 THEN 0 ELSE greatest(permits - used, 0) END;
-    new_at := CASE running[1] WHEN 1 THEN 18446744073709551 ELSE @log_empty_at(log, period) END;
-    full_after := greatest(new_at - now, 0);
-    state := running || log;
+    answer.remaining := CASE running[1] WHEN 1 THEN 0 ELSE greatest(permits - used, 0) END;
+    answer.new_at := CASE running[1]
+        WHEN 1 THEN 18446744073709551
+        ELSE @log_empty_at(log, period)
+    END;
+    answer.full_after := greatest(answer.new_at - now, 0);
+    answer.state := running || log;
 END
 $$;

@@ -21,11 +21,8 @@ $$;
 -- parameters: permits, period
 -- state: where the window begins that is counted now, the permits taken in it and in the one before
 CREATE OR REPLACE FUNCTION @sliding_window_counter(
-    parameters bigint[], INOUT state bigint[],
-    now bigint, ask integer, cost bigint, queued boolean, moment bigint,
-    OUT outcome integer, OUT granted_at bigint, OUT wait bigint,
-    OUT most bigint, OUT remaining bigint, OUT full_after bigint, OUT rate integer,
-    OUT new_at bigint
+    parameters bigint[], state bigint[],
+    now bigint, ask integer, cost bigint, queued boolean, moment bigint, OUT answer @answered
 ) LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     permits bigint := parameters[1];
@@ -40,10 +37,10 @@ DECLARE
     -- The counters are rolled on to now, but only some asks remember that.
     is_kept boolean := false;
 BEGIN
-    outcome := 0;
-    granted_at := now;
-    rate := 0;
-    most := permits;
+    answer.outcome := 0;
+    answer.granted_at := now;
+    answer.rate := 0;
+    answer.most := permits;
     IF current <> 0 OR previous <> 0 THEN
         IF start < state[1] + period THEN
             -- Also where the clock was set back.
@@ -58,10 +55,10 @@ BEGIN
     CASE ask
     WHEN 0 THEN
         IF cost > permits THEN
-            outcome := 4;
+            answer.outcome := 4;
         ELSIF cost > 0 AND used + cost <= permits AND start + 2 * period <= 18446744073709551 THEN
             current := current + cost;
-            granted_at := greatest(now, start);
+            answer.granted_at := greatest(now, start);
             is_kept := true;
         ELSIF cost > 0 THEN
             IF room >= current THEN
@@ -73,14 +70,14 @@ BEGIN
                 -- Counted in this window, it fades in the next one.
                 fits_at := start + period + @faded(current, room, period);
             END IF;
-            outcome := 1;
-            wait := CASE
+            answer.outcome := 1;
+            answer.wait := CASE
                 WHEN fits_at > now AND fits_at <= 18446744073709551 THEN fits_at - now
                 ELSE greatest(18446744073709551 - now, 1)
             END;
         END IF;
     WHEN 3 THEN
-        granted_at := moment;
+        answer.granted_at := moment;
         IF cost > 0 THEN
             IF moment >= start THEN
                 current := greatest(current - cost, 0);
@@ -92,21 +89,22 @@ BEGIN
     WHEN 4 THEN
         IF cost > 0 THEN
             current := current + cost;
-            granted_at := greatest(now, start);
+            answer.granted_at := greatest(now, start);
             is_kept := true;
         END IF;
     ELSE
-        granted_at := moment;
+        answer.granted_at := moment;
     END CASE;
     used := current
         + @ratio_up(previous, greatest(period - greatest(now - start, 0), 0), period);
-    remaining := greatest(permits - used, 0);
-    full_after := greatest(@counted_until(start, current, previous, period) - now, 0);
+    answer.remaining := greatest(permits - used, 0);
+    answer.full_after := greatest(@counted_until(start, current, previous, period) - now, 0);
     IF is_kept THEN
         state := ARRAY[start, current, previous];
     END IF;
-    new_at := @counted_until(
+    answer.new_at := @counted_until(
         coalesce(state[1], 0), coalesce(state[2], 0), coalesce(state[3], 0), period
     );
+    answer.state := state;
 END
 $$;

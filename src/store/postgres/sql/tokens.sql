@@ -50,11 +50,8 @@ $$;
 -- instants are in fixed places, the first of those
 -- state: permits missing at the last tick, those of them taken after it, that tick, whether begun
 CREATE OR REPLACE FUNCTION @tokens(
-    parameters bigint[], INOUT state bigint[],
-    now bigint, ask integer, cost bigint, queued boolean, moment bigint,
-    OUT outcome integer, OUT granted_at bigint, OUT wait bigint,
-    OUT most bigint, OUT remaining bigint, OUT full_after bigint, OUT rate integer,
-    OUT new_at bigint
+    parameters bigint[], state bigint[],
+    now bigint, ask integer, cost bigint, queued boolean, moment bigint, OUT answer @answered
 ) LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     period bigint := parameters[1];
@@ -71,10 +68,10 @@ DECLARE
     -- What is missing is taken from what has arrived until now, but only some asks remember that.
     is_kept boolean := false;
 BEGIN
-    outcome := 0;
-    granted_at := now;
-    rate := 0;
-    most := capacity;
+    answer.outcome := 0;
+    answer.granted_at := now;
+    answer.rate := 0;
+    answer.most := capacity;
     IF is_begun THEN
         ticks := @passed(first, period, tick, now);
         missing := greatest(missing - @times(ticks, amount), 0);
@@ -96,22 +93,22 @@ BEGIN
     CASE ask
     WHEN 0 THEN
         IF cost > capacity THEN
-            outcome := 4;
+            answer.outcome := 4;
         ELSIF cost > 0 THEN
             IF missing + cost <= capacity THEN
                 full_at := @full_at(amount, period, first, tick, missing + cost);
-                outcome := CASE WHEN full_at IS NULL THEN 1 ELSE 0 END;
+                answer.outcome := CASE WHEN full_at IS NULL THEN 1 ELSE 0 END;
                 full_at := NULL;
             ELSE
                 full_at := @full_at(amount, period, first, tick, missing + cost - capacity);
-                outcome := 1;
+                answer.outcome := 1;
             END IF;
-            IF outcome = 0 THEN
+            IF answer.outcome = 0 THEN
                 missing := missing + cost;
                 fresh := fresh + CASE WHEN now > tick THEN cost ELSE 0 END;
                 is_kept := true;
             ELSE
-                wait := CASE
+                answer.wait := CASE
                     WHEN full_at IS NULL THEN greatest(18446744073709551 - now, 1)
                     ELSE greatest(full_at - now, 0)
                 END;
@@ -120,7 +117,7 @@ BEGIN
             END IF;
         END IF;
     WHEN 3 THEN
-        granted_at := moment;
+        answer.granted_at := moment;
         IF is_begun AND cost > 0 THEN
             ticks := CASE
                 WHEN first < 0 THEN (greatest(tick - moment, 0) + period - 1) / period
@@ -144,20 +141,21 @@ BEGIN
             is_kept := true;
         END IF;
     ELSE
-        granted_at := moment;
+        answer.granted_at := moment;
     END CASE;
-    remaining := greatest(capacity - missing, 0);
+    answer.remaining := greatest(capacity - missing, 0);
     full_at := @full_at(amount, period, first, tick, missing);
-    full_after := greatest(coalesce(full_at, 18446744073709551) - now, 0);
+    answer.full_after := greatest(coalesce(full_at, 18446744073709551) - now, 0);
     IF is_kept THEN
         state := ARRAY[missing, fresh, tick, 1];
     ELSIF is_begun THEN
         full_at := @full_at(amount, period, first, state[3], state[1]);
     END IF;
-    new_at := CASE
+    answer.new_at := CASE
         WHEN NOT is_begun AND NOT is_kept THEN 0
         WHEN parameters[4] > 0 THEN 18446744073709551
         ELSE coalesce(full_at, 18446744073709551)
     END;
+    answer.state := state;
 END
 $$;
