@@ -26,13 +26,13 @@ const CONNECTIONS: usize = 8;
 
 const STATEMENT: &str = "one statement a decision";
 
-/// The generic cell rate algorithm, and nothing else: an interval of a microsecond. It returns no
-/// row where it refuses.
+/// The generic cell rate algorithm, and nothing else, by the numbers of the others. It returns no row
+/// where it refuses.
 const ONE_A_DECISION: &str = "
     INSERT INTO cells AS cell (key, tat)
-    VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + 1)
-    ON CONFLICT (key) DO UPDATE SET tat = greatest(cell.tat + 1, excluded.tat)
-    WHERE cell.tat + 2 - excluded.tat <= 4000000000
+    VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + 1000000)
+    ON CONFLICT (key) DO UPDATE SET tat = greatest(cell.tat + 1000000, excluded.tat)
+    WHERE cell.tat + 2000000 - excluded.tat <= 3000000000000000
     RETURNING tat
 ";
 

@@ -27,12 +27,12 @@ const CALLERS: u64 = 64;
 const TRANSACTION: &str = "one transaction a decision";
 const ONE_AT_A_TIME: &str = "ours, one order at a time";
 
-/// The generic cell rate algorithm, and nothing else: an interval of a microsecond. It returns no
-/// row where it refuses.
+/// The generic cell rate algorithm, and nothing else, by the numbers of the others. It returns no row
+/// where it refuses.
 const ONE_A_DECISION: &str = "
-    INSERT INTO cells AS cell (key, tat) VALUES (?1, ?2 + 1)
-    ON CONFLICT (key) DO UPDATE SET tat = max(cell.tat + 1, excluded.tat)
-    WHERE cell.tat + 1 - ?2 <= 4000000000
+    INSERT INTO cells AS cell (key, tat) VALUES (?1, ?2 + 1000000)
+    ON CONFLICT (key) DO UPDATE SET tat = max(cell.tat + 1000000, excluded.tat)
+    WHERE cell.tat + 1000000 - ?2 <= 3000000000000000
     RETURNING tat
 ";
 

@@ -146,9 +146,14 @@ BEGIN
                     is_kept := what <> 1 AND (was_new OR is_others) AND answer.new_at > now;
                 END IF;
                 CONTINUE WHEN NOT is_kept AND NOT is_several;
-                before.limit_name := names[which];
-                before.key := keys[which];
-                IF coalesce(before.kind, kind) = kind OR NOT 0 = ALL (answer.state) THEN
+                IF was_new THEN
+                    before.limit_name := names[which];
+                    before.key := keys[which];
+                    before.kind := kind;
+                END IF;
+                IF before.kind = kind THEN
+                    before.state := answer.state;
+                ELSIF NOT 0 = ALL (answer.state) THEN
                     before.kind := kind;
                     before.state := answer.state;
                 END IF;
