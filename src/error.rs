@@ -1,6 +1,6 @@
 //! What a call gets that was not let through.
 
-use crate::{rate::Rate, store::StoreError};
+use crate::{decision::Decision, rate::Rate, store::StoreError};
 use std::{error, fmt, sync::Arc, time::Duration};
 
 /// A call was not let through, and nothing was taken.
@@ -30,6 +30,8 @@ pub struct RateLimited {
     retry_after: Option<Duration>,
     max_wait: Option<Duration>,
     cause: Option<StoreError>,
+    /// What a store answered, for each limit that it was asked about.
+    answers: Option<Arc<[Decision]>>,
 }
 
 /// Why a call was not let through.
@@ -73,6 +75,7 @@ impl RateLimited {
             retry_after: None,
             max_wait: None,
             cause: None,
+            answers: None,
         }
     }
 
@@ -115,6 +118,17 @@ impl RateLimited {
     pub fn with_cause(self, cause: StoreError) -> Self {
         let cause = Some(cause);
         Self { cause, ..self }
+    }
+
+    /// Sets what a store answered, for those who tell how its limits stand.
+    pub(crate) fn with_answers(self, answers: impl Into<Arc<[Decision]>>) -> Self {
+        let answers = Some(answers.into());
+        Self { answers, ..self }
+    }
+
+    /// What a store answered, for each limit that it was asked about; nothing where it was not.
+    pub(crate) fn answers(&self) -> &[Decision] {
+        self.answers.as_deref().unwrap_or_default()
     }
 
     /// Why.

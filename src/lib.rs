@@ -239,10 +239,11 @@ pub use limiter::{
     IntoKeyedLimiter, IntoLimiter, JointAcquire, JointBuilder, JointGranted, JointHold,
     JointLimiter, JointPermit, JointReservation, JointTicket, JointWaiting, KeyedLimiter,
     KeyedRateLimiter, LeaseLost, LimitId, Limiter, ManyLimits, OnFailure, OnLimits, Patience,
-    Perished, Permit, RateLimiter, Reservation, SingleLimit, StoredAcquire, StoredBuilder,
-    StoredHold, StoredJointAcquire, StoredJointBuilder, StoredJointHold, StoredJointLimiter,
-    StoredJointPermit, StoredJointTicket, StoredJointWaiting, StoredKey, StoredLimiter,
-    StoredOnLimits, StoredPermit, StoredTicket, StoredWaiting, Terms, Ticket, Waiting, WrappedFn,
+    Perished, Permit, RateLimiter, Reservation, SingleLimit, Standing, StoredAcquire,
+    StoredBuilder, StoredHold, StoredJointAcquire, StoredJointBuilder, StoredJointHold,
+    StoredJointLimiter, StoredJointPermit, StoredJointTicket, StoredJointWaiting, StoredKey,
+    StoredLimiter, StoredOnLimits, StoredPermit, StoredTicket, StoredWaiting, Terms, Ticket,
+    Waiting, WrappedFn,
 };
 pub use nanos::Nanos;
 pub use per_key::{Answered, KeySource, MissingKey, OnTerms, PerKey, PerKeyLayer};

@@ -1,11 +1,12 @@
 //! How a call is answered that has just come, and how one is refused.
 
 use super::{
-    Attempt, Patience, Terms,
+    Attempt, Patience, Standing, Terms,
     desk::{Desk, Taken, Wakes},
     lane::Lane,
     line::Place,
     shared::Shared,
+    standing,
     used::{Ticket, Used},
     waiting::Waiting,
 };
@@ -211,6 +212,36 @@ impl<A: Algorithm> Shared<A> {
             let rules = self.lanes.rules();
             self.desk(&rules, &mut Lane::default(), self.now()).peek(cost)
         })
+    }
+
+    /// How the limit of this key stands, which was asked just now.
+    pub(super) fn standing(&self, key: Fingerprint, tell: &mut dyn FnMut(Standing<'_>)) {
+        let known = self.at(key, |desk| (desk.standing(), key));
+        // A key that is not kept may be one of those that share a limit, for want of room.
+        let (decision, key) = match known {
+            Some(known) => known,
+            None => {
+                let (mut key, now) = (key, self.now());
+                let asked = self
+                    .lanes
+                    .with(&mut key, now, |rules, lane| self.desk(rules, lane, now).standing());
+                self.lanes.forget(key, now);
+                match asked {
+                    Ok(decision) => (decision, key),
+                    Err(_) => return self.policies(tell),
+                }
+            }
+        };
+        let algorithm = self.lanes.algorithm_of(key);
+        standing::tell(self.settings.name.as_deref(), &*algorithm, Some(decision), &mut |limit| {
+            tell(limit);
+        });
+    }
+
+    /// What the limit publishes of itself.
+    pub(super) fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
+        let name = self.settings.name.as_deref();
+        standing::tell(name, &*self.lanes.rules().algorithm, None, &mut |limit| tell(limit));
     }
 
     /// The error for a call that was not let through.

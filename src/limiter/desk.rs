@@ -154,6 +154,16 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         }
     }
 
+    /// How the limit stands: what is left, and once that is nothing, how a call of one permit would fare.
+    pub(super) fn standing(&mut self) -> Decision {
+        let whole = self.peek(0);
+        let is_behind = self.gate == Gate::Working && self.line.waiting() > 0;
+        match whole.remaining == 0 || is_behind {
+            true => Decision { remaining: 0, ..self.peek(1) },
+            false => whole,
+        }
+    }
+
     /// When a call would be served that gets in line now, as a decision.
     pub(super) fn turn(&mut self, cost: u32) -> Decision {
         let forecast = self.forecast.get_or_insert_with(|| {

@@ -1,8 +1,8 @@
 //! A limit for each key.
 
 use super::{
-    Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Perished, RateLimiter, Terms,
-    Ticket, Waiting, permit::Kept, shared::Shared,
+    Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Perished, RateLimiter, Standing,
+    Terms, Ticket, Waiting, permit::Kept, shared::Shared,
 };
 use crate::{algorithm::Algorithm, error::RateLimited, key::Key, store::table::KeptKey};
 use std::{fmt, sync::Arc};
@@ -233,6 +233,19 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
 
     fn give_back(&self, ticket: Ticket) {
         self.0.give_back(ticket);
+    }
+
+    fn standing<K: Key + ?Sized>(
+        &self,
+        key: &K,
+        _: Result<&Kept<A>, &RateLimited>,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        self.0.standing(self.0.lanes.fingerprint(key), tell);
+    }
+
+    fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
+        self.0.policies(tell);
     }
 }
 

@@ -27,6 +27,7 @@ mod control;
 mod lanes;
 mod single;
 mod rules;
+mod standing;
 mod promise;
 mod lane;
 mod desk;
@@ -45,6 +46,7 @@ pub use lanes::AtCapacity;
 pub use limit_id::LimitId;
 pub use one::RateLimiter;
 pub use permit::{Hold, LeaseLost, Permit, Reservation};
+pub use standing::Standing;
 pub use stored::{
     OnFailure, StoredAcquire, StoredBuilder, StoredHold, StoredJointAcquire, StoredJointBuilder,
     StoredJointHold, StoredJointLimiter, StoredJointPermit, StoredJointTicket, StoredJointWaiting,
@@ -147,6 +149,24 @@ pub trait Limiter: Clone + Send + Sync + 'static {
 
     /// The call does not take place.
     fn give_back(&self, ticket: Self::Ticket);
+
+    /// Tells how each rate of each limit of a call stands, the binding one first; for headers.
+    ///
+    /// Asked right after the call for `key` was let through, and keeps this, or was refused.
+    /// Limits in memory are looked at once more; one that asks somebody else tells what it was told
+    /// with that answer, and asks nobody. A limiter that knows nothing tells nothing, as it does
+    /// unless it says otherwise.
+    fn standing<K: Key + ?Sized>(
+        &self,
+        _key: &K,
+        _decided: Result<&Self::Hold, &RateLimited>,
+        _tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+    }
+
+    /// Tells what the limits publish of themselves, whatever the key; for whoever checks at the start
+    /// that headers can carry it.
+    fn policies(&self, _tell: &mut dyn FnMut(Standing<'_>)) {}
 }
 
 /// A limiter that tells keys apart.

@@ -1,8 +1,8 @@
 //! One limit for everybody who asks.
 
 use super::{
-    Acquire, Attempt, Builder, Hold, Limiter, Patience, Perished, Permit, Reservation, Terms,
-    Ticket, Waiting, acquire::Granted, permit::Kept, shared::Shared, used::Used,
+    Acquire, Attempt, Builder, Hold, Limiter, Patience, Perished, Permit, Reservation, Standing,
+    Terms, Ticket, Waiting, acquire::Granted, permit::Kept, shared::Shared, used::Used,
 };
 use crate::{
     algorithm::Algorithm, decision::Decision, error::RateLimited, key::Key,
@@ -257,6 +257,19 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
 
     fn give_back(&self, ticket: Ticket) {
         self.shared.give_back(ticket);
+    }
+
+    fn standing<K: Key + ?Sized>(
+        &self,
+        _: &K,
+        _: Result<&Kept<A>, &RateLimited>,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        self.shared.standing(self.key, tell);
+    }
+
+    fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
+        self.shared.policies(tell);
     }
 }
 

@@ -37,6 +37,7 @@ mod stored_joint;
 mod stores;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod standing;
 mod stream;
 mod text;
 mod tower;

@@ -164,7 +164,7 @@ impl Board {
     }
 
     /// When a call would be served that gets in line now.
-    fn turn(&mut self, parts: &[Part], now: Nanos) -> Verdict {
+    pub(super) fn turn(&mut self, parts: &[Part], now: Nanos) -> Verdict {
         let Self { forecast, limits, lines, calls, .. } = self;
         forecast.cover(limits, lines, calls, parts, Place::LAST, now);
         forecast.turn(limits, parts, now)

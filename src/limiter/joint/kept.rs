@@ -4,6 +4,7 @@ use super::limit::{Birth, Limit};
 use crate::{
     algorithm::Algorithm,
     decision::{Ask, Decision},
+    limiter::{Standing, standing},
     meters::KeyMeter,
     nanos::Nanos,
     rate::Rate,
@@ -192,6 +193,10 @@ impl<A: Algorithm> Limit for Kept<A> {
 
     fn rate(&self, index: usize) -> Option<Rate> {
         self.algorithm.rate(index)
+    }
+
+    fn standing(&self, decision: Option<Decision>, tell: &mut dyn FnMut(Standing<'static>)) {
+        standing::tell(None, &*self.algorithm, decision, tell);
     }
 
     fn interval(&self) -> Nanos {

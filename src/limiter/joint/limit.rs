@@ -2,6 +2,7 @@
 
 use crate::{
     decision::{Ask, Decision},
+    limiter::Standing,
     nanos::Nanos,
     rate::Rate,
     store::table::Fingerprint,
@@ -79,6 +80,9 @@ pub(super) trait Limit: Send {
     ) -> Result<(), &'static str>;
 
     fn rate(&self, index: usize) -> Option<Rate>;
+
+    /// Tells how its rates stand, by what it answered about a key.
+    fn standing(&self, decision: Option<Decision>, tell: &mut dyn FnMut(Standing<'static>));
 
     fn interval(&self) -> Nanos;
 

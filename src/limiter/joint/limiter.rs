@@ -1,7 +1,13 @@
 //! Several limits for everybody who asks.
 
 use super::{JointBuilder, OnLimits, shared::Shared};
-use crate::{algorithm::Algorithm, events, invalid::Invalid, key::Key, limiter::LimitId};
+use crate::{
+    algorithm::Algorithm,
+    events,
+    invalid::Invalid,
+    key::Key,
+    limiter::{LimitId, Standing},
+};
 use std::{any::type_name, fmt, sync::Arc};
 
 /// Several limits, kept in memory, of which a call is subject to some or all: per second and per
@@ -80,6 +86,12 @@ impl JointLimiter {
     /// The names of the limits, in the order in which they were added.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.names.iter().map(|name| &**name)
+    }
+
+    /// Tells what its limits publish of themselves, in the order in which they were added.
+    pub fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
+        let standings = self.0.with(|board, _| board.policies(0..board.limits.len()));
+        standings.tell(&self.0.names, None, tell);
     }
 
     /// How many keys are kept now, of all limits.

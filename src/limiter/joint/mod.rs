@@ -20,6 +20,7 @@ pub(super) mod refused;
 mod control;
 mod hold;
 mod serve;
+mod stand;
 mod turn;
 mod call;
 mod line;

@@ -3,7 +3,7 @@
 use super::{
     JointAcquire, JointHold, JointPermit, JointReservation, JointWaiting,
     acquire::JointGranted,
-    limit::{Birth, LaneId, Part},
+    limit::{Birth, LaneId, Part, limits_of},
     refused::Refused,
     shared::Shared,
     used::Used,
@@ -13,7 +13,7 @@ use crate::{
     decision::Decision,
     error::{RateLimited, Reason},
     key::Key,
-    limiter::{Attempt, LimitId, Limiter, Patience, Perished, Terms, line::Place},
+    limiter::{Attempt, LimitId, Limiter, Patience, Perished, Standing, Terms, line::Place},
     store::table::Fingerprint,
 };
 use std::{fmt, sync::Arc};
@@ -187,6 +187,22 @@ impl Limiter for OnLimits {
 
     fn give_back(&self, ticket: JointTicket) {
         self.shared.leave(ticket.0);
+    }
+
+    fn standing<K: Key + ?Sized>(
+        &self,
+        _: &K,
+        decided: Result<&JointHold, &RateLimited>,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        let parts = self.parts.clone();
+        let standings = self.shared.with(|board, now| board.standings(now, parts));
+        standings.tell(&self.shared.names, decided.err(), tell);
+    }
+
+    fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
+        let standings = self.shared.with(|board, _| board.policies(limits_of(&self.parts)));
+        standings.tell(&self.shared.names, None, tell);
     }
 }
 

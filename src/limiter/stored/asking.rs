@@ -149,10 +149,10 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
             Outcome::Never => Reason::TooCostly,
             Outcome::Granted(_) | Outcome::Later(_) | Outcome::InUse(_) => Reason::UsedUp,
         };
-        let refusal = match self.shared.limit().algorithm.rate(decision.rate) {
-            Some(rate) => self.refusal(reason).with_rate(rate),
-            None => self.refusal(reason),
-        };
+        let mut refusal = self.refusal(reason).with_answers([decision]);
+        if let Some(rate) = self.shared.limit().algorithm.rate(decision.rate) {
+            refusal = refusal.with_rate(rate);
+        }
         Err(match decision.outcome {
             Outcome::Later(wait) | Outcome::InUse(Some(wait)) => {
                 refusal.with_retry_after(wait.into())

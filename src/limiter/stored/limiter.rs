@@ -1,14 +1,14 @@
 //! Limits that a store keeps.
 
 use super::{
-    super::{Attempt, KeyedLimiter, Limiter, Perished, Terms},
+    super::{Attempt, KeyedLimiter, Limiter, Perished, Standing, Terms, standing},
     StoredBuilder, StoredHold, StoredKey, StoredTicket, StoredWaiting,
     failing::OnFailure,
-    permit::Kept,
     shared::Shared,
 };
 use crate::{
     algorithm::Algorithm,
+    error::RateLimited,
     events,
     invalid::Invalid,
     key::Key,
@@ -175,7 +175,7 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
 
 impl<A: Algorithm, S: Store<A>> Limiter for StoredLimiter<A, S> {
     type Ticket = StoredTicket<A>;
-    type Hold = Kept<A, S>;
+    type Hold = StoredHold<A, S>;
     type Wait = StoredWaiting<A>;
 
     fn reserve<K: Key + ?Sized>(
@@ -190,7 +190,7 @@ impl<A: Algorithm, S: Store<A>> Limiter for StoredLimiter<A, S> {
         &self,
         key: &K,
         terms: Terms,
-    ) -> Attempt<Kept<A, S>, StoredWaiting<A>> {
+    ) -> Attempt<StoredHold<A, S>, StoredWaiting<A>> {
         Attempt::Later(self.wait(key, terms))
     }
 
@@ -198,9 +198,9 @@ impl<A: Algorithm, S: Store<A>> Limiter for StoredLimiter<A, S> {
         self.0.keeps(ticket)
     }
 
-    fn commit(&self, ticket: StoredTicket<A>) -> Result<Kept<A, S>, Perished> {
+    fn commit(&self, ticket: StoredTicket<A>) -> Result<StoredHold<A, S>, Perished> {
         match self.keeps(&ticket) {
-            true => StoredHold::keep(&self.0, ticket),
+            true => StoredHold::new(Arc::clone(&self.0), ticket),
             false => {
                 self.give_back(ticket);
                 Err(Perished)
@@ -210,6 +210,25 @@ impl<A: Algorithm, S: Store<A>> Limiter for StoredLimiter<A, S> {
 
     fn give_back(&self, ticket: StoredTicket<A>) {
         self.0.give_back(ticket);
+    }
+
+    fn standing<K: Key + ?Sized>(
+        &self,
+        _: &K,
+        decided: Result<&StoredHold<A, S>, &RateLimited>,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        let decision = match decided {
+            Ok(hold) => hold.decision(),
+            Err(refusal) => refusal.answers().first().copied(),
+        };
+        let limit = self.0.limit();
+        standing::tell(Some(&limit.name), &limit.algorithm, decision, &mut |rate| tell(rate));
+    }
+
+    fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
+        let limit = self.0.limit();
+        standing::tell(Some(&limit.name), &limit.algorithm, None, &mut |rate| tell(rate));
     }
 }
 

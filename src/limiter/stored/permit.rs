@@ -37,10 +37,7 @@ impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
     /// did not answer.
     #[must_use]
     pub fn decision(&self) -> Option<Decision> {
-        match &self.hold.used {
-            Used::Store(taken) => Some(taken.answer.decision),
-            Used::Local(_) | Used::Nothing => None,
-        }
+        self.hold.decision()
     }
 
     /// How long the call waited for its turn.
@@ -93,8 +90,8 @@ impl<A: Algorithm, S: Store<A>> fmt::Debug for StoredPermit<A, S> {
     }
 }
 
-/// Says that a call has ended, as it is dropped: what a service keeps while the call runs where
-/// permits are [held](crate::Held).
+/// What a service keeps while a call runs. It knows how the limit stood, and where permits are
+/// [held](crate::Held) it says that the call has ended, as it is dropped.
 pub struct StoredHold<A: Algorithm, S: Store<A>> {
     shared: Arc<Shared<A, S>>,
     used: Used<A>,
@@ -110,11 +107,11 @@ enum Used<A: Algorithm> {
 
 type LocalHold<A> = <KeyedRateLimiter<A> as Limiter>::Hold;
 
-/// What a service keeps while a call runs: a [`StoredHold`], or nothing.
-pub(super) type Kept<A, S> = <<A as Algorithm>::Permits as Permits>::Kept<StoredHold<A, S>>;
-
 impl<A: Algorithm, S: Store<A>> StoredHold<A, S> {
-    fn new(shared: Arc<Shared<A, S>>, ticket: StoredTicket<A>) -> Result<Self, Perished> {
+    pub(super) fn new(
+        shared: Arc<Shared<A, S>>,
+        ticket: StoredTicket<A>,
+    ) -> Result<Self, Perished> {
         let used = match (ticket.from, &shared.failing) {
             (From::Store(taken), _) => Used::Store(taken),
             (From::Local(ticket), Failing::Local(local)) => Used::Local(local.commit(ticket)?),
@@ -124,12 +121,12 @@ impl<A: Algorithm, S: Store<A>> StoredHold<A, S> {
         Ok(Self { shared, used })
     }
 
-    pub(super) fn keep(
-        shared: &Arc<Shared<A, S>>,
-        ticket: StoredTicket<A>,
-    ) -> Result<Kept<A, S>, Perished> {
-        let hold = Self::new(Arc::clone(shared), ticket)?;
-        Ok(A::Permits::keep(|| hold))
+    /// How the limit stood when the permits were granted, if the store was asked.
+    pub(super) fn decision(&self) -> Option<Decision> {
+        match &self.used {
+            Used::Store(taken) => Some(taken.answer.decision),
+            Used::Local(_) | Used::Nothing => None,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     events,
     invalid::Invalid,
     key::Key,
-    limiter::{JointBuilder, LimitId},
+    limiter::{JointBuilder, LimitId, Standing, standing},
     store::{Store, StoreKey, StoredLimit},
 };
 use std::{
@@ -125,6 +125,14 @@ impl<S: Store<AnyAlgorithm>> StoredJointLimiter<S> {
     /// The names of the limits, in the order in which they were added.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.names.iter().map(|name| &**name)
+    }
+
+    /// Tells what its limits publish of themselves, in the order in which they were added.
+    pub fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
+        for (index, name) in self.0.names.iter().enumerate() {
+            let algorithm = &self.0.limit(index).algorithm;
+            standing::tell(Some(name), algorithm, None, &mut |rate| tell(rate));
+        }
     }
 
     /// Sends away all who wait in this process: they get [`Cancelled`](crate::Reason::Cancelled).

@@ -19,7 +19,7 @@ use crate::{
     error::{RateLimited, Reason},
     events,
     key::Key,
-    limiter::{Attempt, Binding, LimitId, Limiter, Patience, Perished, Terms},
+    limiter::{Attempt, Binding, LimitId, Limiter, Patience, Perished, Standing, Terms},
     store::{Store, StoreAsk, StoreError, StoreKey},
 };
 use std::{fmt, sync::Arc};
@@ -251,6 +251,23 @@ impl<S: Store<AnyAlgorithm>> Limiter for StoredOnLimits<S> {
 
     fn give_back(&self, ticket: StoredJointTicket) {
         self.shared.give_back(ticket);
+    }
+
+    fn standing<K: Key + ?Sized>(
+        &self,
+        _: &K,
+        decided: Result<&StoredJointHold<S>, &RateLimited>,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        let known = match decided {
+            Ok(hold) => hold.decisions(),
+            Err(refusal) => refusal.answers().to_vec(),
+        };
+        self.shared.standings(&self.parts, &known).tell(&self.shared.names, decided.err(), tell);
+    }
+
+    fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
+        self.shared.standings(&self.parts, &[]).tell(&self.shared.names, None, tell);
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     algorithm::AnyAlgorithm,
-    decision::Ask,
+    decision::{Ask, Decision},
     limiter::{Binding, JointHold, LeaseLost, Limiter, Perished},
     meters::Meters,
     nanos::Nanos,
@@ -134,6 +134,14 @@ impl<S: Store<AnyAlgorithm>> StoredJointHold<S> {
         };
         shared.meters_of(parts).for_each(Meters::admitted);
         Ok(Self { shared: Arc::clone(shared), used })
+    }
+
+    /// How the limits stood when the permits were granted; nothing where the store was not asked.
+    pub(super) fn decisions(&self) -> Vec<Decision> {
+        match &self.used {
+            Used::Store(taken) => taken.iter().map(|taken| taken.answer.decision).collect(),
+            Used::Local { .. } | Used::Nothing => Vec::new(),
+        }
     }
 }
 

@@ -111,15 +111,11 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
                 let from = From::Store(taken(asked, decided), verdict.binding);
                 return Ok(StoredJointTicket { from, at: now, waited });
             }
-            if verdict.is_for_good() {
-                return Err(wait.refuse(verdict.reason(), verdict.binding));
-            }
             let left = Terms { patience: terms.patience.left_after(now - since), ..terms };
-            if let Some(by) = verdict.refuses(left) {
-                return Err(wait.refuse(Reason::UsedUp, by));
-            }
-            if now >= end {
-                return Err(wait.refuse(Reason::UsedUp, verdict.binding));
+            if let Some((reason, by)) = ends(&verdict, left, now >= end) {
+                let answers: Vec<_> =
+                    decided.answers.iter().map(|answer| answer.decision).collect();
+                return Err(wait.refuse(reason, by).with_answers(answers));
             }
             wait.stand_where_held_up(asked, &decided.answers, now);
             wait.tell(verdict.binding);
@@ -231,6 +227,15 @@ impl<'a, S: Store<AnyAlgorithm>> Wait<'a, S> {
     fn lane(&self, part: &Part) -> Lane {
         Lane { limit: Arc::clone(&self.shared.names[part.limit]), key: part.key.clone() }
     }
+}
+
+/// Why a call that was refused so does not go on to wait, if it does not, and by which limit.
+fn ends(verdict: &Verdict, left: Terms, is_over: bool) -> Option<(Reason, Answer)> {
+    if verdict.is_for_good() {
+        return Some((verdict.reason(), verdict.binding));
+    }
+    let over = is_over.then_some(verdict.binding);
+    verdict.refuses(left).or(over).map(|by| (Reason::UsedUp, by))
 }
 
 /// What becomes of a call that was answered this.

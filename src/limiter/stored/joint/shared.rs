@@ -15,8 +15,12 @@ use super::{
 };
 use crate::{
     algorithm::{Algorithm, AnyAlgorithm},
+    decision::Decision,
     error::{RateLimited, Reason},
-    limiter::{Binding, Limiter, Terms},
+    limiter::{
+        Binding, Limiter, Terms,
+        standing::{self, Standings},
+    },
     meters::Meters,
     nanos::Nanos,
     store::{Order, Store, StoreAsk, StoredLimit},
@@ -107,6 +111,18 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
         let rate =
             limit.and_then(|answer| self.limit(answer.limit).algorithm.rate(answer.decision.rate));
         Refused::new(reason, answer, rate).tell(&self.names, terms)
+    }
+
+    /// How the limits of these parts stand, by what the store answered about those that cost something.
+    pub(super) fn standings(&self, parts: &[Part], known: &[Decision]) -> Standings {
+        let mut standings = Standings::default();
+        let mut known = known.iter().copied();
+        for part in parts {
+            let decision = if part.cost > 0 { known.next() } else { None };
+            let add = &mut |rate| standings.add(part.limit, rate);
+            standing::tell(None, &self.limit(part.limit).algorithm, decision, add);
+        }
+        standings
     }
 
     /// Those of all limits that these parts are of, each once.

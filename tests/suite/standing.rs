@@ -1,0 +1,206 @@
+//! How limits stand, right after a call was decided, told to the nanosecond.
+
+use std::time::Duration;
+use tower_ratelimit::{
+    AtCapacity, Attempt, Concurrency, JointLimiter, KeyedRateLimiter, LeakyBucket, Limiter,
+    ManualClock, OnFailure, Patience, Quota, Rate, RateLimited, RateLimiter, SlidingWindow,
+    Standing, StoredJointLimiter, StoredLimiter, Terms, store::MemoryStore,
+};
+
+const NOW: Terms = Terms { cost: 1, patience: Patience::Now };
+
+/// What was told of one rate: limit, rate, most, remaining, next, full.
+type Told = (Option<String>, Option<String>, u32, Option<u32>, Option<Duration>, Option<Duration>);
+
+fn told(ask: impl FnOnce(&mut dyn FnMut(Standing<'_>))) -> Vec<Told> {
+    let mut all = Vec::new();
+    ask(&mut |limit| {
+        all.push((
+            limit.limit().map(str::to_owned),
+            limit.rate().map(|rate| rate.to_string()),
+            limit.most(),
+            limit.remaining(),
+            limit.next_after(),
+            limit.full_after(),
+        ));
+    });
+    all
+}
+
+/// Takes permits as a layer does, and says how the limits stand then.
+async fn after<L: Limiter>(limiter: &L, key: &str, terms: Terms) -> (bool, Vec<Told>) {
+    let decided: Result<L::Hold, RateLimited> = match limiter.take(key, terms) {
+        Attempt::Now(decided) => decided,
+        Attempt::Later(wait) => wait.await.map(|ticket| limiter.commit(ticket).unwrap()),
+    };
+    let told = told(|tell| limiter.standing(key, decided.as_ref(), tell));
+    (decided.is_ok(), told)
+}
+
+fn name(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+const fn ms(millis: u64) -> Option<Duration> {
+    Some(Duration::from_millis(millis))
+}
+
+fn bucket(capacity: u32) -> LeakyBucket {
+    LeakyBucket::new(Rate::per_second(10).unwrap()).capacity(capacity).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_left_and_how_long_until_there_is_more() {
+    let clock = ManualClock::new();
+    let limiter = RateLimiter::builder(bucket(2)).name("api").clock(clock.clone()).build();
+    let told =
+        |remaining, next, full| vec![(name("api"), name("10/s"), 2, Some(remaining), next, full)];
+    assert_eq!(after(&limiter, "", NOW).await, (true, told(1, ms(0), ms(100))));
+    clock.advance(Duration::from_millis(30));
+    assert_eq!(after(&limiter, "", NOW).await, (true, told(0, ms(70), ms(170))));
+    assert_eq!(after(&limiter, "", NOW).await, (false, told(0, ms(70), ms(170))));
+    clock.advance(Duration::from_millis(69));
+    assert_eq!(after(&limiter, "", NOW).await, (false, told(0, ms(1), ms(101))));
+}
+
+#[tokio::test]
+async fn each_key_stands_by_itself_and_by_its_own_algorithm() {
+    let limiter = KeyedRateLimiter::builder(bucket(2)).clock(ManualClock::new()).build();
+    limiter.set_algorithm_for("alice", bucket(9)).unwrap();
+    assert_eq!(after(&limiter, "bob", NOW).await.1[0].3, Some(1));
+    let told = (None, name("10/s"), 9, Some(8), ms(0), ms(100));
+    assert_eq!(after(&limiter, "alice", NOW).await.1, [told]);
+    assert_eq!(limiter.keys(), 2);
+}
+
+#[tokio::test]
+async fn keys_without_room_stand_as_the_limit_they_share() {
+    let builder = KeyedRateLimiter::builder(bucket(2)).clock(ManualClock::new()).max_keys(1);
+    let limiter = builder.unwrap().at_capacity(AtCapacity::ShareOne).build();
+    assert_eq!(after(&limiter, "a", NOW).await.1[0].3, Some(1));
+    assert_eq!(after(&limiter, "b", NOW).await.1[0].3, Some(1));
+    assert_eq!(after(&limiter, "c", NOW).await.1[0].3, Some(0));
+    let (passed, told) = after(&limiter, "d", NOW).await;
+    assert!(!passed);
+    assert_eq!((told[0].3, told[0].4), (Some(0), ms(100)));
+}
+
+#[tokio::test]
+async fn of_several_rates_the_binding_one_is_first_and_known() {
+    let rates = [Rate::per_second(2).unwrap(), Rate::per_minute(3).unwrap()];
+    let limiter = RateLimiter::builder(SlidingWindow::all(rates).unwrap());
+    let clock = ManualClock::new();
+    let limiter = limiter.clock(clock.clone()).build();
+    let unknown = |rate, most| (None, name(rate), most, None, None, None);
+    let (_, told) = after(&limiter, "", NOW).await;
+    assert_eq!(told[0], (None, name("2/s"), 2, Some(1), ms(0), ms(60_000)));
+    assert_eq!(told[1..], [unknown("3/min", 3)]);
+    clock.advance(Duration::from_secs(1));
+    let _ = after(&limiter, "", NOW).await;
+    clock.advance(Duration::from_secs(1));
+    let _ = after(&limiter, "", NOW).await;
+    let (passed, told) = after(&limiter, "", NOW).await;
+    assert!(!passed);
+    assert_eq!(told[0], (None, name("3/min"), 3, Some(0), ms(58_000), ms(60_000)));
+    assert_eq!(told[1..], [unknown("2/s", 2)]);
+}
+
+#[tokio::test]
+async fn while_others_stand_in_line_nothing_is_left_and_the_wait_is_that_of_the_turn() {
+    let limiter = RateLimiter::builder(bucket(2)).clock(ManualClock::new()).build();
+    let _ = after(&limiter, "", NOW).await;
+    let waits = limiter.take(&(), Terms { cost: 2, patience: Patience::Forever });
+    assert!(matches!(waits, Attempt::Later(_)));
+    let (passed, told) = after(&limiter, "", NOW).await;
+    assert!(!passed);
+    assert_eq!((told[0].3, told[0].4), (Some(0), ms(200)));
+}
+
+#[tokio::test]
+async fn what_never_comes_back_has_no_next() {
+    let limiter = RateLimiter::new(Quota::new(1).unwrap());
+    let told = vec![(None, None, 1, Some(0), None, None)];
+    assert_eq!(after(&limiter, "", NOW).await, (true, told.clone()));
+    assert_eq!(after(&limiter, "", NOW).await, (false, told));
+}
+
+#[test]
+fn permits_in_use_are_said_to_be_held() {
+    let limiter = RateLimiter::new(Concurrency::new(3).unwrap());
+    limiter.policies(&mut |limit| assert_eq!((limit.holds(), limit.most()), (true, 3)));
+}
+
+#[tokio::test]
+async fn joint_limits_are_all_told_the_binding_one_first() {
+    let clock = ManualClock::new();
+    let mut limits = JointLimiter::builder().clock(clock.clone());
+    let wide = limits.limit("wide", bucket(10)).unwrap();
+    let narrow = limits.limit("narrow", bucket(2)).unwrap();
+    let unused = limits.limit("unused", bucket(1)).unwrap();
+    let limiter = limits.build();
+    limiter.on(unused, &()).try_acquire().unwrap();
+    let call = limiter.on(wide, "a").on(narrow, "b");
+    let told = |narrow: (u32, _, _), wide: (u32, _, _)| {
+        vec![
+            (name("narrow"), name("10/s"), 2, Some(narrow.0), narrow.1, narrow.2),
+            (name("wide"), name("10/s"), 10, Some(wide.0), wide.1, wide.2),
+        ]
+    };
+    let one = told((1, ms(0), ms(100)), (9, ms(0), ms(100)));
+    assert_eq!(after(&call, "", NOW).await, (true, one));
+    let two = told((0, ms(100), ms(200)), (8, ms(0), ms(200)));
+    assert_eq!(after(&call, "", NOW).await, (true, two.clone()));
+    assert_eq!(after(&call, "", NOW).await, (false, two));
+    // The one that refuses comes first, also where less is left of another one.
+    let costly = limiter.on_many(wide, "a", 9).on(narrow, "c");
+    let (passed, told) = after(&costly, "", NOW).await;
+    assert!(!passed);
+    assert_eq!(told[0].0, name("wide"));
+    assert_eq!(limiter.keys(), 3);
+}
+
+#[tokio::test]
+async fn a_limit_that_is_asked_about_twice_is_told_once() {
+    let mut limits = JointLimiter::builder().clock(ManualClock::new());
+    let hosts = limits.limit("hosts", bucket(5)).unwrap();
+    let limiter = limits.build();
+    let call = limiter.on(hosts, "a").on_many(hosts, "b", 2);
+    let (_, told) = after(&call, "", NOW).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].3, Some(3));
+}
+
+#[tokio::test]
+async fn a_store_tells_what_it_answered_and_is_not_asked_again() {
+    let clock = ManualClock::new();
+    let store = MemoryStore::with_clock(clock.clone());
+    let limiter = StoredLimiter::builder("api", store, bucket(2), OnFailure::Refuse);
+    let limiter = limiter.clock(clock.clone()).build().unwrap();
+    let told = |remaining, next, full| vec![(name("api"), name("10/s"), 2, remaining, next, full)];
+    assert_eq!(after(&limiter, "a", NOW).await, (true, told(Some(1), ms(0), ms(100))));
+    // Nobody asked when one comes back: until then there is none, in any case.
+    assert_eq!(after(&limiter, "a", NOW).await, (true, told(Some(0), ms(200), ms(200))));
+    assert_eq!(after(&limiter, "a", NOW).await, (false, told(Some(0), ms(100), ms(200))));
+    limiter.breach();
+    assert_eq!(after(&limiter, "a", NOW).await, (true, told(None, None, None)));
+}
+
+#[tokio::test]
+async fn a_store_tells_of_all_limits_of_a_call() {
+    let clock = ManualClock::new();
+    let store = MemoryStore::with_clock(clock.clone());
+    let mut limits = StoredJointLimiter::builder(store, OnFailure::Refuse).clock(clock);
+    let wide = limits.limit("wide", bucket(10)).unwrap();
+    let narrow = limits.limit("narrow", bucket(2)).unwrap();
+    let limiter = limits.build().unwrap();
+    let call = limiter.on(wide, "a").on(narrow, "b");
+    let left = |told: &[Told]| told.iter().map(|told| (told.0.clone(), told.3)).collect::<Vec<_>>();
+    let (passed, told) = after(&call, "", NOW).await;
+    assert!(passed);
+    assert_eq!(left(&told), [(name("narrow"), Some(1)), (name("wide"), Some(9))]);
+    let _ = after(&call, "", NOW).await;
+    let (passed, told) = after(&call, "", NOW).await;
+    assert!(!passed);
+    assert_eq!(told[0], (name("narrow"), name("10/s"), 2, Some(0), ms(100), ms(200)));
+    assert_eq!(told[1].0, name("wide"));
+}
