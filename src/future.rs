@@ -4,9 +4,9 @@ use crate::{
     error::{RateLimited, Reason},
     events,
     key::Key,
-    limiter::{Attempt, Limiter, Terms},
+    limiter::{Attempt, Limiter, Standing, Terms},
     per_key::MissingKey,
-    refusal::OnRefusal,
+    reply::Reply,
     seat::{Go, Seat, unready},
 };
 use pin_project_lite::pin_project;
@@ -19,19 +19,19 @@ use tower_service::Service;
 
 pin_project! {
     /// The response of a [`RateLimit`](crate::RateLimit) or a [`PerKey`](crate::PerKey) service.
-    pub struct ResponseFuture<S: Service<Request>, Request, L: Limiter, K, R> {
+    pub struct ResponseFuture<S: Service<Request>, Request, L: Limiter, K, R: Reply<S::Response, S::Error>> {
         #[pin]
-        state: State<S, Request, L, K>,
-        on_refusal: R,
+        state: State<S, Request, L, K, R::Note>,
+        reply: R,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<S: Service<Request>, Request, L: Limiter, K> {
-        // The hold is gone once there was a response.
-        Calling { #[pin] response: S::Future, hold: Option<L::Hold> },
-        Refused { refusal: Option<RateLimited> },
+    enum State<S: Service<Request>, Request, L: Limiter, K, N> {
+        // What is kept is gone once there was a response.
+        Calling { #[pin] response: S::Future, kept: Option<(L::Hold, N)> },
+        Refused { refusal: Option<(RateLimited, N)> },
         // In a box, so that the usual future stays small.
         Waiting { call: Box<Call<S, Request, L, K>> },
     }
@@ -47,17 +47,33 @@ struct Call<S, Request, L: Limiter, K> {
     request: Option<Request>,
 }
 
-impl<S: Service<Request>, Request, L: Limiter, K, R> ResponseFuture<S, Request, L, K, R> {
-    #[inline]
-    pub(crate) fn calling(response: S::Future, hold: L::Hold, on_refusal: R) -> Self {
-        let state = State::Calling { response, hold: Some(hold) };
-        Self { state, on_refusal }
+impl<S, Request, L, K, R> ResponseFuture<S, Request, L, K, R>
+where
+    S: Service<Request>,
+    L: Limiter,
+    K: Key,
+    R: Reply<S::Response, S::Error>,
+{
+    /// Calls `inner` with permits that are used now.
+    #[inline(always)]
+    pub(crate) fn calling(
+        limiter: &L,
+        key: &K,
+        hold: L::Hold,
+        inner: &mut S,
+        request: Request,
+        reply: R,
+    ) -> Self {
+        // Before the call, which takes its time.
+        let note = reply.note(Ok(()), |tell| limiter.standing(key, Ok(&hold), tell));
+        let state = State::Calling { response: inner.call(request), kept: Some((hold, note)) };
+        Self { state, reply }
     }
 
-    pub(crate) fn refused(refusal: RateLimited, on_refusal: R) -> Self {
-        let refusal = Some(refusal);
-        let state = State::Refused { refusal };
-        Self { state, on_refusal }
+    pub(crate) fn refused(limiter: &L, key: &K, refusal: RateLimited, reply: R) -> Self {
+        let note = reply.note(Err(&refusal), |tell| limiter.standing(key, Err(&refusal), tell));
+        let state = State::Refused { refusal: Some((refusal, note)) };
+        Self { state, reply }
     }
 
     /// Calls `inner` once `seat` has a permit and the service is ready.
@@ -67,12 +83,12 @@ impl<S: Service<Request>, Request, L: Limiter, K, R> ResponseFuture<S, Request, 
         terms: Terms,
         inner: S,
         request: Request,
-        on_refusal: R,
+        reply: R,
     ) -> Self {
         let request = Some(request);
         let call = Box::new(Call { seat, key, terms, inner, request });
         let state = State::Waiting { call };
-        Self { state, on_refusal }
+        Self { state, reply }
     }
 }
 
@@ -81,6 +97,7 @@ where
     S: Service<Request> + Clone,
     L: Limiter,
     K: Key,
+    R: Reply<S::Response, S::Error>,
 {
     /// Asks for permits in `call`: calls `inner` if they are there, and otherwise lets go of what
     /// it has reserved.
@@ -91,27 +108,33 @@ where
         terms: Terms,
         inner: &mut S,
         request: Request,
-        on_refusal: R,
+        reply: R,
     ) -> Self {
         let wait = match limiter.take(&key, terms) {
-            Attempt::Now(Ok(hold)) => return Self::calling(inner.call(request), hold, on_refusal),
+            Attempt::Now(Ok(hold)) => {
+                return Self::calling(limiter, &key, hold, inner, request, reply);
+            }
             Attempt::Now(Err(refusal)) => {
                 unready(inner);
-                return Self::refused(refusal, on_refusal);
+                return Self::refused(limiter, &key, refusal, reply);
             }
             Attempt::Later(wait) => wait,
         };
         unready(inner);
         let seat = Seat::waiting(limiter.clone(), wait);
-        Self::waiting(seat, key, terms, inner.clone(), request, on_refusal)
+        Self::waiting(seat, key, terms, inner.clone(), request, reply)
     }
 
     /// Answers a request that does not say for whom to limit it.
     #[cold]
-    pub(crate) fn without_key(missing: MissingKey, inner: &mut S, on_refusal: R) -> Self {
+    pub(crate) fn without_key(missing: MissingKey, inner: &mut S, reply: R) -> Self {
         events::no_key(missing.what_to_do());
         unready(inner);
-        Self::refused(RateLimited::new(Reason::NoKey), on_refusal)
+        let refusal = RateLimited::new(Reason::NoKey);
+        // No limit was asked.
+        let note = reply.note(Err(&refusal), |_| {});
+        let state = State::Refused { refusal: Some((refusal, note)) };
+        Self { state, reply }
     }
 }
 
@@ -120,31 +143,31 @@ where
     S: Service<Request> + Clone,
     L: Limiter,
     K: Key,
-    R: OnRefusal<S::Response, S::Error>,
+    R: Reply<S::Response, S::Error>,
 {
     type Output = Result<S::Response, R::Error>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let StateProjection::Calling { response, hold } = this.state.as_mut().project() {
+        if let StateProjection::Calling { response, kept } = this.state.as_mut().project() {
             let response = ready!(response.poll(cx));
-            return Poll::Ready(finish(response, hold.take(), this.on_refusal));
+            return Poll::Ready(finish(response, kept.take(), this.reply));
         }
-        poll_until_called(this.state, cx, this.on_refusal)
+        poll_until_called(this.state, cx, this.reply)
     }
 }
 
 /// Hands over what was kept until there was a response.
 #[inline(always)]
-fn finish<Res, E, H: Send + Sync + 'static, R: OnRefusal<Res, E>>(
+fn finish<Res, E, H: Send + Sync + 'static, R: Reply<Res, E>>(
     response: Result<Res, E>,
-    hold: Option<H>,
-    on_refusal: &R,
+    kept: Option<(H, R::Note)>,
+    reply: &R,
 ) -> Result<Res, R::Error> {
-    let mut response = response.map_err(|error| on_refusal.inner(error))?;
-    if let Some(hold) = hold {
-        on_refusal.responded(&mut response, hold);
+    let mut response = response.map_err(|error| reply.inner(error))?;
+    if let Some((hold, note)) = kept {
+        reply.responded(&mut response, hold, note);
     }
     Ok(response)
 }
@@ -152,30 +175,35 @@ fn finish<Res, E, H: Send + Sync + 'static, R: OnRefusal<Res, E>>(
 /// Goes on with a call that did not go straight to the inner service.
 #[cold]
 fn poll_until_called<S, Request, L, K, R>(
-    mut state: Pin<&mut State<S, Request, L, K>>,
+    mut state: Pin<&mut State<S, Request, L, K, R::Note>>,
     cx: &mut Context<'_>,
-    on_refusal: &R,
+    reply: &R,
 ) -> Poll<Result<S::Response, R::Error>>
 where
     S: Service<Request> + Clone,
     L: Limiter,
     K: Key,
-    R: OnRefusal<S::Response, S::Error>,
+    R: Reply<S::Response, S::Error>,
 {
     loop {
         let next = match state.as_mut().project() {
-            StateProjection::Calling { response, hold } => {
+            StateProjection::Calling { response, kept } => {
                 let response = ready!(response.poll(cx));
-                return Poll::Ready(finish(response, hold.take(), on_refusal));
+                return Poll::Ready(finish(response, kept.take(), reply));
             }
             StateProjection::Refused { refusal } => {
-                let refusal = refusal.take().expect("a future is not polled after it was ready");
-                return Poll::Ready(on_refusal.refuse(refusal));
+                let refused = refusal.take();
+                let (refusal, note) = refused.expect("a future is not polled after it was ready");
+                return Poll::Ready(reply.refuse(refusal, note));
             }
-            StateProjection::Waiting { call } => match ready!(call.poll(cx)) {
-                Ok(Called::Sent(response, hold)) => State::Calling { response, hold: Some(hold) },
-                Ok(Called::Refused(refusal)) => State::Refused { refusal: Some(refusal) },
-                Err(error) => return Poll::Ready(Err(on_refusal.inner(error))),
+            StateProjection::Waiting { call } => match ready!(call.poll(cx, reply)) {
+                Ok(Called::Sent(response, hold, note)) => {
+                    State::Calling { response, kept: Some((hold, note)) }
+                }
+                Ok(Called::Refused(refusal, note)) => {
+                    State::Refused { refusal: Some((refusal, note)) }
+                }
+                Err(error) => return Poll::Ready(Err(reply.inner(error))),
             },
         };
         state.set(next);
@@ -183,19 +211,23 @@ where
 }
 
 /// How a call came out that waited.
-enum Called<F, H> {
-    Sent(F, H),
-    Refused(RateLimited),
+enum Called<F, H, N> {
+    Sent(F, H, N),
+    Refused(RateLimited, N),
 }
 
-type CalledBy<S, Request, L> = Result<
-    Called<<S as Service<Request>>::Future, <L as Limiter>::Hold>,
+type CalledBy<S, Request, L, N> = Result<
+    Called<<S as Service<Request>>::Future, <L as Limiter>::Hold, N>,
     <S as Service<Request>>::Error,
 >;
 
 impl<S: Service<Request> + Clone, Request, L: Limiter, K: Key> Call<S, Request, L, K> {
     /// Gets the permit first and readies the inner service last, as the service would have.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CalledBy<S, Request, L>> {
+    fn poll<R: Reply<S::Response, S::Error>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reply: &R,
+    ) -> Poll<CalledBy<S, Request, L, R::Note>> {
         loop {
             if self.seat.renounce() {
                 unready(&mut self.inner);
@@ -204,19 +236,32 @@ impl<S: Service<Request> + Clone, Request, L: Limiter, K: Key> Call<S, Request, 
                 ready!(self.inner.poll_ready(cx))?;
             }
             match self.seat.take(&self.key, self.terms) {
-                Go::Refused(refusal) => return Poll::Ready(Ok(Called::Refused(refusal))),
+                Go::Refused(refusal) => {
+                    let limits = |tell: &mut dyn FnMut(Standing<'_>)| {
+                        self.seat.limiter().standing(&self.key, Err(&refusal), tell);
+                    };
+                    let note = reply.note(Err(&refusal), limits);
+                    return Poll::Ready(Ok(Called::Refused(refusal, note)));
+                }
                 Go::Wait => {}
                 Go::Call(hold) => {
+                    let limits = |tell: &mut dyn FnMut(Standing<'_>)| {
+                        self.seat.limiter().standing(&self.key, Ok(&hold), tell);
+                    };
+                    let note = reply.note(Ok(()), limits);
                     let request = self.request.take().expect("a request is sent once");
-                    return Poll::Ready(Ok(Called::Sent(self.inner.call(request), hold)));
+                    return Poll::Ready(Ok(Called::Sent(self.inner.call(request), hold, note)));
                 }
             }
         }
     }
 }
 
-impl<S: Service<Request>, Request, L: Limiter, K, R> fmt::Debug
-    for ResponseFuture<S, Request, L, K, R>
+impl<S, Request, L, K, R> fmt::Debug for ResponseFuture<S, Request, L, K, R>
+where
+    S: Service<Request>,
+    L: Limiter,
+    R: Reply<S::Response, S::Error>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {

@@ -5,7 +5,7 @@ use crate::{
     error::RateLimited,
     limiter::{IntoKeyedLimiter, IntoLimiter, Limiter, Patience, RateLimiter, Terms},
     per_key::PerKeyLayer,
-    refusal::{Boxed, Fail, Respond, WaitOnly},
+    reply::{Boxed, Fail, Respond, WaitOnly},
     service::RateLimit,
 };
 use std::time::Duration;
@@ -65,7 +65,7 @@ use tower_layer::Layer;
 pub struct RateLimitLayer<L, R = Fail> {
     limiter: L,
     terms: Terms,
-    on_refusal: R,
+    reply: R,
 }
 
 impl RateLimitLayer<()> {
@@ -77,7 +77,7 @@ impl RateLimitLayer<()> {
         RateLimitLayer {
             limiter: limiter.into_limiter(),
             terms: Terms { cost: 1, patience: Patience::Forever },
-            on_refusal: Fail,
+            reply: Fail,
         }
     }
 
@@ -104,7 +104,7 @@ impl RateLimitLayer<()> {
         RateLimitLayer {
             limiter: RateLimiter::new(algorithm),
             terms: Terms { cost: 1, patience: Patience::Forever },
-            on_refusal: WaitOnly(()),
+            reply: WaitOnly(()),
         }
     }
 
@@ -143,11 +143,14 @@ impl<L> RateLimitLayer<L> {
     where
         F: Fn(RateLimited) -> O,
     {
-        self.map_on_refusal(|_| Respond(answer))
+        self.reply(Respond(answer))
     }
-}
 
-impl<L> RateLimitLayer<L> {
+    /// Replies in this way, such as [`TooManyRequests`](crate::http::TooManyRequests).
+    pub fn reply<R>(self, reply: R) -> RateLimitLayer<L, R> {
+        self.map_reply(|_| reply)
+    }
+
     /// Takes this many permits for each call instead of one. What a call costs cannot depend on the
     /// request here, which nobody has seen yet when the permits are taken;
     /// [`PerKeyLayer::terms`](crate::PerKeyLayer::terms) can.
@@ -197,14 +200,14 @@ impl<L> RateLimitLayer<L> {
     /// # Ok::<(), tower_ratelimit::Invalid>(())
     /// ```
     pub fn boxed(self) -> RateLimitLayer<L, Boxed> {
-        self.map_on_refusal(|_| Boxed)
+        self.reply(Boxed)
     }
 }
 
 impl<L, R> RateLimitLayer<L, R> {
-    pub(crate) fn map_on_refusal<T>(self, map: impl FnOnce(R) -> T) -> RateLimitLayer<L, T> {
-        let on_refusal = map(self.on_refusal);
-        RateLimitLayer { limiter: self.limiter, terms: self.terms, on_refusal }
+    pub(crate) fn map_reply<T>(self, map: impl FnOnce(R) -> T) -> RateLimitLayer<L, T> {
+        let reply = map(self.reply);
+        RateLimitLayer { limiter: self.limiter, terms: self.terms, reply }
     }
 }
 
@@ -212,6 +215,6 @@ impl<S, L: Limiter, R: Clone> Layer<S> for RateLimitLayer<L, R> {
     type Service = RateLimit<S, L, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RateLimit::new(inner, self.limiter.clone(), self.terms, self.on_refusal.clone())
+        RateLimit::new(inner, self.limiter.clone(), self.terms, self.reply.clone())
     }
 }

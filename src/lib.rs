@@ -108,7 +108,7 @@
 //! |---|---|---|
 //! | 5 | `conformance` | says whether code of yours keeps the contracts |
 //! | 5 | [`http`] | speaks HTTP: who asks, 429, clients |
-//! | 4 | `layer`, `service`, `per_key`, `joint`, `refusal`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
+//! | 4 | `layer`, `service`, `per_key`, `joint`, `reply`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
 //! | 4 | `stream` | hands out items and bytes: each with its permit |
 //! | 3 | `limiter` | asks: algorithm, state and line of waiters make a permit; batches make one round trip of many asks |
 //! | 2 | [`store`], `clock`, `key`, `error`, `events`, `meters` | remembers: one atomic step per ask, in memory, SQLite, Redis, Postgres |
@@ -187,7 +187,7 @@ mod layer;
 mod service;
 mod per_key;
 mod joint;
-mod refusal;
+mod reply;
 mod seat;
 mod future;
 #[cfg(feature = "stream")]
@@ -248,7 +248,7 @@ pub use limiter::{
 pub use nanos::Nanos;
 pub use per_key::{Answered, KeySource, MissingKey, OnTerms, PerKey, PerKeyLayer};
 pub use rate::Rate;
-pub use refusal::{Boxed, Fail, OnRefusal, Respond, WaitOnly};
+pub use reply::{Boxed, Fail, Reply, Respond, WaitOnly};
 pub use service::RateLimit;
 pub use store::{snapshot::Snapshot, table::KeptKey};
 

@@ -3,7 +3,7 @@
 use crate::{
     future::ResponseFuture,
     limiter::{Limiter, Terms},
-    refusal::{Fail, OnRefusal},
+    reply::{Fail, Reply},
     seat::{Go, Seat, unready},
 };
 use std::{
@@ -33,12 +33,12 @@ pub struct RateLimit<S, L: Limiter, R = Fail> {
     /// Empty until `poll_ready`; holds the permit from there to `call`.
     seat: Seat<L>,
     terms: Terms,
-    on_refusal: R,
+    reply: R,
 }
 
 impl<S, L: Limiter, R> RateLimit<S, L, R> {
-    pub(crate) fn new(inner: S, limiter: L, terms: Terms, on_refusal: R) -> Self {
-        Self { inner, seat: Seat::new(limiter), terms, on_refusal }
+    pub(crate) fn new(inner: S, limiter: L, terms: Terms, reply: R) -> Self {
+        Self { inner, seat: Seat::new(limiter), terms, reply }
     }
 
     /// The inner service.
@@ -66,7 +66,7 @@ impl<S, L, R, Request> Service<Request> for RateLimit<S, L, R>
 where
     S: Service<Request> + Clone,
     L: Limiter,
-    R: OnRefusal<S::Response, S::Error>,
+    R: Reply<S::Response, S::Error>,
 {
     type Response = S::Response;
     type Error = R::Error;
@@ -81,36 +81,37 @@ where
         if !ready!(self.seat.poll_seated(cx, &(), self.terms)) {
             return Poll::Ready(Ok(()));
         }
-        self.inner.poll_ready(cx).map_err(|error| self.on_refusal.inner(error))
+        self.inner.poll_ready(cx).map_err(|error| self.reply.inner(error))
     }
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         match self.seat.take(&(), self.terms) {
             Go::Call(hold) => {
-                let response = self.inner.call(request);
-                ResponseFuture::calling(response, hold, self.on_refusal.clone())
+                let (limiter, reply) = (self.seat.limiter(), self.reply.clone());
+                ResponseFuture::calling(limiter, &(), hold, &mut self.inner, request, reply)
             }
             Go::Refused(refusal) => {
                 unready(&mut self.inner);
-                ResponseFuture::refused(refusal, self.on_refusal.clone())
+                ResponseFuture::refused(self.seat.limiter(), &(), refusal, self.reply.clone())
             }
             Go::Wait => self.wait(request),
         }
     }
 }
 
-impl<S, L: Limiter, R: Clone> RateLimit<S, L, R> {
+impl<S, L: Limiter, R> RateLimit<S, L, R> {
     /// Lets a call wait outside of the service.
     #[cold]
     fn wait<Request>(&mut self, request: Request) -> ResponseFuture<S, Request, L, (), R>
     where
         S: Service<Request> + Clone,
+        R: Reply<S::Response, S::Error>,
     {
         // The inner service was readied for this call, so it goes with it.
         let next = self.inner.clone();
         let inner = mem::replace(&mut self.inner, next);
         let seat = self.seat.split_off();
-        ResponseFuture::waiting(seat, (), self.terms, inner, request, self.on_refusal.clone())
+        ResponseFuture::waiting(seat, (), self.terms, inner, request, self.reply.clone())
     }
 }

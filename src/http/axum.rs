@@ -83,7 +83,7 @@ impl Key for PeerKey {
 
 impl<B> KeySource<Request<B>> for PeerIp {
     type Key = PeerKey;
-    type OnRefusal = TooManyRequests;
+    type Reply = TooManyRequests;
 
     fn key(&self, request: &Request<B>) -> Result<PeerKey, MissingKey> {
         match request.extensions().get::<ConnectInfo<SocketAddr>>() {
@@ -94,7 +94,7 @@ impl<B> KeySource<Request<B>> for PeerIp {
         }
     }
 
-    fn on_refusal(&self) -> TooManyRequests {
+    fn reply(&self) -> TooManyRequests {
         TooManyRequests
     }
 }

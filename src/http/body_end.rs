@@ -3,9 +3,9 @@
 use crate::{
     error::RateLimited,
     layer::RateLimitLayer,
-    limiter::Terms,
+    limiter::{Standing, Terms},
     per_key::{KeySource, MissingKey, PerKeyLayer},
-    refusal::OnRefusal,
+    reply::Reply,
 };
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -57,7 +57,7 @@ impl<L, R> RateLimitLayer<L, R> {
     /// # Ok::<(), tower_ratelimit::Invalid>(())
     /// ```
     pub fn until_body_end(self) -> UntilBodyEnd<RateLimitLayer<L, HandOn<R>>> {
-        UntilBodyEnd(self.map_on_refusal(HandOn))
+        UntilBodyEnd(self.map_reply(HandOn))
     }
 }
 
@@ -78,14 +78,14 @@ impl<S, L: Layer<S>> Layer<S> for UntilBodyEnd<L> {
 
 impl<K: KeySource<Request>, Request> KeySource<Request> for HandOn<K> {
     type Key = K::Key;
-    type OnRefusal = HandOn<K::OnRefusal>;
+    type Reply = HandOn<K::Reply>;
 
     fn key(&self, request: &Request) -> Result<K::Key, MissingKey> {
         self.0.key(request)
     }
 
-    fn on_refusal(&self) -> Self::OnRefusal {
-        HandOn(self.0.on_refusal())
+    fn reply(&self) -> Self::Reply {
+        HandOn(self.0.reply())
     }
 
     fn terms(&self, request: &Request, terms: Terms) -> Terms {
@@ -93,22 +93,38 @@ impl<K: KeySource<Request>, Request> KeySource<Request> for HandOn<K> {
     }
 }
 
-impl<R, B, E> OnRefusal<Response<B>, E> for HandOn<R>
+impl<R, B, E> Reply<Response<B>, E> for HandOn<R>
 where
-    R: OnRefusal<Response<B>, E>,
+    R: Reply<Response<B>, E>,
 {
     type Error = R::Error;
+    type Note = R::Note;
 
-    fn refuse(&self, refusal: RateLimited) -> Result<Response<B>, R::Error> {
-        self.0.refuse(refusal)
+    #[inline(always)]
+    fn note(
+        &self,
+        decided: Result<(), &RateLimited>,
+        limits: impl FnOnce(&mut dyn FnMut(Standing<'_>)),
+    ) -> R::Note {
+        self.0.note(decided, limits)
+    }
+
+    fn refuse(&self, refusal: RateLimited, note: R::Note) -> Result<Response<B>, R::Error> {
+        self.0.refuse(refusal, note)
     }
 
     fn inner(&self, error: E) -> R::Error {
         self.0.inner(error)
     }
 
-    fn responded<H: Send + Sync + 'static>(&self, response: &mut Response<B>, hold: H) {
+    fn responded<H: Send + Sync + 'static>(
+        &self,
+        response: &mut Response<B>,
+        hold: H,
+        note: R::Note,
+    ) {
         response.extensions_mut().insert(Handed { _hold: Arc::new(hold) });
+        self.0.responded(response, (), note);
     }
 }
 

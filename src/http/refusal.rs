@@ -2,7 +2,8 @@
 
 use crate::{
     error::{RateLimited, Reason},
-    refusal::OnRefusal,
+    limiter::Standing,
+    reply::Reply,
 };
 use http::{HeaderValue, Response, StatusCode, header};
 use std::time::Duration;
@@ -12,10 +13,14 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TooManyRequests;
 
-impl<B: Default, E> OnRefusal<Response<B>, E> for TooManyRequests {
+impl<B: Default, E> Reply<Response<B>, E> for TooManyRequests {
     type Error = E;
+    type Note = ();
 
-    fn refuse(&self, refusal: RateLimited) -> Result<Response<B>, E> {
+    #[inline(always)]
+    fn note(&self, _: Result<(), &RateLimited>, _: impl FnOnce(&mut dyn FnMut(Standing<'_>))) {}
+
+    fn refuse(&self, refusal: RateLimited, (): ()) -> Result<Response<B>, E> {
         Ok(too_many_requests(&refusal))
     }
 

@@ -12,7 +12,7 @@ use super::Host;
 use crate::{
     error::Error,
     per_key::{KeySource, MissingKey},
-    refusal::Fail,
+    reply::Fail,
 };
 use ::reqwest::{IntoUrl, Method, Request, Response};
 use std::future::poll_fn;
@@ -194,7 +194,7 @@ async fn send<S: Service<Request>>(
 
 impl KeySource<Request> for Host {
     type Key = (String, Option<u16>);
-    type OnRefusal = Fail;
+    type Reply = Fail;
 
     fn key(&self, request: &Request) -> Result<Self::Key, MissingKey> {
         let url = request.url();
@@ -202,7 +202,7 @@ impl KeySource<Request> for Host {
         Ok((host.to_ascii_lowercase(), url.port_or_known_default()))
     }
 
-    fn on_refusal(&self) -> Fail {
+    fn reply(&self) -> Fail {
         Fail
     }
 }

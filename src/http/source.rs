@@ -3,7 +3,7 @@
 use super::TooManyRequests;
 use crate::{
     per_key::{KeySource, MissingKey},
-    refusal::Fail,
+    reply::Fail,
 };
 use http::{HeaderName, HeaderValue, Request};
 
@@ -40,13 +40,13 @@ impl Header {
 
 impl<B> KeySource<Request<B>> for Header {
     type Key = Option<HeaderValue>;
-    type OnRefusal = TooManyRequests;
+    type Reply = TooManyRequests;
 
     fn key(&self, request: &Request<B>) -> Result<Self::Key, MissingKey> {
         Ok(request.headers().get(&self.0).cloned())
     }
 
-    fn on_refusal(&self) -> TooManyRequests {
+    fn reply(&self) -> TooManyRequests {
         TooManyRequests
     }
 }
@@ -67,7 +67,7 @@ pub struct Host;
 
 impl<B> KeySource<Request<B>> for Host {
     type Key = (String, Option<u16>);
-    type OnRefusal = Fail;
+    type Reply = Fail;
 
     fn key(&self, request: &Request<B>) -> Result<Self::Key, MissingKey> {
         let uri = request.uri();
@@ -80,7 +80,7 @@ impl<B> KeySource<Request<B>> for Host {
         Ok((host.to_ascii_lowercase(), port))
     }
 
-    fn on_refusal(&self) -> Fail {
+    fn reply(&self) -> Fail {
         Fail
     }
 }

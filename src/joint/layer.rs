@@ -4,7 +4,7 @@ use super::Joint;
 use crate::{
     error::RateLimited,
     limiter::{JointLimiter, Patience},
-    refusal::{Fail, Respond},
+    reply::{Fail, Respond},
 };
 use std::time::Duration;
 use tower_layer::Layer;
@@ -56,14 +56,14 @@ pub struct JointLayer<F, R = Fail, L = JointLimiter> {
     limiter: L,
     rules: F,
     patience: Patience,
-    on_refusal: R,
+    reply: R,
 }
 
 impl<F, L> JointLayer<F, Fail, L> {
     /// A layer that refuses, by these [rules](super::JointRules). Its services fail with
     /// [`Error<E>`](crate::Error).
     pub fn new(limiter: L, rules: F) -> Self {
-        Self { limiter, rules, patience: Patience::Now, on_refusal: Fail }
+        Self { limiter, rules, patience: Patience::Now, reply: Fail }
     }
 
     /// Answers calls that are not let through by a function, which returns a response or an error
@@ -72,14 +72,13 @@ impl<F, L> JointLayer<F, Fail, L> {
     where
         A: Fn(RateLimited) -> O,
     {
-        self.on_refusal(Respond(answer))
+        self.reply(Respond(answer))
     }
 
-    /// Answers calls that are not let through in this way, such as
-    /// [`TooManyRequests`](crate::http::TooManyRequests).
-    pub fn on_refusal<R>(self, on_refusal: R) -> JointLayer<F, R, L> {
+    /// Replies in this way, such as [`TooManyRequests`](crate::http::TooManyRequests).
+    pub fn reply<R>(self, reply: R) -> JointLayer<F, R, L> {
         let Self { limiter, rules, patience, .. } = self;
-        JointLayer { limiter, rules, patience, on_refusal }
+        JointLayer { limiter, rules, patience, reply }
     }
 }
 
@@ -116,7 +115,7 @@ impl<S, F: Clone, R: Clone, L: Clone> Layer<S> for JointLayer<F, R, L> {
             limiter: self.limiter.clone(),
             rules: self.rules.clone(),
             patience: self.patience,
-            on_refusal: self.on_refusal.clone(),
+            reply: self.reply.clone(),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::JointRules;
 use crate::{
     future::ResponseFuture,
     limiter::{JointLimiter, Patience, Terms},
-    refusal::{Fail, OnRefusal},
+    reply::{Fail, Reply},
 };
 use std::task::{Context, Poll};
 use tower_service::Service;
@@ -21,7 +21,7 @@ pub struct Joint<S, F, R = Fail, L = JointLimiter> {
     pub(super) limiter: L,
     pub(super) rules: F,
     pub(super) patience: Patience,
-    pub(super) on_refusal: R,
+    pub(super) reply: R,
 }
 
 impl<S, F, R, L> Joint<S, F, R, L> {
@@ -50,25 +50,25 @@ impl<S, F, R, L, Request> Service<Request> for Joint<S, F, R, L>
 where
     S: Service<Request> + Clone,
     F: JointRules<Request, L>,
-    R: OnRefusal<S::Response, S::Error>,
+    R: Reply<S::Response, S::Error>,
 {
     type Response = S::Response;
     type Error = R::Error;
     type Future = ResponseFuture<S, Request, F::OnLimits, (), R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx).map_err(|error| self.on_refusal.inner(error))
+        self.inner.poll_ready(cx).map_err(|error| self.reply.inner(error))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let on_refusal = self.on_refusal.clone();
+        let reply = self.reply.clone();
         let limits = match self.rules.limits(&self.limiter, &request) {
             Ok(limits) => limits,
             Err(missing) => {
-                return ResponseFuture::without_key(missing, &mut self.inner, on_refusal);
+                return ResponseFuture::without_key(missing, &mut self.inner, reply);
             }
         };
         let terms = Terms { cost: 1, patience: self.patience };
-        ResponseFuture::ask(&limits, (), terms, &mut self.inner, request, on_refusal)
+        ResponseFuture::ask(&limits, (), terms, &mut self.inner, request, reply)
     }
 }

@@ -4,6 +4,7 @@ use super::{Answered, OnTerms, PerKey};
 use crate::{
     error::RateLimited,
     limiter::{Limiter, Patience, Terms},
+    reply::Respond,
 };
 use std::time::Duration;
 use tower_layer::Layer;
@@ -92,11 +93,17 @@ impl<K, L> PerKeyLayer<K, L> {
 
     /// Answers calls that are not let through by a function, which returns a response or an error
     /// of the inner service's type.
-    pub fn respond<F, O>(self, answer: F) -> PerKeyLayer<Answered<K, F>, L>
+    pub fn respond<F, O>(self, answer: F) -> PerKeyLayer<Answered<K, Respond<F>>, L>
     where
         F: Fn(RateLimited) -> O,
     {
-        self.map_source(|source| Answered { source, answer })
+        self.reply(Respond(answer))
+    }
+
+    /// Replies in this way instead of that of the source, such as
+    /// [`TooManyRequests`](crate::http::TooManyRequests).
+    pub fn reply<R>(self, reply: R) -> PerKeyLayer<Answered<K, R>, L> {
+        self.map_source(|source| Answered { source, reply })
     }
 }
 

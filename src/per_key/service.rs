@@ -4,7 +4,7 @@ use super::KeySource;
 use crate::{
     future::ResponseFuture,
     limiter::{Limiter, Patience, Terms},
-    refusal::OnRefusal,
+    reply::Reply,
 };
 use std::task::{Context, Poll};
 use tower_service::Service;
@@ -50,29 +50,29 @@ where
     S: Service<Request> + Clone,
     L: Limiter,
     K: KeySource<Request>,
-    K::OnRefusal: OnRefusal<S::Response, S::Error>,
+    K::Reply: Reply<S::Response, S::Error>,
 {
     type Response = S::Response;
-    type Error = <K::OnRefusal as OnRefusal<S::Response, S::Error>>::Error;
-    type Future = ResponseFuture<S, Request, L, K::Key, K::OnRefusal>;
+    type Error = <K::Reply as Reply<S::Response, S::Error>>::Error;
+    type Future = ResponseFuture<S, Request, L, K::Key, K::Reply>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let ready = self.inner.poll_ready(cx);
-        ready.map_err(|error| self.source.on_refusal().inner(error))
+        ready.map_err(|error| self.source.reply().inner(error))
     }
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        let on_refusal = self.source.on_refusal();
+        let reply = self.source.reply();
         let key = match self.source.key(&request) {
             Ok(key) => key,
             Err(missing) => {
-                return ResponseFuture::without_key(missing, &mut self.inner, on_refusal);
+                return ResponseFuture::without_key(missing, &mut self.inner, reply);
             }
         };
         let terms = Terms { cost: 1, patience: self.patience };
         let terms = self.source.terms(&request, terms);
-        ResponseFuture::ask(&self.limiter, key, terms, &mut self.inner, request, on_refusal)
+        ResponseFuture::ask(&self.limiter, key, terms, &mut self.inner, request, reply)
     }
 }

@@ -1,12 +1,8 @@
 //! Who is asking.
 
-use crate::{
-    key::Key,
-    limiter::Terms,
-    refusal::{Fail, Respond},
-};
+use crate::{key::Key, limiter::Terms, reply::Fail};
 
-/// Finds in a request the key to limit it by, and says how a refusal is answered.
+/// Finds in a request the key to limit it by, and says how the service replies.
 ///
 /// A function from a request to a key is a source; its refusals are errors. The key must be owned: a
 /// part of the request is cloned. The sources in
@@ -24,7 +20,7 @@ use crate::{
 ///
 /// impl<B> KeySource<http::Request<B>> for ByTenant {
 ///     type Key = u64;
-///     type OnRefusal = TooManyRequests;
+///     type Reply = TooManyRequests;
 ///
 ///     fn key(&self, request: &http::Request<B>) -> Result<u64, MissingKey> {
 ///         match request.extensions().get::<Tenant>() {
@@ -33,7 +29,7 @@ use crate::{
 ///         }
 ///     }
 ///
-///     fn on_refusal(&self) -> TooManyRequests {
+///     fn reply(&self) -> TooManyRequests {
 ///         TooManyRequests
 ///     }
 /// }
@@ -41,8 +37,8 @@ use crate::{
 pub trait KeySource<Request>: Clone {
     /// The key.
     type Key: Key;
-    /// How refusals are answered.
-    type OnRefusal;
+    /// How the service replies.
+    type Reply;
 
     /// Finds the key.
     ///
@@ -51,8 +47,8 @@ pub trait KeySource<Request>: Clone {
     /// [`MissingKey`] when the request has none. It is refused then.
     fn key(&self, request: &Request) -> Result<Self::Key, MissingKey>;
 
-    /// Says how refusals are answered.
-    fn on_refusal(&self) -> Self::OnRefusal;
+    /// Says how the service replies.
+    fn reply(&self) -> Self::Reply;
 
     /// On what terms the request asks: given are one permit and the patience of the layer.
     fn terms(&self, _request: &Request, terms: Terms) -> Terms {
@@ -87,39 +83,39 @@ where
     K: Key,
 {
     type Key = K;
-    type OnRefusal = Fail;
+    type Reply = Fail;
 
     fn key(&self, request: &Request) -> Result<K, MissingKey> {
         Ok(self(request))
     }
 
-    fn on_refusal(&self) -> Fail {
+    fn reply(&self) -> Fail {
         Fail
     }
 }
 
-/// A source whose refusals are answered in another way; made by
+/// A source with another reply; made by [`PerKeyLayer::reply`](super::PerKeyLayer::reply) and
 /// [`PerKeyLayer::respond`](super::PerKeyLayer::respond).
 #[derive(Clone, Debug)]
-pub struct Answered<K, F> {
+pub struct Answered<K, R> {
     pub(super) source: K,
-    pub(super) answer: F,
+    pub(super) reply: R,
 }
 
-impl<K, F, Request> KeySource<Request> for Answered<K, F>
+impl<K, R, Request> KeySource<Request> for Answered<K, R>
 where
     K: KeySource<Request>,
-    F: Clone,
+    R: Clone,
 {
     type Key = K::Key;
-    type OnRefusal = Respond<F>;
+    type Reply = R;
 
     fn key(&self, request: &Request) -> Result<K::Key, MissingKey> {
         self.source.key(request)
     }
 
-    fn on_refusal(&self) -> Respond<F> {
-        Respond(self.answer.clone())
+    fn reply(&self) -> R {
+        self.reply.clone()
     }
 
     fn terms(&self, request: &Request, terms: Terms) -> Terms {
@@ -141,14 +137,14 @@ where
     F: Fn(&Request, Terms) -> Terms + Clone,
 {
     type Key = K::Key;
-    type OnRefusal = K::OnRefusal;
+    type Reply = K::Reply;
 
     fn key(&self, request: &Request) -> Result<K::Key, MissingKey> {
         self.source.key(request)
     }
 
-    fn on_refusal(&self) -> K::OnRefusal {
-        self.source.on_refusal()
+    fn reply(&self) -> K::Reply {
+        self.source.reply()
     }
 
     fn terms(&self, request: &Request, terms: Terms) -> Terms {

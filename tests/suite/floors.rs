@@ -29,7 +29,7 @@ const FLOORS: [(&str, u8); 27] = [
     ("service", 4),
     ("per_key", 4),
     ("joint", 4),
-    ("refusal", 4),
+    ("reply", 4),
     ("seat", 4),
     ("future", 4),
     ("stream", 4),

@@ -3,7 +3,7 @@
 use http::{Response, StatusCode};
 use std::time::Duration;
 use tower_ratelimit::{
-    OnRefusal, RateLimited, Reason,
+    RateLimited, Reason, Reply,
     http::{TooManyRequests, too_many_requests},
 };
 
@@ -53,6 +53,6 @@ fn the_status_says_whose_fault_it_is() {
 #[test]
 fn the_error_type_of_the_inner_service_is_kept() {
     let refused: Result<Response<String>, std::io::Error> =
-        TooManyRequests.refuse(RateLimited::new(Reason::UsedUp));
+        TooManyRequests.refuse(RateLimited::new(Reason::UsedUp), ());
     assert_eq!(refused.unwrap().status(), StatusCode::TOO_MANY_REQUESTS);
 }

@@ -68,7 +68,7 @@ async fn a_request_without_a_key_is_refused_with_500_and_one_beyond_a_limit_with
         let key = request.headers().get("x-api-key").ok_or(MissingKey::new("send one"))?;
         Ok(limits.on(own, key).on(shared, &()))
     };
-    let layer = JointLayer::new(limiter, rules).on_refusal(TooManyRequests);
+    let layer = JointLayer::new(limiter, rules).reply(TooManyRequests);
     let service = service_fn(async |_| Ok::<_, Infallible>(Response::new(String::new())));
     let service = layer.layer(service);
     let request = |name| Request::builder().header(name, "a").body(()).unwrap();

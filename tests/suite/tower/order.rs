@@ -258,7 +258,7 @@ struct EvenOnly;
 
 impl KeySource<u32> for EvenOnly {
     type Key = u32;
-    type OnRefusal = Fail;
+    type Reply = Fail;
 
     fn key(&self, request: &u32) -> Result<u32, MissingKey> {
         match request % 2 {
@@ -267,7 +267,7 @@ impl KeySource<u32> for EvenOnly {
         }
     }
 
-    fn on_refusal(&self) -> Fail {
+    fn reply(&self) -> Fail {
         Fail
     }
 }
