@@ -205,6 +205,10 @@ impl<L> RateLimitLayer<L> {
 }
 
 impl<L, R> RateLimitLayer<L, R> {
+    pub(crate) fn limiter(&self) -> &L {
+        &self.limiter
+    }
+
     pub(crate) fn map_reply<T>(self, map: impl FnOnce(R) -> T) -> RateLimitLayer<L, T> {
         let reply = map(self.reply);
         RateLimitLayer { limiter: self.limiter, terms: self.terms, reply }

@@ -29,7 +29,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///     fn note(
 ///         &self,
 ///         _: Result<(), &RateLimited>,
-///         limits: impl FnOnce(&mut dyn FnMut(Standing<'_>)),
+///         limits: impl Fn(&mut dyn FnMut(Standing<'_>)),
 ///     ) -> Option<u32> {
 ///         let mut left = None;
 ///         limits(&mut |limit| left = left.or(limit.remaining()));
@@ -74,7 +74,7 @@ pub trait Reply<Res, E>: Clone {
     fn note(
         &self,
         decided: Result<(), &RateLimited>,
-        limits: impl FnOnce(&mut dyn FnMut(Standing<'_>)),
+        limits: impl Fn(&mut dyn FnMut(Standing<'_>)),
     ) -> Self::Note;
 
     /// Answers a call that was not let through.
@@ -103,7 +103,7 @@ impl<Res, E> Reply<Res, E> for Fail {
     type Note = ();
 
     #[inline(always)]
-    fn note(&self, _: Result<(), &RateLimited>, _: impl FnOnce(&mut dyn FnMut(Standing<'_>))) {}
+    fn note(&self, _: Result<(), &RateLimited>, _: impl Fn(&mut dyn FnMut(Standing<'_>))) {}
 
     fn refuse(&self, refusal: RateLimited, (): ()) -> Result<Res, Error<E>> {
         Err(Error::Limited(refusal))
@@ -125,7 +125,7 @@ impl<Res, E: Into<BoxError>> Reply<Res, E> for Boxed {
     type Note = ();
 
     #[inline(always)]
-    fn note(&self, _: Result<(), &RateLimited>, _: impl FnOnce(&mut dyn FnMut(Standing<'_>))) {}
+    fn note(&self, _: Result<(), &RateLimited>, _: impl Fn(&mut dyn FnMut(Standing<'_>))) {}
 
     fn refuse(&self, refusal: RateLimited, (): ()) -> Result<Res, BoxError> {
         Err(refusal.into())
@@ -148,7 +148,7 @@ where
     type Note = ();
 
     #[inline(always)]
-    fn note(&self, _: Result<(), &RateLimited>, _: impl FnOnce(&mut dyn FnMut(Standing<'_>))) {}
+    fn note(&self, _: Result<(), &RateLimited>, _: impl Fn(&mut dyn FnMut(Standing<'_>))) {}
 
     fn refuse(&self, refusal: RateLimited, (): ()) -> Result<Res, E> {
         self.0(refusal)
@@ -170,7 +170,7 @@ impl<Res, E> Reply<Res, E> for WaitOnly {
     type Note = ();
 
     #[inline(always)]
-    fn note(&self, _: Result<(), &RateLimited>, _: impl FnOnce(&mut dyn FnMut(Standing<'_>))) {}
+    fn note(&self, _: Result<(), &RateLimited>, _: impl Fn(&mut dyn FnMut(Standing<'_>))) {}
 
     fn refuse(&self, refusal: RateLimited, (): ()) -> Result<Res, E> {
         unreachable!(

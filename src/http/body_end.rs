@@ -104,7 +104,7 @@ where
     fn note(
         &self,
         decided: Result<(), &RateLimited>,
-        limits: impl FnOnce(&mut dyn FnMut(Standing<'_>)),
+        limits: impl Fn(&mut dyn FnMut(Standing<'_>)),
     ) -> R::Note {
         self.0.note(decided, limits)
     }

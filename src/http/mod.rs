@@ -5,12 +5,17 @@
 //! | axum routes, per address | `PeerIp` (feature `axum`) |
 //! | any server, per API key | [`Header`] |
 //! | any server, refusals as 429 | [`TooManyRequests`], [`too_many_requests`] |
+//! | any server, how the limits stand | [`RateLimitFields`] |
 //! | calls that end with their response body | [`UntilBodyEnd`] |
 //! | clients, per host | [`Host`] |
 //! | reqwest, keeping `client.get(url).send()` | `reqwest::Client` (feature `reqwest`) |
 //! | reqwest-middleware | `reqwest_middleware::RateLimitMiddleware` (feature `reqwest-middleware`) |
 
 mod refusal;
+mod problem;
+mod change;
+mod policy;
+mod fields;
 mod source;
 mod body_end;
 #[cfg(feature = "axum")]
@@ -23,5 +28,8 @@ pub mod reqwest_middleware;
 #[cfg(feature = "axum")]
 pub use axum::{PeerIp, PeerKey};
 pub use body_end::{HandOn, HeldBody, HoldBody, HoldBodyFuture, UntilBodyEnd};
+pub use change::Changed;
+pub use fields::{FieldGeneration, RateLimitFields, WithFields};
+pub use problem::ProblemDetails;
 pub use refusal::{TooManyRequests, too_many_requests};
 pub use source::{Header, Host};

@@ -1,5 +1,6 @@
 //! What a client sees of a refusal.
 
+use super::{Changed, ProblemDetails};
 use crate::{
     error::{RateLimited, Reason},
     limiter::Standing,
@@ -10,15 +11,53 @@ use std::time::Duration;
 
 /// Refusals are answered by [`too_many_requests`], and the service keeps the error type of the
 /// inner one.
+///
+/// A body says more with [`problem`](Self::problem), anything else is added by
+/// [`change`](Self::change), and how the limits stand is told by the layer: see
+/// [`RateLimitFields`](super::RateLimitFields).
+///
+/// ```
+/// use axum::{Router, body::Body, routing::get};
+/// use http::{HeaderValue, Response};
+/// use tower_ratelimit::{
+///     Rate, RateLimitLayer, RateLimited, SlidingWindow,
+///     http::{PeerIp, TooManyRequests},
+/// };
+///
+/// let reply = TooManyRequests.problem().change(|_: &RateLimited, response: &mut Response<Body>| {
+///     response.headers_mut().insert("link", HeaderValue::from_static("</prices>; rel=help"));
+/// });
+/// let limit = SlidingWindow::new(Rate::per_minute(60)?);
+/// let layer = RateLimitLayer::per_key(PeerIp::default(), limit).reply(reply);
+/// let app: Router = Router::new().route("/", get(async || "hello")).layer(layer);
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TooManyRequests;
+
+impl TooManyRequests {
+    /// The same with a body that says which limit it was, as `application/problem+json`.
+    #[must_use]
+    pub fn problem(self) -> ProblemDetails {
+        ProblemDetails(())
+    }
+
+    /// The same with a function that may change the response to a refusal, or put another one in its
+    /// place.
+    pub fn change<F, B>(self, change: F) -> Changed<Self, F>
+    where
+        F: Fn(&RateLimited, &mut Response<B>),
+    {
+        Changed { reply: self, change }
+    }
+}
 
 impl<B: Default, E> Reply<Response<B>, E> for TooManyRequests {
     type Error = E;
     type Note = ();
 
     #[inline(always)]
-    fn note(&self, _: Result<(), &RateLimited>, _: impl FnOnce(&mut dyn FnMut(Standing<'_>))) {}
+    fn note(&self, _: Result<(), &RateLimited>, _: impl Fn(&mut dyn FnMut(Standing<'_>))) {}
 
     fn refuse(&self, refusal: RateLimited, (): ()) -> Result<Response<B>, E> {
         Ok(too_many_requests(&refusal))
@@ -35,7 +74,7 @@ impl<B: Default, E> Reply<Response<B>, E> for TooManyRequests {
 /// | the reason | status |
 /// |---|---|
 /// | [`UsedUp`](Reason::UsedUp), [`Exhausted`](Reason::Exhausted), [`TooCostly`](Reason::TooCostly) | 429 Too Many Requests |
-/// | [`QueueFull`](Reason::QueueFull), [`TooManyKeys`](Reason::TooManyKeys), [`Cancelled`](Reason::Cancelled), [`Closed`](Reason::Closed) | 503 Service Unavailable |
+/// | [`QueueFull`](Reason::QueueFull), [`TooManyKeys`](Reason::TooManyKeys), [`Cancelled`](Reason::Cancelled), [`Closed`](Reason::Closed), [`Unavailable`](Reason::Unavailable) | 503 Service Unavailable |
 /// | [`NoKey`](Reason::NoKey), [`UnknownLimit`](Reason::UnknownLimit), [`NotTogether`](Reason::NotTogether), a server that is set up wrongly | 500 Internal Server Error |
 ///
 /// `Retry-After` says in whole seconds when to come back, rounded up and at least 1, where that
@@ -53,8 +92,24 @@ impl<B: Default, E> Reply<Response<B>, E> for TooManyRequests {
 /// ```
 #[must_use]
 pub fn too_many_requests<B: Default>(refusal: &RateLimited) -> Response<B> {
-    let mut response = Response::new(B::default());
-    *response.status_mut() = match refusal.reason() {
+    response(refusal, B::default())
+}
+
+/// The same with this body.
+pub(super) fn response<B>(refusal: &RateLimited, body: B) -> Response<B> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status(refusal.reason());
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(wait) = refusal.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+    }
+    response
+}
+
+/// Whose fault it is.
+pub(super) fn status(reason: Reason) -> StatusCode {
+    match reason {
         Reason::NoKey | Reason::UnknownLimit | Reason::NotTogether => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
@@ -64,17 +119,11 @@ pub fn too_many_requests<B: Default>(refusal: &RateLimited) -> Response<B> {
         | Reason::Closed
         | Reason::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Reason::UsedUp | Reason::Exhausted | Reason::TooCostly => StatusCode::TOO_MANY_REQUESTS,
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(wait) = refusal.retry_after() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
     }
-    response
 }
 
 /// Rounded up, and at least one: never earlier than the true wait.
-fn whole_seconds(wait: Duration) -> u64 {
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
     let started = u64::from(wait.subsec_nanos() > 0);
     wait.as_secs().saturating_add(started).max(1)
 }

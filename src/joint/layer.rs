@@ -77,12 +77,20 @@ impl<F, L> JointLayer<F, Fail, L> {
 
     /// Replies in this way, such as [`TooManyRequests`](crate::http::TooManyRequests).
     pub fn reply<R>(self, reply: R) -> JointLayer<F, R, L> {
-        let Self { limiter, rules, patience, .. } = self;
-        JointLayer { limiter, rules, patience, reply }
+        self.map_reply(|_| reply)
     }
 }
 
 impl<F, R, L> JointLayer<F, R, L> {
+    pub(crate) fn limiter(&self) -> &L {
+        &self.limiter
+    }
+
+    pub(crate) fn map_reply<T>(self, map: impl FnOnce(R) -> T) -> JointLayer<F, T, L> {
+        let Self { limiter, rules, patience, reply } = self;
+        JointLayer { limiter, rules, patience, reply: map(reply) }
+    }
+
     /// Refuses a call at once when it would have to wait at all, as a new layer does.
     #[must_use]
     pub fn refuse(self) -> Self {

@@ -108,6 +108,10 @@ impl<K, L> PerKeyLayer<K, L> {
 }
 
 impl<K, L> PerKeyLayer<K, L> {
+    pub(crate) fn limiter(&self) -> &L {
+        &self.limiter
+    }
+
     pub(crate) fn map_source<T>(self, map: impl FnOnce(K) -> T) -> PerKeyLayer<T, L> {
         let source = map(self.source);
         PerKeyLayer { source, limiter: self.limiter, patience: self.patience }

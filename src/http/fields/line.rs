@@ -1,0 +1,113 @@
+//! A field value that is written without asking for memory.
+
+use http::HeaderValue;
+use std::fmt;
+
+/// More than that no client is sent.
+const LONGEST: usize = 1024;
+
+/// The largest integer of a structured field: fifteen digits.
+pub(super) const LARGEST: u64 = 999_999_999_999_999;
+
+/// A list of structured items, written member by member; one that cannot be written is left out.
+pub(super) struct Line {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+/// There is no room for it, or no field may carry it.
+#[derive(Debug)]
+pub(super) struct Unwritable;
+
+impl From<fmt::Error> for Unwritable {
+    fn from(_: fmt::Error) -> Self {
+        Unwritable
+    }
+}
+
+impl Line {
+    pub(super) fn new() -> Self {
+        Self { bytes: [0; LONGEST], length: 0 }
+    }
+
+    /// What was written.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    /// The value of the field, unless it is empty.
+    pub(super) fn value(&self) -> Option<HeaderValue> {
+        HeaderValue::from_bytes(self.as_bytes()).ok().filter(|value| !value.is_empty())
+    }
+
+    /// One more member of the list: where it was written, or why it was not.
+    pub(super) fn member(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<(), Unwritable>,
+    ) -> Result<&[u8], Unwritable> {
+        let before = self.length;
+        let separated = if before > 0 { self.text(", ") } else { Ok(()) };
+        let begin = self.length;
+        match separated.and_then(|()| write(self)) {
+            Ok(()) => Ok(&self.bytes[begin..self.length]),
+            Err(unwritable) => {
+                self.length = before;
+                Err(unwritable)
+            }
+        }
+    }
+
+    /// Text as it is, printable ASCII.
+    pub(super) fn text(&mut self, text: &str) -> Result<(), Unwritable> {
+        let end = self.length + text.len();
+        let room = self.bytes.get_mut(self.length..end).ok_or(Unwritable)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+
+    /// `;name=number`
+    pub(super) fn parameter(&mut self, name: &str, number: u64) -> Result<(), Unwritable> {
+        self.text(";")?;
+        self.text(name)?;
+        self.text("=")?;
+        self.number(number.min(LARGEST))
+    }
+
+    fn number(&mut self, mut number: u64) -> Result<(), Unwritable> {
+        let mut digits = [0; 20];
+        let mut begin = digits.len();
+        loop {
+            begin -= 1;
+            // A digit, so that nothing is lost.
+            digits[begin] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        let end = self.length + digits.len() - begin;
+        let room = self.bytes.get_mut(self.length..end).ok_or(Unwritable)?;
+        room.copy_from_slice(&digits[begin..]);
+        self.length = end;
+        Ok(())
+    }
+}
+
+/// The inside of a structured string: printable ASCII only.
+pub(super) struct Quoted<'a>(pub(super) &'a mut Line);
+
+impl fmt::Write for Quoted<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for (index, character) in text.char_indices() {
+            let written = match character {
+                '"' => self.0.text("\\\""),
+                '\\' => self.0.text("\\\\"),
+                ' '..='~' => self.0.text(&text[index..=index]),
+                _ => Err(Unwritable),
+            };
+            written.map_err(|Unwritable| fmt::Error)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! Header fields that say how the limits stand.
+
+mod reply;
+mod write;
+mod line;
+
+pub use reply::WithFields;
+
+use crate::{
+    algorithm::AnyAlgorithm,
+    invalid::Invalid,
+    joint::JointLayer,
+    layer::RateLimitLayer,
+    limiter::{JointLimiter, Limiter, StoredJointLimiter},
+    per_key::PerKeyLayer,
+    store::Store,
+};
+use write::Plan;
+
+/// Which header fields say how the limits stand, and on which responses; for
+/// [`PerKeyLayer::fields`], [`RateLimitLayer::fields`] and [`JointLayer::fields`].
+///
+/// Without them a refusal says no more than `Retry-After`.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use tower_ratelimit::{
+///     KeyedRateLimiter, Rate, RateLimitLayer, SlidingWindow,
+///     http::{FieldGeneration, PeerIp, RateLimitFields},
+/// };
+///
+/// let limit = SlidingWindow::new(Rate::per_minute(60)?);
+/// let limit = KeyedRateLimiter::builder(limit).name("pages").build();
+/// // RateLimit-Policy: "pages";q=60;w=60
+/// // RateLimit: "pages";r=59;t=60
+/// let fields = RateLimitFields::always(FieldGeneration::Draft11);
+/// let layer = RateLimitLayer::per_key(PeerIp::default(), limit).fields(fields)?;
+/// let app: Router = Router::new().route("/", get(async || "hello")).layer(layer);
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
+///
+/// What a client may count on is `r`: so many permits for the next `t` seconds at least. Nothing
+/// promises that they are there when it comes. On a refusal `t` is `Retry-After`. What a limiter does not
+/// know is left out: over a store that was not asked, of all but the binding one of several rates of
+/// one limit, and the time until calls end. Redirections say nothing, as clients might take it for
+/// what they are sent to.
+///
+/// # Names
+///
+/// A policy goes by the [name](crate::Builder::name) of its limit, `default` without one, and
+/// where a limit has several rates each is named with its rate, such as `pages 60/min`. Name the
+/// limits of layers that stand one around the other, or clients cannot tell them apart.
+///
+/// # Browsers
+///
+/// Scripts of other origins see none of these fields unless a CORS layer outside of this one lets them:
+/// `Access-Control-Expose-Headers: RateLimit, RateLimit-Policy, Retry-After`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimitFields {
+    draft_11: bool,
+    x_rate_limit: bool,
+    is_always: bool,
+}
+
+/// A form of the fields. The standard is not finished and changes them from time to time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FieldGeneration {
+    /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11, as since its
+    /// version 08.
+    Draft11,
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, of the binding limit. Nobody has written down what
+    /// they mean; here the first is how many permits can be had at once, and the last is the
+    /// seconds from now, not an instant.
+    XRateLimit,
+}
+
+impl RateLimitFields {
+    /// These fields on every response.
+    #[must_use]
+    pub fn always(generation: FieldGeneration) -> Self {
+        let none = Self { draft_11: false, x_rate_limit: false, is_always: true };
+        none.and(generation)
+    }
+
+    /// These fields on refusals only.
+    #[must_use]
+    pub fn on_refusal(generation: FieldGeneration) -> Self {
+        Self { is_always: false, ..Self::always(generation) }
+    }
+
+    /// These fields, too.
+    #[must_use]
+    pub fn and(self, generation: FieldGeneration) -> Self {
+        match generation {
+            FieldGeneration::Draft11 => Self { draft_11: true, ..self },
+            FieldGeneration::XRateLimit => Self { x_rate_limit: true, ..self },
+        }
+    }
+
+    fn sends(self, generation: FieldGeneration) -> bool {
+        match generation {
+            FieldGeneration::Draft11 => self.draft_11,
+            FieldGeneration::XRateLimit => self.x_rate_limit,
+        }
+    }
+}
+
+impl<L: Limiter, R> RateLimitLayer<L, R> {
+    /// Says in header fields how the limit stands. Its reply has to be one of responses, such as
+    /// [`TooManyRequests`](crate::http::TooManyRequests).
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the name of a limit is not printable ASCII, or the same as that of another one.
+    pub fn fields(
+        self,
+        fields: RateLimitFields,
+    ) -> Result<RateLimitLayer<L, WithFields<R>>, Invalid> {
+        let plan = Plan::new(fields, |tell| self.limiter().policies(tell))?;
+        Ok(self.map_reply(|reply| WithFields::new(reply, plan)))
+    }
+}
+
+impl<K, L: Limiter> PerKeyLayer<K, L> {
+    /// The same as [`RateLimitLayer::fields`]. A [reply](Self::reply) is set before it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn fields(self, fields: RateLimitFields) -> Result<PerKeyLayer<WithFields<K>, L>, Invalid> {
+        let plan = Plan::new(fields, |tell| self.limiter().policies(tell))?;
+        Ok(self.map_source(|source| WithFields::new(source, plan)))
+    }
+}
+
+impl<F, R> JointLayer<F, R, JointLimiter> {
+    /// The same as [`RateLimitLayer::fields`]: a response says how all limits of its request stand.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn fields(
+        self,
+        fields: RateLimitFields,
+    ) -> Result<JointLayer<F, WithFields<R>, JointLimiter>, Invalid> {
+        let plan = Plan::new(fields, |tell| self.limiter().policies(tell))?;
+        Ok(self.map_reply(|reply| WithFields::new(reply, plan)))
+    }
+}
+
+impl<F, R, S: Store<AnyAlgorithm>> JointLayer<F, R, StoredJointLimiter<S>> {
+    /// The same as [`RateLimitLayer::fields`]: a response says how all limits of its request stand.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn fields(
+        self,
+        fields: RateLimitFields,
+    ) -> Result<JointLayer<F, WithFields<R>, StoredJointLimiter<S>>, Invalid> {
+        let plan = Plan::new(fields, |tell| self.limiter().policies(tell))?;
+        Ok(self.map_reply(|reply| WithFields::new(reply, plan)))
+    }
+}

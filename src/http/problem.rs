@@ -1,0 +1,145 @@
+//! A refusal's body that programs can read.
+
+use super::{
+    Changed, policy,
+    refusal::{response, status},
+};
+use crate::{
+    error::{RateLimited, Reason},
+    limiter::Standing,
+    reply::Reply,
+};
+use http::{HeaderValue, Response, header};
+use std::fmt::{self, Write as _};
+
+/// Refusals are answered as [`TooManyRequests`](super::TooManyRequests) does, with a body of type
+/// `application/problem+json` (RFC 9457); made by
+/// [`TooManyRequests::problem`](super::TooManyRequests::problem).
+///
+/// | the reason | `type` |
+/// |---|---|
+/// | a limit, 429 | `https://iana.org/assignments/http-problem-types#quota-exceeded`, and `violated-policies` names the limit |
+/// | the store is away, the line is full, as many keys as may be: 503 | `https://iana.org/assignments/http-problem-types#temporary-reduced-capacity` |
+/// | anything else | none |
+///
+/// It never says who was refused. The body of the service has to come from a `String`, as axum's does and
+/// `http_body_util::Full<Bytes>`.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+/// use tower_ratelimit::{Quota, RateLimitLayer, RateLimiter, http::TooManyRequests};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let trial = RateLimiter::builder(Quota::new(1)?).name("trial").build();
+/// let service = ServiceBuilder::new()
+///     .layer(RateLimitLayer::new(trial).refuse().reply(TooManyRequests.problem()))
+///     .service(service_fn(async |_: ()| Ok::<_, Infallible>(http::Response::new(String::new()))));
+/// service.clone().oneshot(()).await?;
+/// let refused = service.oneshot(()).await?;
+/// assert_eq!(refused.headers()["content-type"], "application/problem+json");
+/// assert!(refused.body().ends_with(r#""status":429,"violated-policies":["trial"]}"#));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProblemDetails(pub(super) ());
+
+const EXCEEDED: &str = concat!(
+    r#"{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","#,
+    r#""title":"Request cannot be satisfied as assigned quota has been exceeded","#,
+);
+const REDUCED: &str = concat!(
+    r#"{"type":"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity","#,
+    r#""title":"Request cannot be satisfied due to temporary server capacity constraints","#,
+);
+
+impl ProblemDetails {
+    /// The same with a function that may change the response to a refusal, or put another one in its
+    /// place.
+    pub fn change<F, B>(self, change: F) -> Changed<Self, F>
+    where
+        F: Fn(&RateLimited, &mut Response<B>),
+    {
+        Changed { reply: self, change }
+    }
+}
+
+impl<B: From<String>, E> Reply<Response<B>, E> for ProblemDetails {
+    type Error = E;
+    /// The body of a refusal.
+    type Note = String;
+
+    #[inline]
+    fn note(
+        &self,
+        decided: Result<(), &RateLimited>,
+        limits: impl Fn(&mut dyn FnMut(Standing<'_>)),
+    ) -> String {
+        match decided {
+            Ok(()) => String::new(),
+            Err(refusal) => body(refusal, limits),
+        }
+    }
+
+    fn refuse(&self, refusal: RateLimited, body: String) -> Result<Response<B>, E> {
+        let mut response = response(&refusal, B::from(body));
+        let json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        Ok(response)
+    }
+
+    #[inline]
+    fn inner(&self, error: E) -> E {
+        error
+    }
+}
+
+fn body(refusal: &RateLimited, limits: impl Fn(&mut dyn FnMut(Standing<'_>))) -> String {
+    let status = status(refusal.reason());
+    let mut body = String::with_capacity(256);
+    match refusal.reason() {
+        Reason::UsedUp | Reason::Exhausted | Reason::TooCostly => body.push_str(EXCEEDED),
+        Reason::Unavailable | Reason::QueueFull | Reason::TooManyKeys => body.push_str(REDUCED),
+        // Without a type it means what the status means.
+        _ => {
+            let title = status.canonical_reason().unwrap_or_default();
+            body.extend([r#"{"title":""#, title, r#"","#]);
+        }
+    }
+    body.extend([r#""status":"#, status.as_str()]);
+    if let Reason::UsedUp | Reason::Exhausted | Reason::TooCostly = refusal.reason() {
+        body.push_str(r#","violated-policies":[""#);
+        let mut is_told = false;
+        limits(&mut |limit| {
+            if !is_told {
+                // A string takes whatever is written.
+                let _ = policy::write_name(&limit, &mut Escaped(&mut body));
+                is_told = true;
+            }
+        });
+        if !is_told {
+            let _ = Escaped(&mut body).write_str(refusal.limit().unwrap_or(policy::UNNAMED));
+        }
+        body.push_str(r#""]"#);
+    }
+    body.push('}');
+    body
+}
+
+/// The inside of a JSON string.
+struct Escaped<'a>(&'a mut String);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            match character {
+                '"' | '\\' => self.0.extend(['\\', character]),
+                '\0'..='\x1f' => write!(self.0, "\\u{:04x}", u32::from(character))?,
+                _ => self.0.push(character),
+            }
+        }
+        Ok(())
+    }
+}
