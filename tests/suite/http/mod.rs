@@ -7,9 +7,14 @@ mod downloads;
 mod clients;
 #[cfg(feature = "reqwest-middleware")]
 mod middleware;
+mod fields;
+#[cfg(feature = "axum")]
+mod problems;
 mod refusals;
 #[cfg(feature = "axum")]
 mod servers;
+#[cfg(feature = "axum")]
+mod wire;
 
 use axum::Router;
 use std::{

@@ -1,0 +1,50 @@
+//! The older fields.
+
+use super::{bucket, call};
+use std::time::Duration;
+use tower_ratelimit::{
+    ManualClock, Quota, RateLimitLayer, RateLimiter,
+    http::{
+        FieldGeneration::{Draft11, XRateLimit},
+        RateLimitFields, TooManyRequests,
+    },
+};
+
+fn fields(told: &[&str]) -> Vec<String> {
+    told.iter().map(|line| (*line).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_trio_tells_the_seconds_from_now() {
+    let clock = ManualClock::new();
+    let limiter = RateLimiter::builder(bucket("1/10s", 2)).clock(clock.clone()).build();
+    let layer = RateLimitLayer::new(limiter).refuse().reply(TooManyRequests);
+    let layer = layer.fields(RateLimitFields::always(XRateLimit)).unwrap();
+    let one = ["x-ratelimit-limit: 2", "x-ratelimit-remaining: 1", "x-ratelimit-reset: 10"];
+    assert_eq!(call(&layer, "/").await, (200, fields(&one)));
+    clock.advance(Duration::from_millis(500));
+    let two = ["x-ratelimit-limit: 2", "x-ratelimit-remaining: 0", "x-ratelimit-reset: 10"];
+    assert_eq!(call(&layer, "/").await, (200, fields(&two)));
+    let refused = [&["retry-after: 10"], &two[..]].concat();
+    assert_eq!(call(&layer, "/").await, (429, fields(&refused)));
+}
+
+#[tokio::test]
+async fn both_forms_can_be_sent() {
+    let layer = RateLimitLayer::new(Quota::new(5).unwrap()).refuse().reply(TooManyRequests);
+    let layer = layer.fields(RateLimitFields::always(Draft11).and(XRateLimit)).unwrap();
+    let told = [
+        r#"ratelimit-policy: "default";q=5"#,
+        r#"ratelimit: "default";r=4"#,
+        "x-ratelimit-limit: 5",
+        "x-ratelimit-remaining: 4",
+    ];
+    assert_eq!(call(&layer, "/").await, (200, fields(&told)));
+}
+
+#[test]
+fn names_that_only_the_draft_sends_are_not_asked_about() {
+    let limiter = RateLimiter::builder(bucket("1/s", 1)).name("häuser").build();
+    let layer = RateLimitLayer::new(limiter).refuse();
+    assert!(layer.fields(RateLimitFields::always(XRateLimit)).is_ok());
+}
