@@ -29,9 +29,16 @@ pub struct RateLimited {
     cost: u32,
     retry_after: Option<Duration>,
     max_wait: Option<Duration>,
-    cause: Option<StoreError>,
-    /// What a store answered, for each limit that it was asked about.
-    answers: Option<Arc<[Decision]>>,
+    /// One word, as every call has room for a refusal.
+    store: Option<Arc<FromStore>>,
+}
+
+/// What is known of a store behind a refusal.
+#[derive(Debug, PartialEq, Eq)]
+enum FromStore {
+    Failure(StoreError),
+    /// For each limit that it was asked about.
+    Answers(Vec<Decision>),
 }
 
 /// Why a call was not let through.
@@ -74,8 +81,7 @@ impl RateLimited {
             cost: 1,
             retry_after: None,
             max_wait: None,
-            cause: None,
-            answers: None,
+            store: None,
         }
     }
 
@@ -116,19 +122,22 @@ impl RateLimited {
     /// Sets the failure behind it.
     #[must_use]
     pub fn with_cause(self, cause: StoreError) -> Self {
-        let cause = Some(cause);
-        Self { cause, ..self }
+        let store = Some(Arc::new(FromStore::Failure(cause)));
+        Self { store, ..self }
     }
 
     /// Sets what a store answered, for those who tell how its limits stand.
-    pub(crate) fn with_answers(self, answers: impl Into<Arc<[Decision]>>) -> Self {
-        let answers = Some(answers.into());
-        Self { answers, ..self }
+    pub(crate) fn with_answers(self, answers: Vec<Decision>) -> Self {
+        let store = Some(Arc::new(FromStore::Answers(answers)));
+        Self { store, ..self }
     }
 
     /// What a store answered, for each limit that it was asked about; nothing where it was not.
     pub(crate) fn answers(&self) -> &[Decision] {
-        self.answers.as_deref().unwrap_or_default()
+        match self.store.as_deref() {
+            Some(FromStore::Answers(answers)) => answers,
+            Some(FromStore::Failure(_)) | None => &[],
+        }
     }
 
     /// Why.
@@ -203,7 +212,10 @@ impl fmt::Display for RateLimited {
 
 impl error::Error for RateLimited {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        self.cause.as_ref().map(|cause| cause as _)
+        match self.store.as_deref() {
+            Some(FromStore::Failure(cause)) => Some(cause),
+            Some(FromStore::Answers(_)) | None => None,
+        }
     }
 }
 

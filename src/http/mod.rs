@@ -15,6 +15,7 @@ mod refusal;
 mod problem;
 mod change;
 mod policy;
+mod number;
 mod fields;
 mod source;
 mod body_end;

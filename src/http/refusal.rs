@@ -1,6 +1,6 @@
 //! What a client sees of a refusal.
 
-use super::{Changed, ProblemDetails};
+use super::{Changed, ProblemDetails, number};
 use crate::{
     error::{RateLimited, Reason},
     limiter::Standing,
@@ -102,7 +102,7 @@ pub(super) fn response<B>(refusal: &RateLimited, body: B) -> Response<B> {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(wait) = refusal.retry_after() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        headers.insert(header::RETRY_AFTER, number::value(whole_seconds(wait)));
     }
     response
 }

@@ -5,6 +5,7 @@ use super::{
     desk::{Desk, Taken, Wakes},
     lane::Lane,
     line::Place,
+    rules::Rules,
     shared::Shared,
     standing,
     used::{Ticket, Used},
@@ -215,27 +216,30 @@ impl<A: Algorithm> Shared<A> {
     }
 
     /// How the limit of this key stands, which was asked just now.
-    pub(super) fn standing(&self, key: Fingerprint, tell: &mut dyn FnMut(Standing<'_>)) {
-        let known = self.at(key, |desk| (desk.standing(), key));
-        // A key that is not kept may be one of those that share a limit, for want of room.
-        let (decision, key) = match known {
-            Some(known) => known,
+    pub(super) fn standing(&self, mut key: Fingerprint, tell: &mut dyn FnMut(Standing<'_>)) {
+        let now = self.now();
+        let look = |rules: &Rules<A>, lane: &mut Lane<A>| match lane.standing_quickly(rules, now) {
+            Some(decision) => (decision, Wakes::default()),
             None => {
-                let (mut key, now) = (key, self.now());
-                let asked = self
-                    .lanes
-                    .with(&mut key, now, |rules, lane| self.desk(rules, lane, now).standing());
-                self.lanes.forget(key, now);
-                match asked {
-                    Ok(decision) => (decision, key),
-                    Err(_) => return self.policies(tell),
-                }
+                let mut desk = self.desk(rules, lane, now);
+                (desk.standing(), desk.wakes)
             }
         };
+        // A key that is not kept may be one of those that share a limit, for want of room.
+        let (decision, wakes) = match self.lanes.existing(key, look) {
+            Some(known) => known,
+            None => match self.lanes.with(&mut key, now, look) {
+                Ok(found) => {
+                    self.lanes.forget(key, now);
+                    found
+                }
+                Err(_) => return self.policies(tell),
+            },
+        };
+        wakes.wake();
         let algorithm = self.lanes.algorithm_of(key);
-        standing::tell(self.settings.name.as_deref(), &*algorithm, Some(decision), &mut |limit| {
-            tell(limit);
-        });
+        let name = self.settings.name.as_deref();
+        standing::tell(name, &*algorithm, Some(decision), &mut |limit| tell(limit));
     }
 
     /// What the limit publishes of itself.

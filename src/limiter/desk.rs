@@ -4,6 +4,7 @@ use super::{
     forecast::Forecast,
     line::{Line, Place},
     rules::{Gate, Rules},
+    standing,
 };
 use crate::{
     algorithm::Algorithm,
@@ -154,13 +155,12 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         }
     }
 
-    /// How the limit stands: what is left, and once that is nothing, how a call of one permit would fare.
+    /// How the limit stands. While others stand in line nothing is left.
     pub(super) fn standing(&mut self) -> Decision {
-        let whole = self.peek(0);
-        let is_behind = self.gate == Gate::Working && self.line.waiting() > 0;
-        match whole.remaining == 0 || is_behind {
-            true => Decision { remaining: 0, ..self.peek(1) },
-            false => whole,
+        self.serve();
+        match self.gate == Gate::Working && self.line.waiting() > 0 {
+            true => Decision { remaining: 0, ..self.turn(1) },
+            false => standing::look(self.algorithm, self.state, self.now),
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
     line::{Line, Place},
     promise::PLENTY,
     rules::{Gate, Rules},
+    standing,
 };
 use crate::{
     algorithm::Algorithm,
@@ -126,6 +127,12 @@ impl<A: Algorithm> Lane<A> {
         cost: u32,
     ) -> Option<Decision> {
         self.is_quiet(rules, now).then(|| self.take(&rules.algorithm, now, cost))
+    }
+
+    /// How the limit stands, where all is quiet.
+    pub(super) fn standing_quickly(&mut self, rules: &Rules<A>, now: Nanos) -> Option<Decision> {
+        let is_quiet = self.is_quiet(rules, now);
+        is_quiet.then(|| standing::look(&*rules.algorithm, &mut self.state, now))
     }
 
     /// Uses permits up, where all is quiet and they are there, for a call that takes place elsewhere.

@@ -120,6 +120,17 @@ impl<'a> Standing<'a> {
     }
 }
 
+/// How a limit stands in whose line nobody is: what is left, and once that is nothing, how a call of one
+/// permit would fare.
+#[inline]
+pub(super) fn look<A: Algorithm>(algorithm: &A, state: &mut A::State, now: Nanos) -> Decision {
+    let whole = algorithm.decide(state, now, Ask::Peek(Take::fresh(0)));
+    match whole.remaining {
+        0 => algorithm.decide(state, now, Ask::Peek(Take::fresh(1))),
+        _ => whole,
+    }
+}
+
 /// Tells how the rates of a limit stand, the one first that `decision` is about.
 pub(super) fn tell<'a, A: Algorithm>(
     limit: Option<&'a str>,

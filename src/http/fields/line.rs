@@ -1,5 +1,6 @@
 //! A field value that is written without asking for memory.
 
+use crate::http::number;
 use http::HeaderValue;
 use std::fmt;
 
@@ -7,7 +8,7 @@ use std::fmt;
 const LONGEST: usize = 1024;
 
 /// The largest integer of a structured field: fifteen digits.
-pub(super) const LARGEST: u64 = 999_999_999_999_999;
+const LARGEST: u64 = 999_999_999_999_999;
 
 /// A list of structured items, written member by member; one that cannot be written is left out.
 pub(super) struct Line {
@@ -59,11 +60,7 @@ impl Line {
 
     /// Text as it is, printable ASCII.
     pub(super) fn text(&mut self, text: &str) -> Result<(), Unwritable> {
-        let end = self.length + text.len();
-        let room = self.bytes.get_mut(self.length..end).ok_or(Unwritable)?;
-        room.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
+        self.bytes(text.as_bytes())
     }
 
     /// `;name=number`
@@ -71,24 +68,13 @@ impl Line {
         self.text(";")?;
         self.text(name)?;
         self.text("=")?;
-        self.number(number.min(LARGEST))
+        self.bytes(number::digits(number.min(LARGEST), &mut [0; number::MOST]))
     }
 
-    fn number(&mut self, mut number: u64) -> Result<(), Unwritable> {
-        let mut digits = [0; 20];
-        let mut begin = digits.len();
-        loop {
-            begin -= 1;
-            // A digit, so that nothing is lost.
-            digits[begin] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                break;
-            }
-        }
-        let end = self.length + digits.len() - begin;
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Unwritable> {
+        let end = self.length + bytes.len();
         let room = self.bytes.get_mut(self.length..end).ok_or(Unwritable)?;
-        room.copy_from_slice(&digits[begin..]);
+        room.copy_from_slice(bytes);
         self.length = end;
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     error::{RateLimited, Reason},
     http::{
+        number,
         policy::{Policy, write_name},
         refusal::whole_seconds,
     },
@@ -105,9 +106,9 @@ impl Plan {
         if self.fields.sends(FieldGeneration::XRateLimit)
             && let Some((most, Some(state))) = binding
         {
-            fields.push((X_LIMIT, most.into()));
-            fields.push((X_REMAINING, state.remaining.into()));
-            fields.extend(state.seconds.map(|seconds| (X_RESET, seconds.into())));
+            fields.push((X_LIMIT, number::value(most.into())));
+            fields.push((X_REMAINING, number::value(state.remaining.into())));
+            fields.extend(state.seconds.map(|seconds| (X_RESET, number::value(seconds))));
         }
         fields
     }

@@ -149,7 +149,7 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
             Outcome::Never => Reason::TooCostly,
             Outcome::Granted(_) | Outcome::Later(_) | Outcome::InUse(_) => Reason::UsedUp,
         };
-        let mut refusal = self.refusal(reason).with_answers([decision]);
+        let mut refusal = self.refusal(reason).with_answers(vec![decision]);
         if let Some(rate) = self.shared.limit().algorithm.rate(decision.rate) {
             refusal = refusal.with_rate(rate);
         }

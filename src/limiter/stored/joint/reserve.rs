@@ -113,9 +113,8 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
             }
             let left = Terms { patience: terms.patience.left_after(now - since), ..terms };
             if let Some((reason, by)) = ends(&verdict, left, now >= end) {
-                let answers: Vec<_> =
-                    decided.answers.iter().map(|answer| answer.decision).collect();
-                return Err(wait.refuse(reason, by).with_answers(answers));
+                let answers = decided.answers.iter().map(|answer| answer.decision);
+                return Err(wait.refuse(reason, by).with_answers(answers.collect()));
             }
             wait.stand_where_held_up(asked, &decided.answers, now);
             wait.tell(verdict.binding);
