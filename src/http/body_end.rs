@@ -51,7 +51,7 @@ impl<L, R> RateLimitLayer<L, R> {
     ///
     /// // At most ten downloads at the same time; the others wait.
     /// let layer = RateLimitLayer::new(Concurrency::new(10)?)
-    ///     .respond(|refusal| Ok(tower_ratelimit::http::too_many_requests(&refusal)))
+    ///     .reply(TooManyRequests)
     ///     .until_body_end();
     /// let app: Router = Router::new().route("/file", get(async || "content")).layer(layer);
     /// # Ok::<(), tower_ratelimit::Invalid>(())

@@ -5,7 +5,7 @@ use super::{
     line::{Line, Quoted, Unwritable},
 };
 use crate::{
-    error::{RateLimited, Reason},
+    error::RateLimited,
     http::{
         number,
         policy::{Policy, write_name},
@@ -126,7 +126,6 @@ impl State {
     /// Of the limit that refused a call the wait is that of the refusal.
     fn of(limit: &Standing<'_>, refusal: Option<&RateLimited>) -> Option<Self> {
         let remaining = limit.remaining()?;
-        let refusal = refusal.filter(|refusal| refusal.reason() == Reason::UsedUp);
         if let Some(refusal) = refusal
             && let Some(wait) = refusal.retry_after()
         {

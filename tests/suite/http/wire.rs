@@ -12,7 +12,8 @@ use tokio::{
     net::TcpStream,
 };
 use tower_ratelimit::{
-    JointLayer, JointLimiter, KeyedRateLimiter, ManualClock, RateLimitLayer, SlidingWindow,
+    Concurrency, JointLayer, JointLimiter, KeyedRateLimiter, ManualClock, RateLimitLayer,
+    SlidingWindow,
     http::{
         FieldGeneration::{Draft11, XRateLimit},
         PeerIp, RateLimitFields, TooManyRequests,
@@ -71,6 +72,22 @@ async fn a_limit_per_address_as_its_documentation_shows_it() {
         "content-length: 0",
     ];
     assert_eq!(raw(&server).await, wire(&refused, ""));
+}
+
+#[tokio::test]
+async fn calls_that_end_with_their_bodies_say_it_too() {
+    let layer = RateLimitLayer::per_key(PeerIp::default(), Concurrency::new(2).unwrap());
+    let layer = layer.fields(RateLimitFields::always(Draft11)).unwrap().until_body_end();
+    let server = Server::start(Router::new().route("/", get(async || "hello")).layer(layer)).await;
+    let hello = [
+        "HTTP/1.1 200 OK",
+        "content-type: text/plain; charset=utf-8",
+        r#"ratelimit-policy: "default";q=2;qu="concurrent-requests""#,
+        r#"ratelimit: "default";r=1"#,
+        "content-length: 5",
+        "connection: close",
+    ];
+    assert_eq!(raw(&server).await, wire(&hello, "hello"));
 }
 
 #[tokio::test]

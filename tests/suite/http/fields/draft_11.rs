@@ -2,7 +2,11 @@
 
 use super::{bucket, call, rate};
 use http::Request;
-use std::time::Duration;
+use std::{
+    pin::pin,
+    task::{Context, Waker},
+    time::Duration,
+};
 use tower_ratelimit::{
     Concurrency, JointLayer, JointLimiter, KeyedRateLimiter, ManualClock, Quota, RateLimitLayer,
     RateLimiter, SlidingWindow,
@@ -101,6 +105,43 @@ async fn a_refused_call_that_needs_many_is_told_the_wait_of_many() {
     let state = r#"ratelimit: "default";r=4;t=2"#;
     let told = vec!["retry-after: 2".to_owned(), policy.into(), state.into()];
     assert_eq!(call(&layer, "/").await, (429, told));
+}
+
+#[tokio::test]
+async fn a_full_line_is_told_the_same_wait_as_retry_after() {
+    let builder = RateLimiter::builder(bucket("1/10s", 1)).clock(ManualClock::new());
+    let limiter = builder.max_waiting(1).build();
+    let layer = RateLimitLayer::new(limiter.clone()).max_wait(Duration::from_secs(60));
+    let layer = layer.reply(TooManyRequests).fields(RateLimitFields::on_refusal(Draft11)).unwrap();
+    limiter.try_acquire().unwrap();
+    let mut waits = limiter.acquire().into_future();
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(pin!(&mut waits).poll(&mut cx).is_pending());
+    let policy = r#"ratelimit-policy: "default";q=1;w=10"#;
+    let state = r#"ratelimit: "default";r=0;t=20"#;
+    let told = vec!["retry-after: 20".to_owned(), policy.into(), state.into()];
+    assert_eq!(call(&layer, "/").await, (503, told));
+}
+
+#[tokio::test]
+async fn a_limit_that_was_not_used_yet_has_no_time() {
+    let limiter = RateLimiter::builder(bucket("1/s", 3)).clock(ManualClock::new()).build();
+    let layer = RateLimitLayer::new(limiter).cost(0).reply(TooManyRequests);
+    let layer = layer.fields(RateLimitFields::always(Draft11)).unwrap();
+    let told = call(&layer, "/").await.1;
+    assert_eq!(told[1], r#"ratelimit: "default";r=3"#);
+}
+
+#[tokio::test]
+async fn a_call_that_waited_is_told_how_the_limit_stands_when_it_is_let_go() {
+    tokio::time::pause();
+    let limiter = KeyedRateLimiter::new(bucket("1/10s", 2));
+    let layer = RateLimitLayer::per_key(|_: &Request<()>| 7, limiter).wait();
+    let layer = layer.reply(TooManyRequests).fields(RateLimitFields::always(Draft11)).unwrap();
+    for state in ["r=1;t=10", "r=0;t=10", "r=0;t=10"] {
+        let (status, told) = call(&layer, "/").await;
+        assert_eq!((status, &*told[1]), (200, &*format!(r#"ratelimit: "default";{state}"#)));
+    }
 }
 
 #[tokio::test]

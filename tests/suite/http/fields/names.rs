@@ -93,6 +93,57 @@ fn two_limits_of_one_name_cannot_be_told_apart() {
     assert!(invalid.allowed().contains("no other limit"), "{invalid}");
 }
 
+/// One permit of ten is left whenever somebody looks, also for a call that was refused.
+#[derive(Clone)]
+struct Late;
+
+impl Limiter for Late {
+    type Ticket = ();
+    type Hold = ();
+    type Wait = std::future::Ready<Result<(), RateLimited>>;
+
+    fn reserve<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<(), Self::Wait> {
+        self.take(key, terms)
+    }
+
+    fn take<K: Key + ?Sized>(&self, _: &K, _: Terms) -> Attempt<(), Self::Wait> {
+        let refusal = RateLimited::new(tower_ratelimit::Reason::UsedUp);
+        Attempt::Now(Err(refusal.with_retry_after(std::time::Duration::from_nanos(1))))
+    }
+
+    fn keeps(&self, _: &()) -> bool {
+        true
+    }
+
+    fn commit(&self, _: ()) -> Result<(), Perished> {
+        Ok(())
+    }
+
+    fn give_back(&self, _: ()) {}
+
+    fn standing<K: Key + ?Sized>(
+        &self,
+        _: &K,
+        _: Result<&(), &RateLimited>,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        let decision = RateLimiter::new(bucket("1/s", 1)).peek(0);
+        // Names that were not looked at when the layer was built are left out.
+        tell(Standing::new(None, 10).with_decision(decision));
+        tell(Standing::new(Some("ü"), 10).with_decision(decision));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_never_says_that_what_it_refused_is_there() {
+    let layer = RateLimitLayer::new(Late).reply(tower_ratelimit::http::TooManyRequests);
+    let (status, told) = super::call(&layer.fields(FIELDS(Draft11)).unwrap(), "/").await;
+    let policy = r#"ratelimit-policy: "default";q=10"#;
+    let state = r#"ratelimit: "default";r=0;t=1"#;
+    let expected = ["retry-after: 1", policy, state].map(str::to_owned);
+    assert_eq!((status, told), (429, expected.to_vec()));
+}
+
 #[tokio::test]
 async fn a_limiter_that_knows_nothing_says_nothing() {
     use super::call;
