@@ -1,7 +1,7 @@
 //! What an algorithm is asked, and what it answers.
 
 use crate::nanos::Nanos;
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 /// One question to an [`Algorithm`](crate::Algorithm), about one key at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub enum Ask {
     /// Where permits are [held](crate::Held), also: the call goes on, and its lease
     /// starts anew. A refusal says that the permits were lost to others.
     Renew(Grant),
-    /// Permits were granted and not used: as much of them as can be had again goes back.
+    /// Permits were granted and not used: as much of them as can be had again goes back. They may be
+    /// some of those that were granted at that instant, when the others were used.
     GiveBack(Grant),
     /// Permits are taken whether they are there or not. What is missing is a debt, and nothing is
     /// granted before it is paid off.
@@ -59,6 +60,20 @@ pub struct Grant {
     pub cost: u32,
     /// When they were taken, or renewed.
     pub at: Nanos,
+}
+
+impl Grant {
+    /// What makes of these permits so many, after the fact: some go back, or what is missing is
+    /// charged. Nothing where they are so many already, and where none were taken: that call passed
+    /// because nobody counted.
+    pub(crate) fn correct(self, cost: u32) -> Option<Ask> {
+        match cost.cmp(&self.cost) {
+            _ if self.cost == 0 => None,
+            Ordering::Less => Some(Ask::GiveBack(Grant { cost: self.cost - cost, ..self })),
+            Ordering::Equal => None,
+            Ordering::Greater => Some(Ask::Charge(cost - self.cost)),
+        }
+    }
 }
 
 /// Whether permits were granted.
@@ -109,6 +124,16 @@ impl Decision {
         match self.outcome {
             Outcome::Granted(grant) => Some(grant),
             _ => None,
+        }
+    }
+
+    /// The same where so many permits were granted.
+    pub(crate) fn costing(self, cost: u32) -> Self {
+        match self.outcome {
+            Outcome::Granted(grant) => {
+                Self { outcome: Outcome::Granted(Grant { cost, ..grant }), ..self }
+            }
+            _ => self,
         }
     }
 

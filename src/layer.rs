@@ -209,6 +209,11 @@ impl<L, R> RateLimitLayer<L, R> {
         &self.limiter
     }
 
+    pub(crate) fn map_limiter<M>(self, map: impl FnOnce(L) -> M) -> RateLimitLayer<M, R> {
+        let limiter = map(self.limiter);
+        RateLimitLayer { limiter, terms: self.terms, reply: self.reply }
+    }
+
     pub(crate) fn map_reply<T>(self, map: impl FnOnce(R) -> T) -> RateLimitLayer<L, T> {
         let reply = map(self.reply);
         RateLimitLayer { limiter: self.limiter, terms: self.terms, reply }

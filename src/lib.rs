@@ -108,7 +108,7 @@
 //! |---|---|---|
 //! | 5 | `conformance` | says whether code of yours keeps the contracts |
 //! | 5 | [`http`] | speaks HTTP: who asks, 429, clients |
-//! | 4 | `layer`, `service`, `per_key`, `joint`, `reply`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
+//! | 4 | `layer`, `service`, `per_key`, `joint`, `reply`, `settle`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
 //! | 4 | `stream` | hands out items and bytes: each with its permit |
 //! | 3 | `limiter` | asks: algorithm, state and line of waiters make a permit; batches make one round trip of many asks |
 //! | 2 | [`store`], `clock`, `key`, `error`, `events`, `meters` | remembers: one atomic step per ask, in memory, SQLite, Redis, Postgres |
@@ -188,6 +188,7 @@ mod service;
 mod per_key;
 mod joint;
 mod reply;
+mod settle;
 mod seat;
 mod future;
 #[cfg(feature = "stream")]
@@ -239,17 +240,18 @@ pub use limiter::{
     IntoKeyedLimiter, IntoLimiter, JointAcquire, JointBuilder, JointGranted, JointHold,
     JointLimiter, JointPermit, JointReservation, JointTicket, JointWaiting, KeyedLimiter,
     KeyedRateLimiter, LeaseLost, LimitId, Limiter, ManyLimits, OnFailure, OnLimits, Patience,
-    Perished, Permit, RateLimiter, Reservation, SingleLimit, Standing, StoredAcquire,
-    StoredBuilder, StoredHold, StoredJointAcquire, StoredJointBuilder, StoredJointHold,
-    StoredJointLimiter, StoredJointPermit, StoredJointTicket, StoredJointWaiting, StoredKey,
-    StoredLimiter, StoredOnLimits, StoredPermit, StoredTicket, StoredWaiting, Terms, Ticket,
-    Waiting, WrappedFn,
+    Perished, Permit, RateLimiter, Reservation, Settle, Settled, Settles, SingleLimit, Standing,
+    StoredAcquire, StoredBuilder, StoredHold, StoredJointAcquire, StoredJointBuilder,
+    StoredJointHold, StoredJointLimiter, StoredJointPermit, StoredJointTicket, StoredJointWaiting,
+    StoredKey, StoredLimiter, StoredOnLimits, StoredPermit, StoredTicket, StoredWaiting, Terms,
+    Ticket, Waiting, WrappedFn,
 };
 pub use nanos::Nanos;
 pub use per_key::{Answered, KeySource, MissingKey, OnTerms, PerKey, PerKeyLayer};
 pub use rate::Rate;
 pub use reply::{Boxed, Fail, Reply, Respond, WaitOnly};
 pub use service::RateLimit;
+pub use settle::{SettleLayer, Settling};
 pub use store::{snapshot::Snapshot, table::KeptKey};
 
 /// The code in the README compiles.

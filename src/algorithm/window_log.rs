@@ -2,7 +2,7 @@
 
 use super::stored::{StoredState, read_grants, write_grants};
 use crate::{decision::Grant, nanos::Nanos};
-use std::collections::VecDeque;
+use std::{cmp::Ordering, collections::VecDeque};
 
 /// The state of [`SlidingWindow`](crate::SlidingWindow): the calls of the longest period.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,21 +70,37 @@ impl WindowLog {
         self.calls.push_back(Call { at: grant.at, total });
     }
 
-    /// Takes a call out, as if it had never been. It may have left the log already.
+    /// Takes permits out, as if they had never been taken: a call, or a part of one. They may have left
+    /// the log already.
     pub(super) fn remove(&mut self, grant: Grant) -> bool {
         let cost = u64::from(grant.cost);
         let first = self.calls.partition_point(|call| call.at < grant.at);
         let same_instant = self.calls.iter().enumerate().skip(first);
-        let found = same_instant
-            .take_while(|(_, call)| call.at == grant.at)
-            .find(|(index, call)| call.total - self.total_before(*index) == cost)
-            .map(|(index, _)| index);
-        let Some(index) = found else { return false };
-        self.calls.remove(index);
+        let mut larger = None;
+        let mut found = None;
+        for (index, _) in same_instant.take_while(|(_, call)| call.at == grant.at) {
+            match self.cost_of(index).cmp(&cost) {
+                Ordering::Equal => {
+                    found = Some(index);
+                    break;
+                }
+                Ordering::Greater => larger = larger.or(Some(index)),
+                Ordering::Less => {}
+            }
+        }
+        // Permits of one instant are as good as each other.
+        let Some(index) = found.or(larger) else { return false };
+        if found.is_some() {
+            self.calls.remove(index);
+        }
         for call in self.calls.iter_mut().skip(index) {
             call.total -= cost;
         }
         true
+    }
+
+    fn cost_of(&self, index: usize) -> u64 {
+        self.total_before(index + 1) - self.total_before(index)
     }
 
     pub(super) fn forget(&mut self, longest: Nanos, now: Nanos) {
@@ -116,7 +132,7 @@ impl WindowLog {
 impl StoredState for WindowLog {
     fn write(&self, bytes: &mut Vec<u8>) {
         let grants = self.calls.iter().enumerate().map(|(index, call)| {
-            let cost = call.total - self.total_before(index);
+            let cost = self.cost_of(index);
             // As much as the call was granted, which was a u32.
             Grant { cost: cost as u32, at: call.at }
         });

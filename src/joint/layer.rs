@@ -86,9 +86,18 @@ impl<F, R, L> JointLayer<F, R, L> {
         &self.limiter
     }
 
+    /// The same with other rules and another way to reply.
+    pub(crate) fn map<G, T>(
+        self,
+        rules: impl FnOnce(F) -> G,
+        answer: impl FnOnce(R) -> T,
+    ) -> JointLayer<G, T, L> {
+        let Self { limiter, rules: before, patience, reply } = self;
+        JointLayer { limiter, rules: rules(before), patience, reply: answer(reply) }
+    }
+
     pub(crate) fn map_reply<T>(self, map: impl FnOnce(R) -> T) -> JointLayer<F, T, L> {
-        let Self { limiter, rules, patience, reply } = self;
-        JointLayer { limiter, rules, patience, reply: map(reply) }
+        self.map(|rules| rules, map)
     }
 
     /// Refuses a call at once when it would have to wait at all, as a new layer does.

@@ -1,8 +1,8 @@
 //! A limit for each key.
 
 use super::{
-    Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Perished, RateLimiter, Standing,
-    Terms, Ticket, Waiting, permit::Kept, shared::Shared,
+    Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Perished, RateLimiter, Settles,
+    Standing, Terms, Ticket, Waiting, permit::Kept, shared::Shared,
 };
 use crate::{algorithm::Algorithm, error::RateLimited, key::Key, store::table::KeptKey};
 use std::{fmt, sync::Arc};
@@ -250,6 +250,28 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
 }
 
 impl<A: Algorithm> KeyedLimiter for KeyedRateLimiter<A> {}
+
+impl<A: Algorithm> Settles for KeyedRateLimiter<A> {
+    type Account = Hold<A>;
+
+    fn take_open<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Hold<A>, Waiting<A>> {
+        let used = self.0.take(self.0.lanes.fingerprint(key), terms);
+        used.map(|used| Hold::open(&self.0, used))
+    }
+
+    fn commit_open(&self, ticket: Ticket) -> Result<Hold<A>, Perished> {
+        Ok(Hold::open(&self.0, self.0.commit(ticket)?))
+    }
+
+    fn standing_open<K: Key + ?Sized>(
+        &self,
+        key: &K,
+        _: Result<&Hold<A>, &RateLimited>,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        self.0.standing(self.0.lanes.fingerprint(key), tell);
+    }
+}
 
 impl<A: Algorithm + fmt::Debug> fmt::Debug for KeyedRateLimiter<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -29,6 +29,7 @@ mod single;
 mod rules;
 mod standing;
 mod promise;
+mod settled;
 mod lane;
 mod desk;
 mod serve;
@@ -46,6 +47,7 @@ pub use lanes::AtCapacity;
 pub use limit_id::LimitId;
 pub use one::RateLimiter;
 pub use permit::{Hold, LeaseLost, Permit, Reservation};
+pub use settled::{Settle, Settled, Settles};
 pub use standing::Standing;
 pub use stored::{
     OnFailure, StoredAcquire, StoredBuilder, StoredHold, StoredJointAcquire, StoredJointBuilder,

@@ -1,8 +1,8 @@
 //! One limit for everybody who asks.
 
 use super::{
-    Acquire, Attempt, Builder, Hold, Limiter, Patience, Perished, Permit, Reservation, Standing,
-    Terms, Ticket, Waiting, acquire::Granted, permit::Kept, shared::Shared, used::Used,
+    Acquire, Attempt, Builder, Hold, Limiter, Patience, Perished, Permit, Reservation, Settles,
+    Standing, Terms, Ticket, Waiting, acquire::Granted, permit::Kept, shared::Shared, used::Used,
 };
 use crate::{
     algorithm::Algorithm, decision::Decision, error::RateLimited, key::Key,
@@ -270,6 +270,27 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
 
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
         self.shared.policies(tell);
+    }
+}
+
+impl<A: Algorithm> Settles for RateLimiter<A> {
+    type Account = Hold<A>;
+
+    fn take_open<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<Hold<A>, Waiting<A>> {
+        self.take_on(terms).map(|used| Hold::open(&self.shared, used))
+    }
+
+    fn commit_open(&self, ticket: Ticket) -> Result<Hold<A>, Perished> {
+        Ok(Hold::open(&self.shared, self.shared.commit(ticket)?))
+    }
+
+    fn standing_open<K: Key + ?Sized>(
+        &self,
+        _: &K,
+        _: Result<&Hold<A>, &RateLimited>,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        self.shared.standing(self.key, tell);
     }
 }
 

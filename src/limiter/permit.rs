@@ -1,7 +1,7 @@
 //! Permits that were granted.
 
 use super::{
-    Attempt, Limiter, Perished, RateLimiter, Terms, Waiting,
+    Attempt, Limiter, Perished, RateLimiter, Settle, Terms, Waiting,
     acquire::Granted,
     shared::Shared,
     used::{Ticket, Used},
@@ -142,7 +142,7 @@ impl fmt::Display for LeaseLost {
 impl error::Error for LeaseLost {}
 
 /// Says that a call has ended, as it is dropped: what a service keeps while the call runs where
-/// permits are [held](crate::Held).
+/// permits are [held](crate::Held), and where its cost is [settled](crate::Settles) afterwards.
 pub struct Hold<A: Algorithm> {
     shared: Arc<Shared<A>>,
     used: Used,
@@ -154,13 +154,26 @@ pub(super) type Kept<A> = <<A as Algorithm>::Permits as Permits>::Kept<Hold<A>>;
 impl<A: Algorithm> Hold<A> {
     #[inline(always)]
     pub(super) fn keep(shared: &Arc<Shared<A>>, used: Used) -> Kept<A> {
-        A::Permits::keep(|| Self { shared: Arc::clone(shared), used })
+        A::Permits::keep(|| Self::open(shared, used))
+    }
+
+    /// Keeps it in any case, for a call whose cost will be settled.
+    pub(super) fn open(shared: &Arc<Shared<A>>, used: Used) -> Self {
+        Self { shared: Arc::clone(shared), used }
+    }
+}
+
+impl<A: Algorithm> Settle<u32> for Hold<A> {
+    fn settle(&mut self, cost: u32) {
+        self.shared.settle_cost(&mut self.used, cost);
     }
 }
 
 impl<A: Algorithm> Drop for Hold<A> {
     fn drop(&mut self) {
-        self.shared.end(&self.used);
+        if A::Permits::HELD {
+            self.shared.end(&self.used);
+        }
     }
 }
 

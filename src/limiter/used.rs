@@ -2,7 +2,7 @@
 
 use super::{Perished, line::Place, shared::Shared};
 use crate::{
-    algorithm::Algorithm,
+    algorithm::{Algorithm, Permits},
     decision::{Ask, Decision, Grant},
     nanos::Nanos,
     store::table::Fingerprint,
@@ -93,6 +93,28 @@ impl<A: Algorithm> Shared<A> {
             Some(_) => false,
             None => used.decision.grant().is_none_or(|grant| grant.cost == 0),
         }
+    }
+
+    /// The call that used these permits has cost so many, as it turned out.
+    pub(super) fn settle_cost(&self, used: &mut Used, cost: u32) {
+        let Some(correction) = used.decision.grant().and_then(|grant| grant.correct(cost)) else {
+            return;
+        };
+        // Where calls hold permits, all of them come back when the call ends, or count then.
+        if A::Permits::HELD && self.lanes.algorithm_of(used.key).holds() {
+            return;
+        }
+        match correction {
+            Ask::Charge(more) => {
+                // Its key may have been forgotten, and another may have its room. Nobody is there to
+                // be told.
+                let _ = self.charge(used.key, more);
+            }
+            back => {
+                self.settle(used, |_| back);
+            }
+        }
+        used.decision = used.decision.costing(cost);
     }
 
     fn settle(&self, used: &Used, ask: impl FnOnce(Grant) -> Ask) -> Option<Decision> {

@@ -112,6 +112,11 @@ impl<K, L> PerKeyLayer<K, L> {
         &self.limiter
     }
 
+    pub(crate) fn map_limiter<M>(self, map: impl FnOnce(L) -> M) -> PerKeyLayer<K, M> {
+        let limiter = map(self.limiter);
+        PerKeyLayer { source: self.source, limiter, patience: self.patience }
+    }
+
     pub(crate) fn map_source<T>(self, map: impl FnOnce(K) -> T) -> PerKeyLayer<T, L> {
         let source = map(self.source);
         PerKeyLayer { source, limiter: self.limiter, patience: self.patience }

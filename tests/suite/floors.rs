@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each module of the crate root and its floor.
-const FLOORS: [(&str, u8); 27] = [
+const FLOORS: [(&str, u8); 28] = [
     ("nanos", 1),
     ("invalid", 1),
     ("span", 1),
@@ -30,6 +30,7 @@ const FLOORS: [(&str, u8); 27] = [
     ("per_key", 4),
     ("joint", 4),
     ("reply", 4),
+    ("settle", 4),
     ("seat", 4),
     ("future", 4),
     ("stream", 4),

@@ -13,7 +13,9 @@ use crate::{
     decision::Decision,
     error::{RateLimited, Reason},
     key::Key,
-    limiter::{Attempt, LimitId, Limiter, Patience, Perished, Standing, Terms, line::Place},
+    limiter::{
+        Attempt, LimitId, Limiter, Patience, Perished, Settles, Standing, Terms, line::Place,
+    },
     store::table::Fingerprint,
 };
 use std::{fmt, sync::Arc};
@@ -203,6 +205,27 @@ impl Limiter for OnLimits {
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
         let standings = self.shared.with(|board, _| board.policies(limits_of(&self.parts)));
         standings.tell(&self.shared.names, None, tell);
+    }
+}
+
+impl Settles for OnLimits {
+    type Account = JointHold;
+
+    fn take_open<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<JointHold, JointWaiting> {
+        self.take_on(terms).map(|used| JointHold::open(&self.shared, used))
+    }
+
+    fn commit_open(&self, ticket: JointTicket) -> Result<JointHold, Perished> {
+        Ok(JointHold::open(&self.shared, self.shared.commit(ticket.0)?))
+    }
+
+    fn standing_open<K: Key + ?Sized>(
+        &self,
+        key: &K,
+        decided: Result<&JointHold, &RateLimited>,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        self.standing(key, decided, tell);
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     decision::Decision,
     error::RateLimited,
-    limiter::{Attempt, LeaseLost, Perished, Terms},
+    limiter::{Attempt, LeaseLost, LimitId, Perished, Settle, Terms, settled::Costs},
 };
 use std::{
     fmt,
@@ -104,7 +104,8 @@ impl fmt::Debug for JointPermit {
 
 /// What a service keeps while one of its calls runs: dropping it says that the call has ended.
 ///
-/// It is empty where calls do not hold the permits of any of their limits.
+/// It is empty where calls do not hold the permits of any of their limits, and their costs are not
+/// [settled](crate::Settles) afterwards.
 pub struct JointHold(Option<Box<Held>>);
 
 struct Held {
@@ -117,14 +118,30 @@ impl JointHold {
         if !used.holds {
             return Self(None);
         }
+        Self::open(shared, used)
+    }
+
+    /// The same, and never empty: for a call whose costs will be settled.
+    pub(super) fn open(shared: &Arc<Shared>, used: Used) -> Self {
         let shared = Arc::clone(shared);
         Self(Some(Box::new(Held { shared, used })))
     }
 }
 
+impl<I: IntoIterator<Item = (LimitId, u32)>> Settle<I> for JointHold {
+    fn settle(&mut self, costs: I) {
+        if let Some(held) = &mut self.0 {
+            let Held { shared, used } = &mut **held;
+            shared.settle_costs(used, Costs::new(shared.id, costs));
+        }
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
-        self.shared.end(&mut self.used);
+        if self.used.holds {
+            self.shared.end(&mut self.used);
+        }
     }
 }
 

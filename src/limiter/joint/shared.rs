@@ -14,7 +14,7 @@ use crate::{
     decision::Ask,
     error::Reason,
     events,
-    limiter::{Attempt, Perished, Terms, line::Place},
+    limiter::{Attempt, Perished, Terms, line::Place, settled::Costs},
     nanos::Nanos,
     store::table::Seed,
 };
@@ -141,6 +141,11 @@ impl Shared {
     /// The call that used these permits has ended.
     pub(super) fn end(&self, used: &mut Used) {
         self.with(|board, now| board.settle_used(used, now, Ask::End));
+    }
+
+    /// The call that used these permits has cost so much, as it turned out.
+    pub(super) fn settle_costs(&self, used: &mut Used, costs: Costs) {
+        self.with(|board, now| board.settle_costs(used, now, costs));
     }
 
     /// The call that uses these permits goes on. Whether it still has them all.

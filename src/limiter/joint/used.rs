@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     decision::{Ask, Decision, Grant},
+    limiter::settled::Costs,
     nanos::Nanos,
 };
 
@@ -62,6 +63,31 @@ impl Board {
             let _ = self.settle(part, now, ask(*grant));
         }
         used.settled();
+        self.serve(now);
+    }
+
+    /// Corrects what these limits were told that a call costs, and serves whom that lets go.
+    pub(super) fn settle_costs(&mut self, used: &mut Used, now: Nanos, costs: Costs) {
+        // Whoever is overdue is let go by how the limits stood until now.
+        self.serve(now);
+        for (part, grant) in used.parts.iter().zip(&mut used.grants) {
+            let limit = part.lane.limit;
+            let Some(cost) = costs.of(limit).filter(|_| !self.limits[limit].holds()) else {
+                continue;
+            };
+            match grant.correct(cost) {
+                // Its key may have been forgotten, and another may have its room. Nobody is there to
+                // be told.
+                Some(Ask::Charge(more)) => {
+                    let _ = self.charge(vec![Part { cost: more, ..*part }], now);
+                }
+                Some(back) => {
+                    self.settle(part, now, back);
+                }
+                None => continue,
+            }
+            grant.cost = cost;
+        }
         self.serve(now);
     }
 

@@ -1,7 +1,7 @@
 //! Limits that a store keeps.
 
 use super::{
-    super::{Attempt, KeyedLimiter, Limiter, Perished, Standing, Terms, standing},
+    super::{Attempt, KeyedLimiter, Limiter, Perished, Settles, Standing, Terms, standing},
     StoredBuilder, StoredHold, StoredKey, StoredTicket, StoredWaiting,
     failing::OnFailure,
     shared::Shared,
@@ -168,6 +168,17 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
         StoredWaiting::new(Arc::clone(&self.0).reserve(StoreKey::new(key), terms))
     }
 
+    /// Permits that are to be used now, unless they are too old: then they go back.
+    fn if_kept(&self, ticket: StoredTicket<A>) -> Result<StoredTicket<A>, Perished> {
+        match self.keeps(&ticket) {
+            true => Ok(ticket),
+            false => {
+                self.give_back(ticket);
+                Err(Perished)
+            }
+        }
+    }
+
     fn log(&self, action: &'static str) {
         events::control(Some(&self.0.limit().name), action);
     }
@@ -199,13 +210,7 @@ impl<A: Algorithm, S: Store<A>> Limiter for StoredLimiter<A, S> {
     }
 
     fn commit(&self, ticket: StoredTicket<A>) -> Result<StoredHold<A, S>, Perished> {
-        match self.keeps(&ticket) {
-            true => StoredHold::new(Arc::clone(&self.0), ticket),
-            false => {
-                self.give_back(ticket);
-                Err(Perished)
-            }
-        }
+        StoredHold::new(Arc::clone(&self.0), self.if_kept(ticket)?)
     }
 
     fn give_back(&self, ticket: StoredTicket<A>) {
@@ -233,6 +238,31 @@ impl<A: Algorithm, S: Store<A>> Limiter for StoredLimiter<A, S> {
 }
 
 impl<A: Algorithm, S: Store<A>> KeyedLimiter for StoredLimiter<A, S> {}
+
+impl<A: Algorithm, S: Store<A>> Settles for StoredLimiter<A, S> {
+    type Account = StoredHold<A, S>;
+
+    fn take_open<K: Key + ?Sized>(
+        &self,
+        key: &K,
+        terms: Terms,
+    ) -> Attempt<StoredHold<A, S>, StoredWaiting<A>> {
+        Attempt::Later(self.wait(key, terms))
+    }
+
+    fn commit_open(&self, ticket: StoredTicket<A>) -> Result<StoredHold<A, S>, Perished> {
+        self.commit(ticket)
+    }
+
+    fn standing_open<K: Key + ?Sized>(
+        &self,
+        key: &K,
+        decided: Result<&StoredHold<A, S>, &RateLimited>,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        self.standing(key, decided, tell);
+    }
+}
 
 impl<A: Algorithm, S: Store<A>> Clone for StoredLimiter<A, S> {
     fn clone(&self) -> Self {

@@ -1,7 +1,7 @@
 //! Permits of a store that were used.
 
 use super::{
-    super::{KeyedRateLimiter, LeaseLost, Limiter, Perished},
+    super::{Hold, LeaseLost, Perished, Settle, Settles},
     failing::Failing,
     shared::Shared,
     ticket::{From, StoredTicket, Taken},
@@ -90,8 +90,8 @@ impl<A: Algorithm, S: Store<A>> fmt::Debug for StoredPermit<A, S> {
     }
 }
 
-/// What a service keeps while a call runs. It knows how the limit stood, and where permits are
-/// [held](crate::Held) it says that the call has ended, as it is dropped.
+/// What a service keeps while a call runs. It knows how the limit stood and what its permits cost, and
+/// where they are [held](crate::Held) it says that the call has ended, as it is dropped.
 pub struct StoredHold<A: Algorithm, S: Store<A>> {
     shared: Arc<Shared<A, S>>,
     used: Used<A>,
@@ -101,11 +101,9 @@ pub struct StoredHold<A: Algorithm, S: Store<A>> {
 enum Used<A: Algorithm> {
     Store(Taken<A>),
     /// Dropping it says there that the call has ended.
-    Local(LocalHold<A>),
+    Local(Hold<A>),
     Nothing,
 }
-
-type LocalHold<A> = <KeyedRateLimiter<A> as Limiter>::Hold;
 
 impl<A: Algorithm, S: Store<A>> StoredHold<A, S> {
     pub(super) fn new(
@@ -114,7 +112,7 @@ impl<A: Algorithm, S: Store<A>> StoredHold<A, S> {
     ) -> Result<Self, Perished> {
         let used = match (ticket.from, &shared.failing) {
             (From::Store(taken), _) => Used::Store(taken),
-            (From::Local(ticket), Failing::Local(local)) => Used::Local(local.commit(ticket)?),
+            (From::Local(ticket), Failing::Local(local)) => Used::Local(local.commit_open(ticket)?),
             (From::Local(_) | From::Nobody, _) => Used::Nothing,
         };
         shared.meters.admitted();
@@ -126,6 +124,21 @@ impl<A: Algorithm, S: Store<A>> StoredHold<A, S> {
         match &self.used {
             Used::Store(taken) => Some(taken.answer.decision),
             Used::Local(_) | Used::Nothing => None,
+        }
+    }
+}
+
+/// The store is told, and nobody waits for its answer.
+impl<A: Algorithm, S: Store<A>> Settle<u32> for StoredHold<A, S> {
+    fn settle(&mut self, cost: u32) {
+        match &mut self.used {
+            Used::Store(taken) => {
+                if let Some(correction) = taken.correct(cost) {
+                    self.shared.tell(taken, correction);
+                }
+            }
+            Used::Local(hold) => hold.settle(cost),
+            Used::Nothing => {}
         }
     }
 }

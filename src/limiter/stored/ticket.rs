@@ -48,6 +48,17 @@ impl<A: Algorithm> Taken<A> {
         undo(StoreAsk::Reserve { cost: 1, max_wait: Nanos::ZERO }, self.answer)
     }
 
+    /// What makes of them so many, where the call does not hold them; from then on they are so many.
+    pub(super) fn correct(&mut self, cost: u32) -> Option<StoreAsk> {
+        let decision = self.answer.decision;
+        let correction = decision.grant()?.correct(cost)?;
+        if self.limit.algorithm.holds() {
+            return None;
+        }
+        self.answer.decision = decision.costing(cost);
+        Some(StoreAsk::Ask(correction))
+    }
+
     /// Them, where a call holds them until it ends.
     pub(super) fn held(&self) -> Option<Grant> {
         let grant = self.answer.decision.grant().filter(|grant| grant.cost > 0);

@@ -6,6 +6,7 @@ mod sharing;
 mod waits;
 mod refusing;
 mod giving_back;
+mod settling;
 mod perishing;
 mod plenty;
 mod order;

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     algorithm::AnyAlgorithm,
     error::{RateLimited, Reason},
-    limiter::{Attempt, JointLimiter, LimitId, Limiter, OnLimits, Terms},
+    limiter::{Attempt, JointLimiter, LimitId, Limiter, OnLimits, Terms, settled::Costs},
     nanos::Nanos,
     store::{Store, StoreError},
 };
@@ -41,6 +41,12 @@ impl Share {
             });
         }
         call
+    }
+
+    /// The same costs at the limits of the share.
+    pub(super) fn costs(&self, costs: &Costs) -> Vec<(LimitId, u32)> {
+        let limits = self.limits.iter().enumerate();
+        limits.filter_map(|(index, limit)| Some((*limit, costs.of(index)?))).collect()
     }
 }
 

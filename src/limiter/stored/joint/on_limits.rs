@@ -19,7 +19,7 @@ use crate::{
     error::{RateLimited, Reason},
     events,
     key::Key,
-    limiter::{Attempt, Binding, LimitId, Limiter, Patience, Perished, Standing, Terms},
+    limiter::{Attempt, Binding, LimitId, Limiter, Patience, Perished, Settles, Standing, Terms},
     store::{Store, StoreAsk, StoreError, StoreKey},
 };
 use std::{fmt, sync::Arc};
@@ -240,13 +240,7 @@ impl<S: Store<AnyAlgorithm>> Limiter for StoredOnLimits<S> {
     }
 
     fn commit(&self, ticket: StoredJointTicket) -> Result<StoredJointHold<S>, Perished> {
-        match self.keeps(&ticket) {
-            true => StoredJointHold::new(&self.shared, &self.parts, ticket),
-            false => {
-                self.give_back(ticket);
-                Err(Perished)
-            }
-        }
+        self.commit_open(ticket)
     }
 
     fn give_back(&self, ticket: StoredJointTicket) {
@@ -268,6 +262,37 @@ impl<S: Store<AnyAlgorithm>> Limiter for StoredOnLimits<S> {
 
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
         self.shared.standings(&self.parts, &[]).tell(&self.shared.names, None, tell);
+    }
+}
+
+impl<S: Store<AnyAlgorithm>> Settles for StoredOnLimits<S> {
+    type Account = StoredJointHold<S>;
+
+    fn take_open<K: Key + ?Sized>(
+        &self,
+        _: &K,
+        terms: Terms,
+    ) -> Attempt<StoredJointHold<S>, StoredJointWaiting> {
+        Attempt::Later(self.wait(terms))
+    }
+
+    fn commit_open(&self, ticket: StoredJointTicket) -> Result<StoredJointHold<S>, Perished> {
+        match self.keeps(&ticket) {
+            true => StoredJointHold::new(&self.shared, &self.parts, ticket),
+            false => {
+                self.give_back(ticket);
+                Err(Perished)
+            }
+        }
+    }
+
+    fn standing_open<K: Key + ?Sized>(
+        &self,
+        key: &K,
+        decided: Result<&StoredJointHold<S>, &RateLimited>,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        self.standing(key, decided, tell);
     }
 }
 

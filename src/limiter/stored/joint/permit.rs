@@ -3,6 +3,7 @@
 use super::{
     super::{group::Group, ticket::Taken},
     StoredJointTicket,
+    failing::Failing,
     part::{Part, ends},
     shared::{Shared, unused},
     ticket::From,
@@ -10,7 +11,7 @@ use super::{
 use crate::{
     algorithm::AnyAlgorithm,
     decision::{Ask, Decision},
-    limiter::{Binding, JointHold, LeaseLost, Limiter, Perished},
+    limiter::{Binding, JointHold, LeaseLost, LimitId, Perished, Settle, Settles, settled::Costs},
     meters::Meters,
     nanos::Nanos,
     store::{Store, StoreAsk},
@@ -115,9 +116,7 @@ pub struct StoredJointHold<S: Store<AnyAlgorithm>> {
 enum Used {
     Store(Vec<Taken<AnyAlgorithm>>),
     /// Dropping it says there that the call has ended.
-    Local {
-        _hold: JointHold,
-    },
+    Local(JointHold),
     Nothing,
 }
 
@@ -129,7 +128,7 @@ impl<S: Store<AnyAlgorithm>> StoredJointHold<S> {
     ) -> Result<Self, Perished> {
         let used = match ticket.from {
             From::Store(taken, _) => Used::Store(taken),
-            From::Local(call, ticket) => Used::Local { _hold: call.commit(ticket)? },
+            From::Local(call, ticket) => Used::Local(call.commit_open(ticket)?),
             From::Nobody => Used::Nothing,
         };
         shared.meters_of(parts).for_each(Meters::admitted);
@@ -141,6 +140,34 @@ impl<S: Store<AnyAlgorithm>> StoredJointHold<S> {
         match &self.used {
             Used::Store(taken) => taken.iter().map(|taken| taken.answer.decision).collect(),
             Used::Local { .. } | Used::Nothing => Vec::new(),
+        }
+    }
+}
+
+/// The store is told, and nobody waits for its answer.
+impl<S, I> Settle<I> for StoredJointHold<S>
+where
+    S: Store<AnyAlgorithm>,
+    I: IntoIterator<Item = (LimitId, u32)>,
+{
+    fn settle(&mut self, costs: I) {
+        let costs = Costs::new(self.shared.id, costs);
+        match &mut self.used {
+            Used::Store(taken) => {
+                let orders = taken.iter_mut().filter_map(|taken| {
+                    let name = &taken.limit.name;
+                    let limit = self.shared.names.iter().position(|other| other == name)?;
+                    let correction = taken.correct(costs.of(limit)?)?;
+                    Some(taken.order(correction))
+                });
+                self.shared.tell(orders);
+            }
+            Used::Local(hold) => {
+                if let Failing::Local(share) = &self.shared.failing {
+                    hold.settle(share.costs(&costs));
+                }
+            }
+            Used::Nothing => {}
         }
     }
 }
