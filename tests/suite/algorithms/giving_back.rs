@@ -65,6 +65,101 @@ fn those_that_took_place_keep_the_bound<A: Algorithm>(
     keeps_its_bound(&algorithm, instants)
 }
 
+/// A call of so many permits, and which of those before then gives back how many of its own.
+type Part = (Pause, u32, Option<(Index, u32)>);
+
+fn parts() -> impl Strategy<Value = Vec<Part>> {
+    let pause = turns().prop_map(|turns| turns[0].0);
+    let back = prop::option::of((any::<Index>(), 1..=3u32));
+    prop::collection::vec((pause, 1..=3u32, back), 1..40)
+}
+
+/// For algorithms that grant no more permits at an instant than there are.
+fn with_parts_given_back_the_others_keep_the_bound<A: Algorithm>(
+    algorithm: A,
+    turns: Vec<Part>,
+) -> TestCaseResult {
+    let mut state = Default::default();
+    let mut kept: Vec<Grant> = Vec::new();
+    let (mut now, mut wait) = (0, 0);
+    for (pause, cost, back) in turns {
+        now = pause.after(&algorithm, now, wait);
+        let decision = ask(&algorithm, &mut state, now, Ask::Take(Take::fresh(cost)));
+        wait = super::wait(decision).unwrap_or(0);
+        kept.extend(decision.grant());
+        if let Some((index, cost)) = back.filter(|_| !kept.is_empty()) {
+            let grant = index.get(&kept);
+            let part = Grant { cost: cost.min(grant.cost), ..*grant };
+            let first = kept.iter().position(|other| other == grant).unwrap();
+            kept[first].cost -= part.cost;
+            kept.retain(|grant| grant.cost > 0);
+            let _ = ask(&algorithm, &mut state, now, Ask::GiveBack(part));
+        }
+    }
+    let instants = kept.iter().flat_map(|grant| vec![grant.at.get(); grant.cost as usize]);
+    keeps_its_bound(&algorithm, instants.collect())
+}
+
+mod with_parts_given_back_the_others_keep_the_bound {
+    use super::{with_parts_given_back_the_others_keep_the_bound as keep_the_bound, *};
+
+    #[test]
+    fn leaky_bucket() {
+        check_with(600, parts(), limits::leaky_bucket(), keep_the_bound);
+    }
+
+    #[test]
+    fn any_window() {
+        check_with(600, parts(), limits::any_window(), keep_the_bound);
+    }
+
+    #[test]
+    fn sliding_window() {
+        check_with(600, parts(), limits::sliding_window(), keep_the_bound);
+    }
+
+    #[test]
+    fn token_bucket() {
+        check_with(600, parts(), limits::token_bucket(), keep_the_bound);
+    }
+
+    #[test]
+    fn warming_bucket() {
+        check_with(600, parts(), limits::warming_bucket(), keep_the_bound);
+    }
+
+    #[test]
+    fn quota() {
+        check_with(600, parts(), limits::quota(), keep_the_bound);
+    }
+
+    #[test]
+    fn fixed_window() {
+        check_with(600, parts(), limits::fixed_window(), keep_the_bound);
+    }
+
+    #[test]
+    fn sliding_window_counter() {
+        check_with(600, parts(), limits::sliding_window_counter(), keep_the_bound);
+    }
+}
+
+#[test]
+fn a_part_of_a_call_leaves_a_sliding_window_as_if_it_had_never_been() {
+    let limit = SlidingWindow::new(rate(5, 10));
+    let mut log = Default::default();
+    let grant = granted(&limit, &mut log, 3, Take::fresh(5)).unwrap();
+    let part = Grant { cost: 2, ..grant };
+    let decision = ask(&limit, &mut log, 4, Ask::GiveBack(part));
+    assert_eq!(decision.remaining, 2);
+    granted(&limit, &mut log, 5, Take::fresh(2)).unwrap();
+    // The three left are those of the instant 3.
+    assert_eq!(
+        ask(&limit, &mut log, 6, Ask::Peek(Take::fresh(3))).retry_after(),
+        Some(Duration::from_nanos(7))
+    );
+}
+
 mod with_some_given_back_those_that_took_place_keep_the_bound {
     use super::*;
 

@@ -224,7 +224,10 @@ impl Walk {
             0..16 => StoreAsk::Ask(Ask::Take(take)),
             16..20 => StoreAsk::Ask(Ask::Peek(take)),
             20..23 => StoreAsk::Ask(Ask::Renew(self.grant(limit, key))),
-            23..26 => StoreAsk::Ask(Ask::GiveBack(self.grant(limit, key))),
+            23..26 => {
+                let grant = self.grant(limit, key);
+                StoreAsk::Ask(Ask::GiveBack(self.part_of(grant)))
+            }
             26..30 => StoreAsk::Ask(Ask::End(self.grant(limit, key))),
             30..32 => StoreAsk::Ask(Ask::Charge(self.had())),
             32..41 => {
@@ -259,6 +262,14 @@ impl Walk {
         let made_up = Grant { cost: self.had(), at: Nanos::new(self.now * self.tick) };
         let known = self.granted(limit, key, |answer| answer.decision.grant());
         known.filter(|_| !self.random.one_in(9)).unwrap_or(made_up)
+    }
+
+    /// All of these permits, or some of them.
+    fn part_of(&mut self, grant: Grant) -> Grant {
+        match self.random.one_in(3) {
+            true => Grant { cost: self.random.below(u64::from(grant.cost) + 1) as u32, ..grant },
+            false => grant,
+        }
     }
 
     /// One of the last few of some permits.

@@ -78,22 +78,36 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT log || ARRAY[moment, log[cardinality(log)] + cost]
 $$;
 
--- The log without one call, as if it had never been; null when it is not there.
+-- The log without these permits, a call or a part of one, as if they had never been taken; null when they are not
+-- there.
 CREATE OR REPLACE FUNCTION @log_removed(log bigint[], cost bigint, moment bigint)
 RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     calls integer := (cardinality(log) - 1) / 2;
     index integer := @log_below(log, 0, moment);
+    larger integer;
+    taken bigint;
 BEGIN
     LOOP
         IF index >= calls OR log[2 * index + 2] <> moment THEN
-            RETURN NULL;
+            IF larger IS NULL THEN
+                RETURN NULL;
+            END IF;
+            index := larger;
+            EXIT;
         END IF;
-        EXIT WHEN log[2 * index + 3] - log[2 * index + 1] = cost;
+        taken := log[2 * index + 3] - log[2 * index + 1];
+        IF taken = cost THEN
+            log := log[:2 * index + 1] || log[2 * index + 4:];
+            calls := calls - 1;
+            EXIT;
+        END IF;
+        IF taken > cost AND larger IS NULL THEN
+            larger := index;
+        END IF;
         index := index + 1;
     END LOOP;
-    log := log[:2 * index + 1] || log[2 * index + 4:];
-    FOR later IN index .. calls - 2 LOOP
+    FOR later IN index .. calls - 1 LOOP
         log[2 * later + 3] := log[2 * later + 3] - cost;
     END LOOP;
     RETURN log;

@@ -59,8 +59,8 @@ local function make_log()
     self.count = self.count + 1
   end
 
-  -- Takes a call out, and adds so much to the numbers of those behind it.
-  function Log:remove(index, more)
+  -- Takes a call out, unless this is what stays of it, and adds so much to the numbers of those behind it.
+  function Log:remove(index, more, stays)
     if index < self.kept then
       self.tail = self:raw(index, self.kept) .. self.tail
       self.kept = index
@@ -75,8 +75,8 @@ local function make_log()
       end
       behind = table.concat(moved)
     end
-    self.tail = string.sub(self.tail, 1, offset) .. behind
-    self.count = self.count - 1
+    self.tail = string.sub(self.tail, 1, offset) .. (stays or '') .. behind
+    self.count = self.count - (stays and 0 or 1)
   end
 
   -- When the last call took place; nothing without one.

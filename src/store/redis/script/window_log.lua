@@ -40,22 +40,31 @@ local function make_window_log()
     self:push(at, self:total() + cost)
   end
 
-  -- Takes a call out, as if it had never been. It may have left the log already.
+  -- Takes permits out, as if they had never been taken: a call, or a part of one. They may have left the log
+  -- already.
   function Log:take_out(cost, at)
+    local larger
     local index = self:first_not(self.start, function(other)
       return other < at
     end)
     while index < self.count do
       local other, total = self:at(index)
+      local taken = total - self:total_before(index)
       if other ~= at then
-        return false
-      elseif total - self:total_before(index) == cost then
+        break
+      elseif taken == cost then
         self:remove(index, -cost)
         return true
+      elseif taken > cost then
+        larger = larger or index
       end
       index = index + 1
     end
-    return false
+    if larger then
+      local _, total = self:at(larger)
+      self:remove(larger, -cost, entry(at, total - cost))
+    end
+    return larger ~= nil
   end
 
   function Log:forget_up_to(start)
