@@ -13,6 +13,17 @@ pub(crate) fn refused(refusal: &RateLimited) {
     );
 }
 
+/// A call that was not let through passes all the same.
+pub(crate) fn unenforced(refusal: &RateLimited) {
+    tracing::debug!(
+        limit = refusal.limit(),
+        reason = ?refusal.reason(),
+        cost = refusal.cost(),
+        retry_after = ?refusal.retry_after(),
+        "let through though rate limited"
+    );
+}
+
 /// A call got in line.
 pub(crate) fn waits(limit: Option<&str>, cost: u32) {
     tracing::trace!(limit, cost, "waiting for permits");

@@ -148,6 +148,7 @@
 //! |---|---|---|
 //! | `rate_limit_admitted_total` | counter, calls | used their permits, also those of no cost; a reservation that was dropped is not among them, a call that was refunded is |
 //! | `rate_limit_refused_total` | counter, calls | were not let through, by `reason`: `used_up` (also when a time-out ended the wait), `exhausted`, `too_costly`, `queue_full`, `too_many_keys`, `cancelled`, `closed`, `unavailable` |
+//! | `rate_limit_unenforced_total` | counter, calls | were refused, and let through all the same, by `reason` as above, `unknown_limit` and `not_together`; [`Enforcement`] only, whose limit counts them as refused, too. For the recorder that is installed then |
 //! | `rate_limit_wait_seconds` | histogram, seconds | how long a call stood in line until it was let go; only of those that did |
 //! | `rate_limit_waiting` | gauge, calls | stand in line now |
 //! | `rate_limit_keys` | gauge, keys | are kept now; limits per key only |
@@ -169,8 +170,9 @@
 //! | level | event | fields |
 //! |---|---|---|
 //! | error | a request does not say for whom to limit it | what to do about it |
-//! | info | somebody took hold of a limit | `limit`, `action`: `cancel`, `breach`, `end_breach` (of a [`StoredLimiter`]), `reset`, `close`, `set_algorithm`; `cancel_key` and `reset_key` for one of many keys; once for each of several limits |
+//! | info | somebody took hold of a limit | `limit`, `action`: `cancel`, `breach`, `end_breach` (of a [`StoredLimiter`]), `reset`, `close`, `set_algorithm`; `cancel_key` and `reset_key` for one of many keys; `set_percent` of an [`Enforcement`], without a `limit`; once for each of several limits |
 //! | debug | a call was refused | `limit`, `reason`, `cost`, `retry_after` |
+//! | debug | a call that was refused was [let through](Enforcement) all the same | `limit`, `reason`, `cost`, `retry_after` |
 //! | trace | a call got in line | `limit`, `cost`: of several limits the one that held it up then |
 //! | trace | a call was let go that stood in line | `limit`, `cost`, `waited` |
 //!
@@ -236,12 +238,12 @@ pub use joint::{Joint, JointLayer, JointRules, OnLimitsOf};
 pub use key::Key;
 pub use layer::RateLimitLayer;
 pub use limiter::{
-    Acquire, AtCapacity, Attempt, Binding, Builder, Existing, Fresh, Granted, Hold,
-    IntoKeyedLimiter, IntoLimiter, JointAcquire, JointBuilder, JointGranted, JointHold,
-    JointLimiter, JointPermit, JointReservation, JointTicket, JointWaiting, KeyedLimiter,
-    KeyedRateLimiter, LeaseLost, LimitId, Limiter, ManyLimits, OnFailure, OnLimits, Patience,
-    Perished, Permit, RateLimiter, Reservation, Settle, Settled, Settles, SingleLimit, Standing,
-    StoredAcquire, StoredBuilder, StoredHold, StoredJointAcquire, StoredJointBuilder,
+    Acquire, AtCapacity, Attempt, Binding, Builder, Enforced, EnforcedWait, Enforcement, Existing,
+    Fresh, Granted, Hold, IntoKeyedLimiter, IntoLimiter, JointAcquire, JointBuilder, JointGranted,
+    JointHold, JointLimiter, JointPermit, JointReservation, JointTicket, JointWaiting,
+    KeyedLimiter, KeyedRateLimiter, LeaseLost, LimitId, Limiter, ManyLimits, OnFailure, OnLimits,
+    Patience, Perished, Permit, RateLimiter, Reservation, Settle, Settled, Settles, SingleLimit,
+    Standing, StoredAcquire, StoredBuilder, StoredHold, StoredJointAcquire, StoredJointBuilder,
     StoredJointHold, StoredJointLimiter, StoredJointPermit, StoredJointTicket, StoredJointWaiting,
     StoredKey, StoredLimiter, StoredOnLimits, StoredPermit, StoredTicket, StoredWaiting, Terms,
     Ticket, Waiting, WrappedFn,

@@ -4,7 +4,10 @@
 //! then. Some of them are used under the lock of a lane, so that a gauge is never behind its line: a
 //! recorder must not ask the limiter it watches.
 
-use crate::{error::Reason, nanos::Nanos};
+use crate::{
+    error::{RateLimited, Reason},
+    nanos::Nanos,
+};
 use metrics::{
     Counter, Gauge, Histogram, Label, SharedString, Unit, counter, describe_counter,
     describe_gauge, describe_histogram, gauge, histogram,
@@ -13,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 const ADMITTED: &str = "rate_limit_admitted_total";
 const REFUSED: &str = "rate_limit_refused_total";
+const UNENFORCED: &str = "rate_limit_unenforced_total";
 const WAIT: &str = "rate_limit_wait_seconds";
 const WAITING: &str = "rate_limit_waiting";
 const KEYS: &str = "rate_limit_keys";
@@ -21,6 +25,28 @@ const BATCHES: &str = "rate_limit_store_batches_total";
 const BATCH_ASKS: &str = "rate_limit_store_batch_asks";
 const FAILURES: &str = "rate_limit_store_failures_total";
 const SPARED: &str = "rate_limit_store_spared_total";
+
+/// A call that was refused passes all the same. Whoever lets it through does not know beforehand of
+/// which limits it will be told, so the series begin with their first events.
+pub(crate) fn unenforced(refusal: &RateLimited) {
+    describe_counter!(UNENFORCED, Unit::Count, "Calls that were refused, and passed all the same");
+    let reason = match refusal.reason() {
+        Reason::UsedUp => "used_up",
+        Reason::Exhausted => "exhausted",
+        Reason::TooCostly => "too_costly",
+        Reason::QueueFull => "queue_full",
+        Reason::TooManyKeys => "too_many_keys",
+        Reason::Cancelled => "cancelled",
+        Reason::Closed => "closed",
+        Reason::Unavailable => "unavailable",
+        Reason::NoKey => "no_key",
+        Reason::UnknownLimit => "unknown_limit",
+        Reason::NotTogether => "not_together",
+    };
+    let mut labels = labels(refusal.limit().map(Arc::from).as_ref());
+    labels.push(Label::from_static_parts("reason", reason));
+    counter!(UNENFORCED, labels).increment(1);
+}
 
 /// Counts the calls of one limit.
 pub(crate) struct Meters {

@@ -4,6 +4,8 @@ use crate::{error::RateLimited, nanos::Nanos};
 
 pub(crate) fn refused(_: &RateLimited) {}
 
+pub(crate) fn unenforced(_: &RateLimited) {}
+
 pub(crate) fn waits(_: Option<&str>, _: u32) {}
 
 pub(crate) fn let_go(_: Option<&str>, _: u32, _: Nanos) {}

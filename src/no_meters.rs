@@ -1,7 +1,12 @@
 //! What stands in for the metrics without the `metrics` feature: nothing.
 
-use crate::{error::Reason, nanos::Nanos};
+use crate::{
+    error::{RateLimited, Reason},
+    nanos::Nanos,
+};
 use std::sync::Arc;
+
+pub(crate) fn unenforced(_: &RateLimited) {}
 
 pub(crate) struct Meters;
 

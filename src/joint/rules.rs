@@ -2,7 +2,7 @@
 
 use crate::{
     algorithm::AnyAlgorithm,
-    limiter::{JointLimiter, Limiter, OnLimits, StoredOnLimits},
+    limiter::{Enforced, JointLimiter, Limiter, OnLimits, StoredOnLimits},
     per_key::MissingKey,
     store::Store,
 };
@@ -59,6 +59,14 @@ impl OnLimitsOf for OnLimits {
 }
 
 impl<S: Store<AnyAlgorithm>> OnLimitsOf for StoredOnLimits<S> {
+    type OnLimits = Self;
+
+    fn into_limits(self) -> Result<Self, MissingKey> {
+        Ok(self)
+    }
+}
+
+impl<L: Limiter> OnLimitsOf for Enforced<L> {
     type OnLimits = Self;
 
     fn into_limits(self) -> Result<Self, MissingKey> {

@@ -9,8 +9,8 @@ use std::{
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{Layer, Service};
 use tower_ratelimit::{
-    JointLimiter, KeyedRateLimiter, ManualClock, Quota, Rate, RateLimitLayer, RateLimiter, Strict,
-    http::PeerIp,
+    Enforcement, JointLimiter, KeyedRateLimiter, ManualClock, Quota, Rate, RateLimitLayer,
+    RateLimiter, Strict, http::PeerIp,
 };
 
 #[derive(Clone, Default)]
@@ -210,4 +210,28 @@ fn taking_hold_of_several_limits_is_logged_with_the_name_of_each() {
         format!("INFO took hold of a limit limit={limit:?} action={action:?}")
     });
     assert_eq!(lines(&log), expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_refusal_that_does_not_stand_is_logged_beside_the_refusal() {
+    let limiter = RateLimiter::builder(Strict::new(Rate::per_hour(1).unwrap())).name("calls");
+    let enforcement = Enforcement::shadow();
+    let limiter = enforcement.of(limiter.clock(ManualClock::new()).build());
+    let layer = RateLimitLayer::new(limiter).refuse();
+    let mut service = layer.layer(tower::service_fn(async |()| Ok::<_, io::Error>(())));
+    let log = logged(|| {
+        for _ in 0..2 {
+            assert_ready_ok!(task::spawn(std::future::poll_fn(|cx| service.poll_ready(cx))).poll());
+            assert_ready_ok!(task::spawn(service.call(())).poll());
+        }
+        enforcement.set_percent(100.0).unwrap();
+        enforcement.set_percent(101.0).unwrap_err();
+    });
+    let fields = r#"limit="calls" reason=UsedUp cost=1 retry_after=Some(3600s)"#;
+    let expected = [
+        format!("DEBUG rate limited {fields}"),
+        format!("DEBUG let through though rate limited {fields}"),
+        r#"INFO took hold of a limit action="set_percent""#.to_owned(),
+    ];
+    assert_eq!(lines(&log), expected);
 }

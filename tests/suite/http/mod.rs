@@ -15,6 +15,8 @@ mod refusals;
 mod servers;
 #[cfg(feature = "axum")]
 mod wire;
+#[cfg(feature = "axum")]
+mod settling;
 
 use axum::Router;
 use std::{

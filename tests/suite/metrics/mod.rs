@@ -6,6 +6,7 @@ mod line;
 mod names;
 mod joint;
 mod stored;
+mod enforcing;
 
 use metrics::with_local_recorder;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};

@@ -17,6 +17,7 @@ mod order;
 mod recovering;
 mod remembering;
 mod resetting;
+mod settling;
 
 pub(crate) use slow::Slow;
 

@@ -137,3 +137,22 @@ async fn a_layer_waits_for_all_limits() {
     second.unwrap();
     assert_eq!(since(start), 500);
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_limit_is_told_what_a_call_has_cost_in_one_round_trip() {
+    let store = Slow::new(10);
+    let (limiter, a, b) = two(builder(&store), "quota 9", "quota 9");
+    let rules = move |limits: &Limiter, job: &u32| limits.on(a, "k").on_many(b, "k", *job);
+    let echo = service_fn(async |job: u32| Ok::<_, std::convert::Infallible>(job));
+    for (costs, asks, left_then) in [([2, 1], 2, (7, 8)), ([0, 3], 1, (7, 5)), ([1, 9], 1, (6, 0))]
+    {
+        let layer = JointLayer::new(limiter.clone(), rules)
+            .settle(move |_: &u32| [(a, costs[0]), (b, costs[1])]);
+        let asked = store.batches().len();
+        ServiceBuilder::new().layer(layer).service(echo).oneshot(3).await.unwrap();
+        sleep(ms(20)).await;
+        let told: Vec<_> = store.batches()[asked..].to_vec();
+        assert_eq!((told[0], told[1..].iter().sum::<usize>()), (2, asks), "{costs:?}");
+        assert_eq!((left(&limiter, a, "k").await, left(&limiter, b, "k").await), left_then);
+    }
+}
