@@ -27,6 +27,12 @@ pub struct Settling<T, F, A> {
     account: PhantomData<fn() -> A>,
 }
 
+type Account<L> = <L as Settles>::Account;
+type SettledPerKey<K, L, F> = SettleLayer<PerKeyLayer<Settling<K, F, Account<L>>, Settled<L>>>;
+type SettledTogether<L, R, F> = SettleLayer<RateLimitLayer<Settled<L>, Settling<R, F, Account<L>>>>;
+type SettledJointly<P, R, L, F, A> =
+    SettleLayer<JointLayer<Settling<P, (), A>, Settling<R, F, A>, L>>;
+
 impl<K, L: Settles> PerKeyLayer<K, L> {
     /// Lets the response say what a call has cost in all: only failures, only what was sent, as many
     /// tokens as the answer took.
@@ -41,6 +47,9 @@ impl<K, L: Settles> PerKeyLayer<K, L> {
     /// since, which do not come back twice; what is charged is charged in full. So where the cost varies
     /// take rather little in advance, but not nothing: a call that took nothing passes whatever the
     /// debt, and is not settled.
+    ///
+    /// What is known only when the body of the response has ended is charged by hand then
+    /// ([`RateLimiter::charge`](crate::RateLimiter::charge)).
     ///
     /// A call that fails (with an error of the inner service, not with a response that tells of one)
     /// or is dropped before there is a response keeps what it took in advance, and so it does when
@@ -98,10 +107,7 @@ impl<K, L: Settles> PerKeyLayer<K, L> {
     /// # let _ = layer;
     /// # Ok::<(), tower_ratelimit::Invalid>(())
     /// ```
-    pub fn settle<F, Res, C>(
-        self,
-        cost: F,
-    ) -> SettleLayer<PerKeyLayer<Settling<K, F, L::Account>, Settled<L>>>
+    pub fn settle<F, Res, C>(self, cost: F) -> SettledPerKey<K, L, F>
     where
         F: Fn(&Res) -> C,
         L::Account: Settle<C>,
@@ -113,10 +119,7 @@ impl<K, L: Settles> PerKeyLayer<K, L> {
 impl<L: Settles, R> RateLimitLayer<L, R> {
     /// Lets the response say what a call has cost in all, as [`PerKeyLayer::settle`] does. In
     /// advance a call takes [`cost`](Self::cost) permits.
-    pub fn settle<F, Res, C>(
-        self,
-        cost: F,
-    ) -> SettleLayer<RateLimitLayer<Settled<L>, Settling<R, F, L::Account>>>
+    pub fn settle<F, Res, C>(self, cost: F) -> SettledTogether<L, R, F>
     where
         F: Fn(&Res) -> C,
         L::Account: Settle<C>,
@@ -147,10 +150,7 @@ impl<P, R, L> JointLayer<P, R, L> {
     /// # let _ = layer;
     /// # Ok::<(), tower_ratelimit::Invalid>(())
     /// ```
-    pub fn settle<F, Request, Res, C, A>(
-        self,
-        costs: F,
-    ) -> SettleLayer<JointLayer<Settling<P, (), A>, Settling<R, F, A>, L>>
+    pub fn settle<F, Request, Res, C, A>(self, costs: F) -> SettledJointly<P, R, L, F, A>
     where
         P: JointRules<Request, L, OnLimits: Settles<Account = A>>,
         F: Fn(&Res) -> C,

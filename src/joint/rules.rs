@@ -12,7 +12,9 @@ use crate::{
 ///
 /// A function from the limiter and the request to an [`OnLimits`] or a [`StoredOnLimits`] is one, and so is a
 /// function to a `Result` of it, for requests that may not say who they are from. It can leave out limits, add
-/// some for costly requests, or take its keys from [sources](crate::KeySource).
+/// some for costly requests, pick the one of the tier of who is asking, or take its keys from
+/// [sources](crate::KeySource). So that refusals do not stand, or not all, it wraps what it returns by an
+/// [`Enforcement`](crate::Enforcement).
 pub trait JointRules<Request, L = JointLimiter>: Clone {
     /// Several limits as one limiter.
     type OnLimits: Limiter;

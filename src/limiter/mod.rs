@@ -30,6 +30,7 @@ mod rules;
 mod standing;
 mod promise;
 mod settled;
+mod enforcement;
 mod enforced;
 mod lane;
 mod desk;
@@ -39,7 +40,8 @@ mod forecast;
 
 pub use acquire::{Acquire, Granted};
 pub use builder::{Builder, ManyLimits, SingleLimit};
-pub use enforced::{Enforced, EnforcedWait, Enforcement};
+pub use enforced::{Enforced, EnforcedWait};
+pub use enforcement::Enforcement;
 pub use joint::{
     Binding, JointAcquire, JointBuilder, JointGranted, JointHold, JointLimiter, JointPermit,
     JointReservation, JointTicket, JointWaiting, OnLimits,

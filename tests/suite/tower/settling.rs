@@ -204,6 +204,17 @@ async fn one_limit_for_all_calls_is_settled_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_permit_promised_without_a_look_at_the_clock_is_settled_as_well() {
+    let limiter = RateLimiter::new(one_per(100).capacity(100).unwrap());
+    let layer = RateLimitLayer::new(limiter.clone()).settle(|cost: &u32| *cost);
+    let mut service = layer.layer(service_fn(work));
+    for (costs, remaining) in [(0, 100), (1, 99), (0, 99), (5, 94)] {
+        service.ready().await.unwrap().call(job(1, costs)).await.unwrap();
+        assert_eq!(limiter.peek(0).remaining, remaining);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_of_several_limits_is_settled_by_itself() {
     let mut limits = JointLimiter::builder();
     let calls = limits.limit("calls", window(10, 1000)).unwrap();
