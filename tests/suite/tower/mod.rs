@@ -7,6 +7,7 @@ mod waits;
 mod refusing;
 mod giving_back;
 mod settling;
+mod real_costs;
 mod enforcing;
 mod perishing;
 mod plenty;
