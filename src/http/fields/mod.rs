@@ -39,11 +39,10 @@ use write::Plan;
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 ///
-/// What a client may count on is `r`: so many permits for the next `t` seconds at least. Nothing
-/// promises that they are there when it comes. On a refusal `t` is `Retry-After`. What a limiter does not
-/// know is left out: over a store that was not asked, of all but the binding one of several rates of
-/// one limit, and the time until calls end. Redirections say nothing, as clients might take it for
-/// what they are sent to.
+/// A client that uses no more than `r` permits in the next `t` seconds is not refused, with nobody else
+/// asking. On a refusal `t` is `Retry-After`. What the limiter does not know is left out: how a limit
+/// stands whose store was not asked, of several rates of one limit all but the binding one, and when calls
+/// in flight end. Redirections say nothing, as clients might take it for what they are sent to.
 ///
 /// # Names
 ///

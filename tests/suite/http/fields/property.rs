@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use sfv::{BareItem, FieldType, List, ListEntry, Parser};
 use std::time::Duration;
 use tower_ratelimit::{
-    JointLayer, JointLimiter, LeakyBucket, LimitId, ManualClock, Rate, SlidingWindow,
+    AnyAlgorithm, JointLayer, JointLimiter, LeakyBucket, LimitId, ManualClock, Rate,
+    RateLimitLayer, RateLimiter, SlidingWindow,
     http::{FieldGeneration::Draft11, RateLimitFields, TooManyRequests},
 };
 
@@ -119,6 +120,51 @@ proptest! {
                 prop_assert!(wait <= Duration::from_secs(seconds));
                 prop_assert!(seconds == 1 || wait > Duration::from_secs(seconds - 1));
             }
+        }
+    }
+}
+
+/// Limits of all kinds that refill, as they are written.
+const LINES: [&str; 9] = [
+    "leaky bucket 3/s, capacity 5",
+    "leaky bucket 40/min, capacity 20",
+    "strict 2/s",
+    "burst compensating 5/s",
+    "token bucket 10/3s, capacity 15",
+    "sliding window 4/1500ms",
+    "sliding window 2/s and 3/4s and 5/min",
+    "sliding window counter 7/2s",
+    "fixed window 6/2s",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn who_asks_for_no_more_than_it_was_told_is_not_refused(
+        line in prop::sample::select(&LINES[..]),
+        before in prop::collection::vec(0..900_000_000_u64, 1..12),
+        pauses in prop::collection::vec(0..1000_u64, 20),
+    ) {
+        let clock = ManualClock::new();
+        let algorithm: AnyAlgorithm = line.parse().unwrap();
+        let limiter = RateLimiter::builder(algorithm).clock(clock.clone()).build();
+        let layer = RateLimitLayer::new(limiter.clone()).refuse().reply(TooManyRequests);
+        let layer = layer.fields(RateLimitFields::always(Draft11)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut told = Vec::new();
+        for pause in before {
+            clock.advance(Duration::from_nanos(pause));
+            told = runtime.block_on(call(&layer, "/")).1;
+        }
+        let (_, state) = &members(&told, "ratelimit")[0];
+        let [(_, remaining), (_, seconds)] = &state[..] else { panic!("{state:?}") };
+        // Within the time, in pauses that add up to no more than that.
+        let most = Duration::from_secs(u64::try_from(*seconds).unwrap());
+        for pause in pauses.iter().take(usize::try_from(*remaining).unwrap()) {
+            let share = u32::try_from(*pause).unwrap();
+            clock.advance(most * share / 20_000);
+            prop_assert!(limiter.try_acquire().is_ok(), "{line}: {told:?}");
         }
     }
 }
