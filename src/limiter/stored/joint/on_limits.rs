@@ -62,7 +62,7 @@ impl<S: Store<AnyAlgorithm>> StoredOnLimits<S> {
             return self;
         }
         let key = match &self.tag {
-            Some(tag) => StoreKey::tagged(&Written(tag.bytes()), key),
+            Some(tag) => StoreKey::below(tag, key),
             None => StoreKey::new(key),
         };
         let is_same = |part: &&mut Part| part.limit == limit.index && part.key == key;
@@ -202,15 +202,6 @@ impl<S: Store<AnyAlgorithm>> StoredOnLimits<S> {
     fn wait(&self, terms: Terms) -> StoredJointWaiting {
         let (shared, parts) = (Arc::clone(&self.shared), self.parts(terms));
         StoredJointWaiting::new(async move { shared.reserve(parts?, terms).await })
-    }
-}
-
-/// The bytes of a key that has written itself already.
-struct Written<'a>(&'a [u8]);
-
-impl Key for Written<'_> {
-    fn write(&self, out: &mut dyn FnMut(&[u8])) {
-        out(self.0);
     }
 }
 
