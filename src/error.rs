@@ -55,8 +55,10 @@ pub enum Reason {
     QueueFull,
     /// As many keys as may be kept are in use already.
     TooManyKeys,
-    /// The request does not say for whom to limit it.
+    /// The request does not say for whom to limit it, as the service is set up wrongly.
     NoKey,
+    /// The request does not say for whom to limit it, as the client did not say who it is.
+    Anonymous,
     /// The call names a limit of another limiter.
     UnknownLimit,
     /// All who waited were sent away.
@@ -194,6 +196,7 @@ impl fmt::Display for RateLimited {
             Reason::QueueFull => f.write_str(" has as many calls waiting as it may")?,
             Reason::TooManyKeys => f.write_str(" has as many keys in use as it may")?,
             Reason::NoKey => f.write_str(" found no key in the request")?,
+            Reason::Anonymous => f.write_str(" needs a client that says who it is")?,
             Reason::UnknownLimit => f.write_str(" is not one of this limiter")?,
             Reason::Cancelled => f.write_str(" sent away all who waited")?,
             Reason::Closed => f.write_str(" was closed")?,

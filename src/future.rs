@@ -1,8 +1,7 @@
 //! The response of a limited call.
 
 use crate::{
-    error::{RateLimited, Reason},
-    events,
+    error::RateLimited,
     key::Key,
     limiter::{Attempt, Limiter, Standing, Terms},
     per_key::MissingKey,
@@ -29,7 +28,7 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S: Service<Request>, Request, L: Limiter, K, N> {
-        // What is kept is gone once there was a response.
+        // What is kept is gone once there was a response; a call that takes nothing keeps nothing.
         Calling { #[pin] response: S::Future, kept: Option<(L::Hold, N)> },
         Refused { refusal: Option<(RateLimited, N)> },
         // In a box, so that the usual future stays small.
@@ -68,6 +67,11 @@ where
         let note = reply.note(Ok(()), |tell| limiter.standing(key, Ok(&hold), tell));
         let state = State::Calling { response: inner.call(request), kept: Some((hold, note)) };
         Self { state, reply }
+    }
+
+    /// A call that takes nothing.
+    pub(crate) fn exempt(response: S::Future, reply: R) -> Self {
+        Self { state: State::Calling { response, kept: None }, reply }
     }
 
     pub(crate) fn refused(limiter: &L, key: &K, refusal: RateLimited, reply: R) -> Self {
@@ -128,9 +132,8 @@ where
     /// Answers a request that does not say for whom to limit it.
     #[cold]
     pub(crate) fn without_key(missing: MissingKey, inner: &mut S, reply: R) -> Self {
-        events::no_key(missing.what_to_do());
         unready(inner);
-        let refusal = RateLimited::new(Reason::NoKey);
+        let refusal = missing.refuse();
         // No limit was asked.
         let note = reply.note(Err(&refusal), |_| {});
         let state = State::Refused { refusal: Some((refusal, note)) };

@@ -169,9 +169,9 @@
 //!
 //! | level | event | fields |
 //! |---|---|---|
-//! | error | a request does not say for whom to limit it | what to do about it |
+//! | error | a request does not say for whom to limit it, as the service is set up wrongly | what to do about it |
 //! | info | somebody took hold of a limit | `limit`, `action`: `cancel`, `breach`, `end_breach` (of a [`StoredLimiter`]), `reset`, `close`, `set_algorithm`; `cancel_key` and `reset_key` for one of many keys; `set_percent` of an [`Enforcement`], without a `limit`; once for each of several limits |
-//! | debug | a call was refused | `limit`, `reason`, `cost`, `retry_after` |
+//! | debug | a call was refused, also one that [does not say who it is from](Reason::Anonymous) | `limit`, `reason`, `cost`, `retry_after` |
 //! | debug | a call that was refused was [let through](Enforcement) all the same | `limit`, `reason`, `cost`, `retry_after` |
 //! | trace | a call got in line | `limit`, `cost`: of several limits the one that held it up then |
 //! | trace | a call was let go that stood in line | `limit`, `cost`, `waited` |
@@ -249,7 +249,9 @@ pub use limiter::{
     Ticket, Waiting, WrappedFn,
 };
 pub use nanos::Nanos;
-pub use per_key::{Answered, KeySource, MissingKey, OnTerms, PerKey, PerKeyLayer};
+pub use per_key::{
+    Answered, Exempt, KeySource, MissingKey, OnTerms, OrShared, PerKey, PerKeyLayer,
+};
 pub use rate::Rate;
 pub use reply::{Boxed, Fail, Reply, Respond, WaitOnly};
 pub use service::RateLimit;

@@ -119,7 +119,9 @@ impl Meters {
             Reason::Closed => &self.refused.closed,
             Reason::Unavailable => &self.refused.unavailable,
             // Such a request never gets as far as a limit.
-            Reason::NoKey | Reason::UnknownLimit | Reason::NotTogether => return,
+            Reason::NoKey | Reason::Anonymous | Reason::UnknownLimit | Reason::NotTogether => {
+                return;
+            }
         };
         counter.increment(1);
     }

@@ -91,6 +91,10 @@ impl<K: KeySource<Request>, Request> KeySource<Request> for HandOn<K> {
     fn terms(&self, request: &Request, terms: Terms) -> Terms {
         self.0.terms(request, terms)
     }
+
+    fn is_exempt(&self, request: &Request) -> bool {
+        self.0.is_exempt(request)
+    }
 }
 
 impl<R, B, E> Reply<Response<B>, E> for HandOn<R>

@@ -73,6 +73,7 @@ impl<B: Default, E> Reply<Response<B>, E> for TooManyRequests {
 ///
 /// | the reason | status |
 /// |---|---|
+/// | [`Anonymous`](Reason::Anonymous) | 400 Bad Request |
 /// | [`UsedUp`](Reason::UsedUp), [`Exhausted`](Reason::Exhausted), [`TooCostly`](Reason::TooCostly) | 429 Too Many Requests |
 /// | [`QueueFull`](Reason::QueueFull), [`TooManyKeys`](Reason::TooManyKeys), [`Cancelled`](Reason::Cancelled), [`Closed`](Reason::Closed), [`Unavailable`](Reason::Unavailable) | 503 Service Unavailable |
 /// | [`NoKey`](Reason::NoKey), [`UnknownLimit`](Reason::UnknownLimit), [`NotTogether`](Reason::NotTogether), a server that is set up wrongly | 500 Internal Server Error |
@@ -118,6 +119,8 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         | Reason::Cancelled
         | Reason::Closed
         | Reason::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        // Not 401, which would have to name a way to authenticate.
+        Reason::Anonymous => StatusCode::BAD_REQUEST,
         Reason::UsedUp | Reason::Exhausted | Reason::TooCostly => StatusCode::TOO_MANY_REQUESTS,
     }
 }

@@ -1,8 +1,6 @@
 //! The limit as a middleware for `reqwest-middleware`.
 
 use crate::{
-    error::{RateLimited, Reason},
-    events,
     limiter::{Attempt, IntoKeyedLimiter, IntoLimiter, Limiter, Patience, Perished, Terms},
     per_key::KeySource,
 };
@@ -93,10 +91,7 @@ where
     fn ask(&self, request: &Request) -> Attempt<L::Hold, L::Wait> {
         let key = match self.source.key(request) {
             Ok(key) => key,
-            Err(missing) => {
-                events::no_key(missing.what_to_do());
-                return Attempt::Now(Err(RateLimited::new(Reason::NoKey)));
-            }
+            Err(missing) => return Attempt::Now(Err(missing.refuse())),
         };
         let terms = Terms { cost: 1, patience: self.patience };
         self.limiter.take(&key, self.source.terms(request, terms))
@@ -115,6 +110,9 @@ where
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
+        if self.source.is_exempt(&request) {
+            return next.run(request, extensions).await;
+        }
         let granted = loop {
             let ticket = match self.ask(&request) {
                 Attempt::Now(granted) => break granted,

@@ -1,6 +1,6 @@
 //! The layer with a limit for each key.
 
-use super::{Answered, OnTerms, PerKey};
+use super::{Answered, Exempt, OnTerms, PerKey};
 use crate::{
     error::RateLimited,
     limiter::{Limiter, Patience, Terms},
@@ -89,6 +89,30 @@ impl<K, L> PerKeyLayer<K, L> {
         F: Fn(&Request, Terms) -> Terms,
     {
         self.map_source(|source| OnTerms { source, terms })
+    }
+
+    /// Does not limit the requests at all of which the function says so: they take nothing, need no
+    /// key, and are not counted. What other such functions say stays.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use tower_ratelimit::{Rate, RateLimitLayer, SlidingWindow, http::PeerIp};
+    ///
+    /// // Whoever watches over the service may always ask how it is, and so may its own host.
+    /// let limit = SlidingWindow::new(Rate::per_minute(60)?);
+    /// let layer = RateLimitLayer::per_key(PeerIp::default(), limit)
+    ///     .exempt(|request: &Request<String>| request.uri().path() == "/health")
+    ///     .exempt(|request: &Request<String>| {
+    ///         PeerIp::default().address(request).is_ok_and(|address| address.is_loopback())
+    ///     });
+    /// # let _ = layer;
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    pub fn exempt<F, Request>(self, is_exempt: F) -> PerKeyLayer<Exempt<K, F>, L>
+    where
+        F: Fn(&Request) -> bool,
+    {
+        self.map_source(|source| Exempt { source, is_exempt })
     }
 
     /// Answers calls that are not let through by a function, which returns a response or an error

@@ -3,7 +3,12 @@
 mod layer;
 mod service;
 mod source;
+mod tuple;
+mod missing;
+mod exempt;
 
+pub use exempt::Exempt;
 pub use layer::PerKeyLayer;
+pub use missing::{MissingKey, OrShared};
 pub use service::PerKey;
-pub use source::{Answered, KeySource, MissingKey, OnTerms};
+pub use source::{Answered, KeySource, OnTerms};

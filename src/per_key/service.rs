@@ -65,6 +65,9 @@ where
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         let reply = self.source.reply();
+        if self.source.is_exempt(&request) {
+            return ResponseFuture::exempt(self.inner.call(request), reply);
+        }
         let key = match self.source.key(&request) {
             Ok(key) => key,
             Err(missing) => {

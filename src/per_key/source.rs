@@ -1,5 +1,6 @@
 //! Who is asking.
 
+use super::MissingKey;
 use crate::{key::Key, limiter::Terms, reply::Fail};
 
 /// Finds in a request the key to limit it by, and says how the service replies.
@@ -7,6 +8,9 @@ use crate::{key::Key, limiter::Terms, reply::Fail};
 /// A function from a request to a key is a source; its refusals are errors. The key must be owned: a
 /// part of the request is cloned. The sources in
 /// [`http`](crate::http) answer with 429 instead and keep the error type of the inner service.
+///
+/// Two or three sources in a tuple are one: the key is that of all of them together. The first of
+/// them says how refusals are answered.
 ///
 /// ```
 /// use tower_ratelimit::{KeySource, MissingKey, http::TooManyRequests};
@@ -44,7 +48,8 @@ pub trait KeySource<Request>: Clone {
     ///
     /// # Errors
     ///
-    /// [`MissingKey`] when the request has none. It is refused then.
+    /// [`MissingKey`] when the request has none. It is refused then; behind
+    /// [`OrShared`](super::OrShared) all who have none share one limit.
     fn key(&self, request: &Request) -> Result<Self::Key, MissingKey>;
 
     /// Says how the service replies.
@@ -54,26 +59,10 @@ pub trait KeySource<Request>: Clone {
     fn terms(&self, _request: &Request, terms: Terms) -> Terms {
         terms
     }
-}
 
-/// A request that does not say for whom to limit it, and what can be done about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MissingKey {
-    what_to_do: &'static str,
-}
-
-impl MissingKey {
-    /// For a source of your own: `what_to_do` is for the log, and for the people who run the
-    /// service.
-    #[must_use]
-    pub fn new(what_to_do: &'static str) -> Self {
-        Self { what_to_do }
-    }
-
-    /// What can be done about it.
-    #[must_use]
-    pub fn what_to_do(&self) -> &'static str {
-        self.what_to_do
+    /// Whether the request is not limited at all. Nobody asks for its key then.
+    fn is_exempt(&self, _request: &Request) -> bool {
+        false
     }
 }
 
@@ -121,6 +110,10 @@ where
     fn terms(&self, request: &Request, terms: Terms) -> Terms {
         self.source.terms(request, terms)
     }
+
+    fn is_exempt(&self, request: &Request) -> bool {
+        self.source.is_exempt(request)
+    }
 }
 
 /// A source whose requests ask on terms of their own; made by
@@ -149,5 +142,9 @@ where
 
     fn terms(&self, request: &Request, terms: Terms) -> Terms {
         (self.terms)(request, self.source.terms(request, terms))
+    }
+
+    fn is_exempt(&self, request: &Request) -> bool {
+        self.source.is_exempt(request)
     }
 }

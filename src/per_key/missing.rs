@@ -1,0 +1,95 @@
+//! Requests without a key.
+
+use super::KeySource;
+use crate::{
+    error::{RateLimited, Reason},
+    events,
+    limiter::Terms,
+};
+
+/// A request that does not say for whom to limit it, and what can be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingKey {
+    what_to_do: &'static str,
+    reason: Reason,
+}
+
+impl MissingKey {
+    /// For a source of your own: every request has such a key where the service is set up rightly.
+    ///
+    /// `what_to_do` is for the log, and for the people who run the service. The refusal is
+    /// [`NoKey`](Reason::NoKey).
+    #[must_use]
+    pub fn new(what_to_do: &'static str) -> Self {
+        Self { what_to_do, reason: Reason::NoKey }
+    }
+
+    /// For a source of your own: it is for the client to send the key, and this one did not.
+    ///
+    /// That is no error of the service, which anybody could fill its log with. The refusal is
+    /// [`Anonymous`](Reason::Anonymous).
+    #[must_use]
+    pub fn anonymous(what_to_do: &'static str) -> Self {
+        Self { what_to_do, reason: Reason::Anonymous }
+    }
+
+    /// What can be done about it.
+    #[must_use]
+    pub fn what_to_do(&self) -> &'static str {
+        self.what_to_do
+    }
+
+    /// Whose fault it is: the reason of the refusal.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The refusal, once it is in the log.
+    pub(crate) fn refuse(self) -> RateLimited {
+        let refusal = RateLimited::new(self.reason);
+        match self.reason {
+            Reason::Anonymous => events::refused(&refusal),
+            _ => events::no_key(self.what_to_do),
+        }
+        refusal
+    }
+}
+
+/// A source whose requests without a key share one limit, instead of being refused.
+///
+/// The key is an `Option`: to ask a [`KeyedRateLimiter`](crate::KeyedRateLimiter) about it
+/// elsewhere, write `limiter.key(&Some("the key"))`, and `limiter.key(&None::<&str>)` for those
+/// without one.
+///
+/// ```
+/// use http::{HeaderName, Request};
+/// use tower_ratelimit::{KeySource, OrShared, http::Header};
+///
+/// let by_api_key = OrShared(Header::new(HeaderName::from_static("x-api-key")));
+/// assert_eq!(by_api_key.key(&Request::new(())), Ok(None));
+/// assert!(by_api_key.0.key(&Request::new(())).is_err());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrShared<K>(pub K);
+
+impl<K: KeySource<Request>, Request> KeySource<Request> for OrShared<K> {
+    type Key = Option<K::Key>;
+    type Reply = K::Reply;
+
+    fn key(&self, request: &Request) -> Result<Self::Key, MissingKey> {
+        Ok(self.0.key(request).ok())
+    }
+
+    fn reply(&self) -> K::Reply {
+        self.0.reply()
+    }
+
+    fn terms(&self, request: &Request, terms: Terms) -> Terms {
+        self.0.terms(request, terms)
+    }
+
+    fn is_exempt(&self, request: &Request) -> bool {
+        self.0.is_exempt(request)
+    }
+}
