@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("{key:<9} -> {}", response.status());
     }
     println!("keys counted: {}", limiter.keys());
-    println!("left for bob: {}", limiter.key(&Some("bob")).peek(0).remaining);
+    println!("left for bob: {}", limiter.key("bob").peek(0).remaining);
     Ok(())
 }
 

@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Some(key) => call.on(free, key),
         })
     };
-    let by_tier = JointLayer::new(limiter.clone(), rules).on_refusal(TooManyRequests);
+    let by_tier = JointLayer::new(limiter.clone(), rules).reply(TooManyRequests);
 
     // One limit for each key.
     let keys = KeyedRateLimiter::new(per_minute(2)?);

@@ -40,6 +40,7 @@ pub(crate) fn unenforced(refusal: &RateLimited) {
         Reason::Closed => "closed",
         Reason::Unavailable => "unavailable",
         Reason::NoKey => "no_key",
+        Reason::Anonymous => "anonymous",
         Reason::UnknownLimit => "unknown_limit",
         Reason::NotTogether => "not_together",
     };

@@ -2,14 +2,21 @@
 //!
 //! | for | take |
 //! |---|---|
-//! | axum routes, per address | `PeerIp` (feature `axum`) |
+//! | any server, per address | [`PeerIp`], behind proxies [`ClientIp`] |
 //! | any server, per API key | [`Header`] |
+//! | any server, per user | [`Extension`] |
+//! | parts of a key | [`RequestMethod`], `Route` (feature `axum`) |
 //! | any server, refusals as 429 | [`TooManyRequests`], [`too_many_requests`] |
 //! | any server, how the limits stand | [`RateLimitFields`] |
 //! | calls that end with their response body | [`UntilBodyEnd`] |
 //! | clients, per host | [`Host`] |
 //! | reqwest, keeping `client.get(url).send()` | `reqwest::Client` (feature `reqwest`) |
 //! | reqwest-middleware | `reqwest_middleware::RateLimitMiddleware` (feature `reqwest-middleware`) |
+//!
+//! Several sources in a tuple make one key: `(PeerIp::default(), RequestMethod)`. A request without a
+//! key is refused: with 500 where the service is set up wrongly, and 400 where the client did not say
+//! who it is. Around any source, [`OrShared`](crate::OrShared) gives all who have none one limit
+//! together. Requests that are [exempt](crate::PerKeyLayer::exempt) are not limited at all.
 
 mod refusal;
 mod problem;
@@ -19,18 +26,18 @@ mod number;
 mod fields;
 mod source;
 mod body_end;
-#[cfg(feature = "axum")]
-mod axum;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 #[cfg(feature = "reqwest-middleware")]
 pub mod reqwest_middleware;
 
-#[cfg(feature = "axum")]
-pub use axum::{PeerIp, PeerKey};
 pub use body_end::{HandOn, HeldBody, HoldBody, HoldBodyFuture, UntilBodyEnd};
 pub use change::Changed;
 pub use fields::{FieldGeneration, RateLimitFields, WithFields};
 pub use problem::ProblemDetails;
 pub use refusal::{TooManyRequests, too_many_requests};
-pub use source::{Header, Host};
+#[cfg(feature = "axum")]
+pub use source::Route;
+pub use source::{
+    AddressKey, ClientIp, Extension, Header, Host, PeerAddr, PeerIp, RequestMethod, TrustedProxies,
+};

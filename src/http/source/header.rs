@@ -1,30 +1,46 @@
-//! Who is asking, as any HTTP request can say.
+//! What a client calls itself.
 
-use super::TooManyRequests;
 use crate::{
+    http::TooManyRequests,
     per_key::{KeySource, MissingKey},
-    reply::Fail,
 };
 use http::{HeaderName, HeaderValue, Request};
 
-/// The value of one header, such as an API key.
+/// The value of one header, such as an API key. Of several lines with the name the first counts.
 ///
-/// Requests without the header share one limit. Of several lines with the name the first counts.
-/// The key is an `Option<HeaderValue>`: to ask a [`KeyedRateLimiter`](crate::KeyedRateLimiter)
-/// about it elsewhere, write `limiter.key(&Some("the value"))`.
+/// Say what happens to requests without the header, where the layer is made. `Header` alone refuses
+/// them, as [`Anonymous`](crate::Reason::Anonymous), with 400 unless something else is
+/// [responded](crate::PerKeyLayer::respond); [`OrShared`](crate::OrShared) around it gives all of
+/// them one limit together. They are never let through unlimited.
 ///
 /// Whoever can choose the value can have a fresh limit for each
-/// request: take a header that was checked before, or one that a proxy of yours sets.
+/// request: take a header that was checked before, or one that a proxy of yours sets. Long values
+/// need no more memory than short ones: limits in memory keep a hash of any key, and
+/// [stores](crate::store::StoreKey) one of a long key.
 ///
 /// ```
-/// use axum::{Router, routing::get};
-/// use http::HeaderName;
-/// use tower_ratelimit::{Rate, RateLimitLayer, SlidingWindow, http::Header};
+/// use axum::{Router, body::Body, routing::get};
+/// use http::{HeaderName, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
+/// use tower_ratelimit::{
+///     OrShared, Rate, RateLimitLayer, RateLimited, Reason, SlidingWindow,
+///     http::{Header, too_many_requests},
+/// };
 ///
 /// let by_api_key = Header::new(HeaderName::from_static("x-api-key"));
+/// let limit = SlidingWindow::new(Rate::per_minute(60)?);
+/// let answer = |refusal: RateLimited| {
+///     let mut response = too_many_requests::<Body>(&refusal);
+///     if refusal.reason() == Reason::Anonymous {
+///         *response.status_mut() = StatusCode::UNAUTHORIZED;
+///         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));
+///     }
+///     Ok(response)
+/// };
 /// let app: Router = Router::new()
 ///     .route("/", get(async || "hello"))
-///     .layer(RateLimitLayer::per_key(by_api_key, SlidingWindow::new(Rate::per_minute(60)?)));
+///     .layer(RateLimitLayer::per_key(by_api_key.clone(), limit.clone()).respond(answer));
+/// // The same with one limit for all who have no key.
+/// let layer = RateLimitLayer::per_key(OrShared(by_api_key), limit);
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,48 +55,15 @@ impl Header {
 }
 
 impl<B> KeySource<Request<B>> for Header {
-    type Key = Option<HeaderValue>;
+    type Key = HeaderValue;
     type Reply = TooManyRequests;
 
-    fn key(&self, request: &Request<B>) -> Result<Self::Key, MissingKey> {
-        Ok(request.headers().get(&self.0).cloned())
+    fn key(&self, request: &Request<B>) -> Result<HeaderValue, MissingKey> {
+        let value = request.headers().get(&self.0);
+        value.cloned().ok_or(MissingKey::anonymous("send the header that the limit goes by"))
     }
 
     fn reply(&self) -> TooManyRequests {
         TooManyRequests
-    }
-}
-
-/// The host and port a client's request goes to, for a limit on each server it talks to.
-///
-/// Refusals are errors, as for any client.
-///
-/// ```
-/// use tower_ratelimit::{LeakyBucket, Rate, RateLimitLayer, http::Host};
-///
-/// // Two a second to each host; what is above that waits.
-/// let layer = RateLimitLayer::per_key(Host, LeakyBucket::new(Rate::per_second(2)?)).wait();
-/// # Ok::<(), tower_ratelimit::Invalid>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Host;
-
-impl<B> KeySource<Request<B>> for Host {
-    type Key = (String, Option<u16>);
-    type Reply = Fail;
-
-    fn key(&self, request: &Request<B>) -> Result<Self::Key, MissingKey> {
-        let uri = request.uri();
-        let host = uri.host().ok_or(MissingKey::new("give the request an absolute URI"))?;
-        let port = uri.port_u16().or(match uri.scheme_str() {
-            Some("http") => Some(80),
-            Some("https") => Some(443),
-            _ => None,
-        });
-        Ok((host.to_ascii_lowercase(), port))
-    }
-
-    fn reply(&self) -> Fail {
-        Fail
     }
 }

@@ -42,6 +42,7 @@ fn the_status_says_whose_fault_it_is() {
         (Reason::QueueFull, 503),
         (Reason::TooManyKeys, 503),
         (Reason::NoKey, 500),
+        (Reason::Anonymous, 400),
     ] {
         let response = response(RateLimited::new(reason));
         assert_eq!(response.status().as_u16(), status, "{reason:?}");

@@ -6,7 +6,7 @@ use http::{HeaderName, Request, StatusCode};
 use std::net::SocketAddr;
 use tower::ServiceExt;
 use tower_ratelimit::{
-    KeyedRateLimiter, LeakyBucket, Rate, RateLimitLayer, RateLimited, SlidingWindow,
+    KeyedRateLimiter, LeakyBucket, OrShared, Rate, RateLimitLayer, RateLimited, SlidingWindow,
     http::{Header, PeerIp, too_many_requests},
 };
 
@@ -48,7 +48,7 @@ async fn beyond_the_limit_an_address_gets_429_with_a_retry_after() {
 
 #[tokio::test]
 async fn each_api_key_has_a_limit_of_its_own() {
-    let by_key = Header::new(HeaderName::from_static("x-api-key"));
+    let by_key = OrShared(Header::new(HeaderName::from_static("x-api-key")));
     let app = Router::new()
         .route("/", get(async || "hello"))
         .layer(RateLimitLayer::per_key(by_key, per_minute(1)));

@@ -69,7 +69,7 @@ async fn an_answer_costs_as_many_tokens_as_it_says() {
             let user = Header::new(USER).key(request)?;
             Ok::<_, MissingKey>(limits.on(questions, &user).on_many(tokens, &user, 100))
         })
-        .on_refusal(TooManyRequests)
+        .reply(TooManyRequests)
         .settle(move |response: &Response| {
             response.extensions().get().map(|Tokens(used)| (tokens, *used))
         });
