@@ -11,6 +11,7 @@ mod fields;
 #[cfg(feature = "axum")]
 mod problems;
 mod refusals;
+mod who;
 #[cfg(feature = "axum")]
 mod servers;
 #[cfg(feature = "axum")]
