@@ -166,13 +166,13 @@ struct Times(u32, &'static str);
 
 impl KeySource<Request<()>> for Times {
     type Key = ();
-    type OnRefusal = Fail;
+    type Reply = Fail;
 
     fn key(&self, _: &Request<()>) -> Result<(), MissingKey> {
         Ok(())
     }
 
-    fn on_refusal(&self) -> Fail {
+    fn reply(&self) -> Fail {
         Fail
     }
 
