@@ -10,7 +10,8 @@ use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{Layer, Service};
 use tower_ratelimit::{
     Enforcement, JointLimiter, KeyedRateLimiter, ManualClock, Quota, Rate, RateLimitLayer,
-    RateLimiter, Strict, http::PeerIp,
+    RateLimiter, Strict,
+    http::{Header, PeerIp},
 };
 
 #[derive(Clone, Default)]
@@ -79,6 +80,19 @@ fn a_missing_key_is_logged_as_an_error_that_names_the_fix() {
     let log = logged(|| drop(service.call(Request::new(()))));
     assert!(log.contains("ERROR"), "{log}");
     assert!(log.contains("into_make_service_with_connect_info"), "{log}");
+}
+
+/// Anybody could fill the log with errors otherwise.
+#[test]
+fn a_client_that_does_not_say_who_it_is_is_no_error() {
+    let by_api_key = Header::new(http::HeaderName::from_static("x-api-key"));
+    let layer = RateLimitLayer::per_key(by_api_key, Strict::new(Rate::per_hour(1).unwrap()));
+    let inner = tower::service_fn(async |_: Request<()>| {
+        Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+    });
+    let mut service = layer.layer(inner);
+    let log = logged(|| drop(service.call(Request::new(()))));
+    assert_eq!(lines(&log), ["DEBUG rate limited reason=Anonymous cost=1 retry_after=None"]);
 }
 
 /// The level of each line, and what it says.

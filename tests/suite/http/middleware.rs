@@ -4,7 +4,7 @@ use super::{counter, eventually};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Error, Middleware};
 use std::{sync::atomic::Ordering, time::Duration};
 use tower_ratelimit::{
-    LeakyBucket, ManualClock, Rate, RateLimited, RateLimiter, Reason,
+    Fail, KeySource, LeakyBucket, ManualClock, MissingKey, Rate, RateLimited, RateLimiter, Reason,
     http::{Host, reqwest_middleware::RateLimitMiddleware},
 };
 
@@ -70,4 +70,37 @@ async fn each_host_has_a_limit_of_its_own() {
         [ask(one.url("/a")).await, ask(one.url("/b")).await, ask(other.url("/")).await],
         [true, false, true]
     );
+}
+
+/// Lets go whatever goes to `/health`, and knows nobody.
+#[derive(Clone)]
+struct Nobody;
+
+impl KeySource<reqwest::Request> for Nobody {
+    type Key = ();
+    type Reply = Fail;
+
+    fn key(&self, _: &reqwest::Request) -> Result<(), MissingKey> {
+        Err(MissingKey::anonymous("there is none"))
+    }
+
+    fn reply(&self) -> Fail {
+        Fail
+    }
+
+    fn is_exempt(&self, request: &reqwest::Request) -> bool {
+        request.url().path() == "/health"
+    }
+}
+
+#[tokio::test]
+async fn an_exempt_request_needs_no_key_and_others_without_one_are_not_sent() {
+    let (server, arrived) = counter().await;
+    let client = client(RateLimitMiddleware::per_key(Nobody, hourly()));
+    for _ in 0..2 {
+        assert_eq!(client.get(server.url("/health")).send().await.unwrap().status(), 200);
+    }
+    let refused = refusal(client.get(server.url("/")).send().await.unwrap_err());
+    assert_eq!(refused.reason(), Reason::Anonymous);
+    assert_eq!(arrived.load(Ordering::SeqCst), 2);
 }

@@ -2,12 +2,12 @@
 
 use super::Server;
 use axum::{Router, body::Body, extract::ConnectInfo, routing::get};
-use http::{HeaderName, Request, StatusCode};
+use http::{HeaderName, HeaderValue, Request, StatusCode};
 use std::net::SocketAddr;
 use tower::ServiceExt;
 use tower_ratelimit::{
     KeyedRateLimiter, LeakyBucket, OrShared, Rate, RateLimitLayer, RateLimited, SlidingWindow,
-    http::{Header, PeerIp, too_many_requests},
+    http::{ClientIp, Header, PeerIp, Route, TrustedProxies, too_many_requests},
 };
 
 fn per_minute(permits: u32) -> SlidingWindow {
@@ -117,6 +117,45 @@ async fn routes_share_the_limit_of_one_layer_and_have_their_own_with_two() {
         .route("/b", get(async || "b").layer(layer()));
     assert_eq!(status(&apart, to("/a")).await, 200);
     assert_eq!(status(&apart, to("/b")).await, 200);
+}
+
+#[tokio::test]
+async fn a_route_is_one_limit_whatever_stands_in_its_path_and_so_are_all_paths_without_one() {
+    let layer = RateLimitLayer::per_key((PeerIp::default(), Route), per_minute(1));
+    let users = Router::new().route("/{id}", get(async || "a user"));
+    let app = Router::new()
+        .nest("/users", users)
+        .route("/items/{id}", get(async || "an item"))
+        .fallback(async || StatusCode::NOT_FOUND)
+        .layer(layer);
+    let ask = async |path: &str, address: &str| {
+        let mut request = from(address);
+        *request.uri_mut() = path.parse().unwrap();
+        status(&app, request).await
+    };
+    assert_eq!(ask("/users/1", "192.0.2.1:1").await, 200);
+    assert_eq!(ask("/users/2", "192.0.2.1:1").await, 429);
+    assert_eq!(ask("/items/1", "192.0.2.1:1").await, 200);
+    assert_eq!(ask("/users/2", "192.0.2.2:1").await, 200);
+    assert_eq!(ask("/made", "192.0.2.1:1").await, 404);
+    assert_eq!(ask("/up", "192.0.2.1:1").await, 429);
+}
+
+#[tokio::test]
+async fn clients_behind_a_proxy_have_a_limit_each() {
+    let proxies = TrustedProxies::networks(["10.0.0.0/8"]).unwrap();
+    let by_client = RateLimitLayer::per_key(ClientIp::x_forwarded_for(proxies), per_minute(1));
+    let app = Router::new().fallback(async || "hello").layer(by_client);
+    let ask = async |line: &'static str| {
+        let mut request = from("10.0.0.1:1");
+        request.headers_mut().insert("x-forwarded-for", HeaderValue::from_static(line));
+        status(&app, request).await
+    };
+    assert_eq!(ask("192.0.2.1").await, 200);
+    assert_eq!(ask("192.0.2.9, 192.0.2.1").await, 429);
+    assert_eq!(ask("192.0.2.2").await, 200);
+    assert_eq!(status(&app, from("192.0.2.1:1")).await, 429);
+    assert_eq!(status(&app, Request::new(Body::empty())).await, 500);
 }
 
 #[tokio::test]
