@@ -176,6 +176,11 @@ fn keys() -> Vec<StoreKey> {
         [("a", "bc"), ("a", "b"), ("ab", "c")].map(|(tag, key)| StoreKey::tagged(tag, key)),
     );
     keys.push(StoreKey::tagged("a", &()));
+    // As long as keys can be and still differ in one byte.
+    for last in [b"y", b"z"] {
+        keys.push(raw([&long[..63], last].concat()));
+        keys.push(StoreKey::tagged(&Raw(&long[..64]), &Raw(&[&long[..55], last].concat())));
+    }
     keys
 }
 
