@@ -12,9 +12,9 @@ use std::{fmt, time::Duration};
 /// Takes a permit for each request that passes through a `ClientWithMiddleware`.
 ///
 /// It waits for it unless told otherwise. A request that is not let through is not sent: it fails
-/// with `reqwest_middleware::Error::Middleware`, which downcasts to [`RateLimited`](crate::RateLimited). Put it inside of a
-/// retrying middleware (add it after) and every attempt takes a permit; outside, a request takes
-/// one however often it is tried.
+/// with `reqwest_middleware::Error::Middleware`, which downcasts to
+/// [`RateLimited`](crate::RateLimited). Put it inside of a retrying middleware (add it after) and
+/// every attempt takes a permit; outside, a request takes one however often it is tried.
 ///
 /// ```
 /// use reqwest_middleware::ClientBuilder;

@@ -55,7 +55,7 @@ fn is_private(address: IpAddr) -> bool {
 fn outside_quotes(text: &str, separator: char) -> Vec<String> {
     let mut parts = vec![String::new()];
     for (index, character) in text.char_indices() {
-        let is_outside = text[index..].matches('"').count() % 2 == 0;
+        let is_outside = text[index..].matches('"').count().is_multiple_of(2);
         match parts.last_mut() {
             Some(part) if character != separator || !is_outside => part.push(character),
             _ => parts.push(String::new()),
