@@ -253,6 +253,7 @@ fn a_forwarded_element_without_an_address_ends_the_search() {
         "for='192.0.2.7'",
         "for=\"192.0.2.7\"x",
         "for=\"192\\.0.2.7\"",
+        "for=192.0.2.7;host=\"a\\b\"",
         "for = 192.0.2.7",
     ] {
         let only = format!("for=198.51.100.9, {malformed}");
