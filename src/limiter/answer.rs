@@ -157,7 +157,7 @@ impl<A: Algorithm> Shared<A> {
             Taken::Behind
                 if terms.patience.is_endless() && desk.waiting() < self.settings.max_waiting =>
             {
-                return Answer::Waits(desk.join(terms.cost));
+                return Answer::Waits(desk.join(terms));
             }
             Taken::Behind => desk.turn(terms.cost),
         };
@@ -168,7 +168,7 @@ impl<A: Algorithm> Shared<A> {
             _ if desk.waiting() >= self.settings.max_waiting => {
                 Answer::Refused(Reason::QueueFull, Some(decision))
             }
-            _ => Answer::Waits(desk.join(terms.cost)),
+            _ => Answer::Waits(desk.join(terms)),
         }
     }
 

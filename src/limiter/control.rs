@@ -8,7 +8,8 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    algorithm::Algorithm, decision::Ask, error::Reason, events, store::table::Fingerprint,
+    algorithm::Algorithm, decision::Ask, error::Reason, events, nanos::Nanos,
+    store::table::Fingerprint,
 };
 use std::{
     cell::RefCell,
@@ -129,6 +130,43 @@ impl<A: Algorithm> Shared<A> {
             })
         });
         settled.map(Wakes::wake)
+    }
+
+    /// Changes the state of a key as something says that happened elsewhere; for those who wait, too.
+    pub(super) fn amend(
+        &self,
+        mut key: Fingerprint,
+        change: impl FnOnce(&A, &mut A::State, Nanos),
+    ) -> Result<(), Reason> {
+        let amend = |rules: &Rules<A>, lane: &mut Lane<A>| self.amend_lane(rules, lane, change);
+        self.lanes.with(&mut key, self.now(), amend).map(Wakes::wake)
+    }
+
+    /// The same unless the state equals new, as that of a key that is not kept does.
+    pub(super) fn amend_kept(
+        &self,
+        key: Fingerprint,
+        change: impl FnOnce(&A, &mut A::State, Nanos),
+    ) {
+        let amend = |rules: &Rules<A>, lane: &mut Lane<A>| self.amend_lane(rules, lane, change);
+        if let Some(wakes) = self.lanes.existing(key, amend) {
+            wakes.wake();
+        }
+    }
+
+    fn amend_lane(
+        &self,
+        rules: &Rules<A>,
+        lane: &mut Lane<A>,
+        change: impl FnOnce(&A, &mut A::State, Nanos),
+    ) -> Wakes {
+        match lane.has_line() {
+            true => self.serve(rules, lane, |desk| desk.amend(change)),
+            false => {
+                lane.amend(rules, self.now(), change);
+                Wakes::default()
+            }
+        }
     }
 
     /// Lets the operator know. What is done to one key does not say to which.

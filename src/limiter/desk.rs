@@ -1,6 +1,7 @@
 //! What those are told who ask at one lane.
 
 use super::{
+    Terms,
     forecast::Forecast,
     line::{Line, Place},
     rules::{Gate, Rules},
@@ -131,9 +132,10 @@ impl<'a, A: Algorithm> Desk<'a, A> {
     }
 
     /// Gets in line.
-    pub(super) fn join(&mut self, cost: u32) -> Place {
+    pub(super) fn join(&mut self, terms: Terms) -> Place {
         let place = self.line.place();
-        self.line.wait(place, cost);
+        let cost = terms.cost;
+        self.line.wait(place, cost, terms.patience.latest(self.now));
         if let Some(forecast) = self.forecast {
             forecast.serve(self.algorithm, self.now - self.slack, cost);
         }
@@ -204,7 +206,9 @@ impl<'a, A: Algorithm> Desk<'a, A> {
                 Outcome::Never | Outcome::Exhausted => {
                     return Turn::Refused(self.decide(Ask::Peek(Take::fresh(cost))));
                 }
-                Outcome::Later(_) | Outcome::InUse(_) => self.line.wait(place, cost),
+                Outcome::Later(_) | Outcome::InUse(_) => {
+                    self.line.wait(place, cost, Nanos::MAX);
+                }
             }
             *self.forecast = None;
         }

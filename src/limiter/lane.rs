@@ -83,6 +83,16 @@ impl<A: Algorithm> Lane<A> {
         rules.algorithm.carry_over(before, &mut self.state, now);
     }
 
+    /// Changes the state, where there is no line.
+    pub(super) fn amend(
+        &mut self,
+        rules: &Rules<A>,
+        now: Nanos,
+        change: impl FnOnce(&A, &mut A::State, Nanos),
+    ) {
+        change(&rules.algorithm, &mut self.state, now);
+    }
+
     /// Does away with a line in which nobody has a place.
     #[inline]
     pub(super) fn tidy(&mut self) {

@@ -48,6 +48,8 @@ pub(super) struct Line {
 /// A call in line.
 pub(super) struct Waiter {
     pub(super) cost: u32,
+    /// The last instant at which it accepts to be let go.
+    pub(super) latest: Nanos,
     /// The costs of all who ever got in line before, and its own.
     total: u64,
     /// Wakes its task. Gone once it was used; each poll leaves a new one.
@@ -127,7 +129,7 @@ impl Line {
     }
 
     /// Gets in line at this place.
-    pub(super) fn wait(&mut self, place: Place, cost: u32) {
+    pub(super) fn wait(&mut self, place: Place, cost: u32, latest: Nanos) {
         // Somebody back in line stands before all who came later.
         let behind = self.waiting.range(place..).next();
         let total = match behind {
@@ -138,8 +140,8 @@ impl Line {
                 self.total
             }
         };
-        let waiter =
-            Waiter { cost, total, waker: None, alarm: Nanos::MAX, _in_line: self.meter.joined() };
+        let (alarm, _in_line) = (Nanos::MAX, self.meter.joined());
+        let waiter = Waiter { cost, latest, total, waker: None, alarm, _in_line };
         self.waiting.insert(place, waiter);
     }
 
@@ -182,9 +184,20 @@ impl Line {
         last.map(|(_, grant)| grant)
     }
 
+    /// All who wait, in order.
+    pub(super) fn all_waiting(&self) -> impl Iterator<Item = (Place, &Waiter)> {
+        self.waiting.iter().map(|(place, waiter)| (*place, waiter))
+    }
+
     /// Sends away the first in line.
     pub(super) fn send_first_away(&mut self, reason: Reason) -> Option<Waiter> {
-        let (place, waiter) = self.waiting.pop_first()?;
+        let place = *self.waiting.first_key_value()?.0;
+        self.send_away(place, reason)
+    }
+
+    /// Sends away the one at `place`.
+    pub(super) fn send_away(&mut self, place: Place, reason: Reason) -> Option<Waiter> {
+        let waiter = self.waiting.remove(&place)?;
         self.sent_away.insert(place, reason);
         Some(waiter)
     }

@@ -5,7 +5,7 @@ use super::{
     Standing, Terms, Ticket, Waiting, acquire::Granted, permit::Kept, shared::Shared, used::Used,
 };
 use crate::{
-    algorithm::Algorithm, decision::Decision, error::RateLimited, key::Key,
+    algorithm::Algorithm, decision::Decision, error::RateLimited, key::Key, nanos::Nanos,
     store::table::Fingerprint,
 };
 use std::{fmt, sync::Arc};
@@ -154,6 +154,20 @@ impl<A: Algorithm> RateLimiter<A> {
     pub fn charge(&self, cost: u32) -> Result<(), RateLimited> {
         let charged = self.shared.charge(self.key, cost);
         charged.map_err(|reason| RateLimited::new(reason).with_cost(cost))
+    }
+
+    /// Changes the state as something says that happened elsewhere. It holds for those who wait, too:
+    /// who would have to wait longer now than it accepted is refused.
+    pub(crate) fn amend(
+        &self,
+        change: impl FnOnce(&A, &mut A::State, Nanos),
+    ) -> Result<(), RateLimited> {
+        self.shared.amend(self.key, change).map_err(RateLimited::new)
+    }
+
+    /// The same for one of many keys only if it is kept; another one equals new.
+    pub(crate) fn amend_kept(&self, change: impl FnOnce(&A, &mut A::State, Nanos)) {
+        self.shared.amend_kept(self.key, change);
     }
 
     /// Sends away all who wait for it: they get [`Cancelled`](crate::Reason::Cancelled). Nothing else

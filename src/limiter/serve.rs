@@ -1,6 +1,6 @@
 //! Letting go those in line: when their turn has come, or because somebody says so.
 
-use super::{desk::Desk, line::Place};
+use super::{desk::Desk, forecast::Forecast, line::Place};
 use crate::{
     algorithm::Algorithm,
     decision::{Ask, Decision, Grant, Outcome, Take},
@@ -49,6 +49,37 @@ impl<A: Algorithm> Desk<'_, A> {
             self.wakes.due.extend(waiter.waker);
             *self.forecast = None;
         }
+    }
+
+    /// Changes the state, which holds for those in line, too: who would have to wait longer now than it
+    /// accepted is refused.
+    pub(super) fn amend(&mut self, change: impl FnOnce(&A, &mut A::State, Nanos)) {
+        // Whoever is overdue is let go by how the limit stood until now.
+        self.serve();
+        change(self.algorithm, self.state, self.now);
+        *self.forecast = None;
+        for place in self.in_vain() {
+            let refused = self.line.send_away(place, Reason::UsedUp);
+            self.wakes.due.extend(refused.and_then(|waiter| waiter.waker));
+        }
+        self.serve();
+    }
+
+    /// Who of those in line would have to wait too long, if those before it that would not stay.
+    fn in_vain(&self) -> Vec<Place> {
+        let at = self.now - self.slack;
+        let mut forecast = Forecast::new(self.algorithm, self.state, at, std::iter::empty());
+        let mut is_in_vain = |cost, latest| {
+            let turn = forecast.turn(self.algorithm, self.now, self.slack, cost);
+            let in_vain = matches!(turn.outcome, Outcome::Later(wait) if self.now + wait > latest);
+            if !in_vain {
+                forecast.serve(self.algorithm, at, cost);
+            }
+            in_vain
+        };
+        let waiting = self.line.all_waiting();
+        let in_vain = waiting.filter(|(_, waiter)| is_in_vain(waiter.cost, waiter.latest));
+        in_vain.map(|(place, _)| place).collect()
     }
 
     /// Lets all who wait pass, in order, and takes nothing for it.

@@ -66,6 +66,15 @@ impl Patience {
         }
     }
 
+    /// The last instant at which a call that comes now accepts to be let go, where that is settled
+    /// when it comes.
+    pub(super) fn latest(self, now: Nanos) -> Nanos {
+        match self {
+            Patience::MaxWait(max_wait) => now + max_wait.into(),
+            Patience::Now | Patience::Timeout(_) | Patience::Forever => Nanos::MAX,
+        }
+    }
+
     pub(super) fn is_endless(self) -> bool {
         matches!(self, Patience::Timeout(_) | Patience::Forever)
     }

@@ -159,7 +159,9 @@ impl<A: Algorithm> Waiting<A> {
             }
             Err(reason) | Ok(Turn::SentAway(reason)) => {
                 self.done = true;
-                self.shared.refusal_in_line(self.key, reason, None, self.terms)
+                // It would have had to wait too long: as long as if it came now.
+                let turn = (reason == Reason::UsedUp).then(|| self.shared.peek(self.key, cost));
+                self.shared.refusal_in_line(self.key, reason, turn, self.terms)
             }
         };
         Look::Done(Err(refusal))
