@@ -253,6 +253,23 @@ impl<E> Error<E> {
     }
 }
 
+impl<E> Error<Error<E>> {
+    /// Makes one error of those of two layers, where it does not matter which of them refused.
+    ///
+    /// ```
+    /// use tower_ratelimit::{Error, RateLimited, Reason};
+    ///
+    /// let inside: Error<std::fmt::Error> = Error::Limited(RateLimited::new(Reason::UsedUp));
+    /// assert_eq!(Error::Inner(inside.clone()).flatten(), inside);
+    /// ```
+    pub fn flatten(self) -> Error<E> {
+        match self {
+            Error::Limited(refusal) => Error::Limited(refusal),
+            Error::Inner(error) => error,
+        }
+    }
+}
+
 impl<E: fmt::Display> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
