@@ -127,7 +127,7 @@
 //! # Features
 //!
 //! All are off by default, and each only adds: `axum` ([`http`] sources that need axum), `reqwest`
-//! and `reqwest-middleware` (clients), `tracing` (events), `metrics` (calls admitted, refused and
+//! and `reqwest-middleware` (clients), `retry` (clients that try again), `tracing` (events), `metrics` (calls admitted, refused and
 //! waiting, batches of stores), `serde` (configuration files: a [`Rate`] is a text, [each
 //! algorithm](AnyAlgorithm) and the [`Builder`] of each limiter a table), `stream` (streams, sinks,
 //! and bytes a second), `sqlite` (a store in an SQLite file, with the library of the system) and

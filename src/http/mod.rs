@@ -10,6 +10,8 @@
 //! | any server, how the limits stand | [`RateLimitFields`] |
 //! | calls that end with their response body | [`UntilBodyEnd`] |
 //! | clients, per host | [`Host`] |
+//! | clients that do as the server says | [`HeedLayer`] |
+//! | clients that try again | `RetryPolicy` (feature `retry`) |
 //! | reqwest, keeping `client.get(url).send()` | `reqwest::Client` (feature `reqwest`) |
 //! | reqwest-middleware | `reqwest_middleware::RateLimitMiddleware` (feature `reqwest-middleware`) |
 //!
@@ -25,7 +27,10 @@ mod policy;
 mod number;
 mod fields;
 mod source;
+mod hearing;
 mod body_end;
+#[cfg(any(feature = "reqwest", feature = "reqwest-middleware"))]
+mod reqwest_types;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 #[cfg(feature = "reqwest-middleware")]
@@ -34,6 +39,11 @@ pub mod reqwest_middleware;
 pub use body_end::{HandOn, HeldBody, HoldBody, HoldBodyFuture, UntilBodyEnd};
 pub use change::Changed;
 pub use fields::{FieldGeneration, RateLimitFields, WithFields};
+#[cfg(feature = "retry")]
+pub use hearing::{Backoff, RetryPolicy};
+pub use hearing::{
+    Heard, HeedLayer, Heeded, Heeding, Left, Listen, ListenFuture, Replay, ResponseHead,
+};
 pub use problem::ProblemDetails;
 pub use refusal::{TooManyRequests, too_many_requests};
 #[cfg(feature = "axum")]

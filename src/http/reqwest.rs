@@ -8,12 +8,7 @@
 //! [`redirect::Policy::none`](::reqwest::redirect::Policy::none) where that matters. Waiting does
 //! not count against reqwest's timeouts.
 
-use super::Host;
-use crate::{
-    error::Error,
-    per_key::{KeySource, MissingKey},
-    reply::Fail,
-};
+use crate::error::Error;
 use ::reqwest::{IntoUrl, Method, Request, Response};
 use std::future::poll_fn;
 use tower_layer::Layer;
@@ -47,7 +42,8 @@ where
     S::Error: FromReqwest,
 {
     /// Limits the requests of `client`: a [`RateLimitLayer`](crate::RateLimitLayer) for all of
-    /// them together, or a [`PerKeyLayer`](crate::PerKeyLayer) with a source such as [`Host`].
+    /// them together, or a [`PerKeyLayer`](crate::PerKeyLayer) with a source such as
+    /// [`Host`](super::Host).
     #[must_use]
     pub fn new<L>(client: ::reqwest::Client, layer: L) -> Self
     where
@@ -178,9 +174,10 @@ impl FromReqwest for ::reqwest::Error {
     }
 }
 
-impl FromReqwest for Error<::reqwest::Error> {
+/// Also where several layers stand around each other.
+impl<E: FromReqwest> FromReqwest for Error<E> {
     fn from_reqwest(error: ::reqwest::Error) -> Self {
-        Error::Inner(error)
+        Error::Inner(E::from_reqwest(error))
     }
 }
 
@@ -190,19 +187,4 @@ async fn send<S: Service<Request>>(
 ) -> Result<S::Response, S::Error> {
     poll_fn(|cx| service.poll_ready(cx)).await?;
     service.call(request).await
-}
-
-impl KeySource<Request> for Host {
-    type Key = (String, Option<u16>);
-    type Reply = Fail;
-
-    fn key(&self, request: &Request) -> Result<Self::Key, MissingKey> {
-        let url = request.url();
-        let host = url.host_str().ok_or(MissingKey::new("give the request a URL with a host"))?;
-        Ok((host.to_ascii_lowercase(), url.port_or_known_default()))
-    }
-
-    fn reply(&self) -> Fail {
-        Fail
-    }
 }

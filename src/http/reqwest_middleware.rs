@@ -9,6 +9,8 @@ use ::reqwest_middleware::{Error, Middleware, Next, Result};
 use http::Extensions;
 use std::{fmt, time::Duration};
 
+pub use super::hearing::HeedMiddleware;
+
 /// Takes a permit for each request that passes through a `ClientWithMiddleware`.
 ///
 /// It waits for it unless told otherwise. A request that is not let through is not sent: it fails
@@ -26,8 +28,8 @@ use std::{fmt, time::Duration};
 /// ```
 #[derive(Clone)]
 pub struct RateLimitMiddleware<K, L> {
-    source: K,
-    limiter: L,
+    pub(super) source: K,
+    pub(super) limiter: L,
     patience: Patience,
 }
 

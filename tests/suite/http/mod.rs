@@ -12,6 +12,12 @@ mod fields;
 mod problems;
 mod refusals;
 mod who;
+mod heard;
+mod heeding;
+mod listening;
+#[cfg(feature = "retry")]
+mod retries;
+mod script;
 #[cfg(feature = "axum")]
 mod servers;
 #[cfg(feature = "axum")]

@@ -1,0 +1,97 @@
+//! What one response says about the limits of its server.
+
+use super::{fields, number};
+use crate::clock::WallTime;
+use http::{HeaderMap, StatusCode, header};
+use std::time::Duration;
+
+/// How long to stay away from a server that refused and did not say.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// What a response says about the limits of its server.
+///
+/// Read are `Retry-After` and the rate-limit fields of all generations: `RateLimit` and
+/// `RateLimit-Policy`, `RateLimit-Remaining` and `RateLimit-Reset`, and the same with `X-` before
+/// them, in seconds from now or in seconds or milliseconds since 1970. What is malformed is as if
+/// it was not there, numbers of more than 15 digits count as the largest of 15, and a response out of
+/// a cache (`Age`) says nothing about now.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue, StatusCode};
+/// use std::time::{Duration, SystemTime};
+/// use tower_ratelimit::http::{Heard, Left};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("ratelimit", HeaderValue::from_static(r#""day";r=900;t=3600, "burst";r=0;t=7"#));
+/// let heard = Heard::read(StatusCode::OK, &headers, SystemTime::now());
+/// assert_eq!(heard.left, Some(Left { calls: 0, within: Duration::from_secs(7) }));
+/// assert_eq!(heard.pause(), Some(Duration::from_secs(7)));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Whether it is a refusal: status 429 or 503.
+    pub refused: bool,
+    /// How long to stay away, if it is a refusal that says so.
+    pub retry_after: Option<Duration>,
+    /// How many calls are left: of several limits, by the strictest.
+    pub left: Option<Left>,
+}
+
+/// How many calls are left, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The number of calls.
+    pub calls: u64,
+    /// The time in which there will be no more.
+    pub within: Duration,
+}
+
+impl Heard {
+    /// Reads the head of a response.
+    ///
+    /// Dates are taken to be as far away as the server sees them, by its own `Date`, so that it does
+    /// not matter how the clocks differ. `now` is the local time, for servers that do not say.
+    #[must_use]
+    pub fn read(status: StatusCode, headers: &HeaderMap, now: WallTime) -> Self {
+        let age = headers.get(header::AGE).and_then(|age| number::calls(age.to_str().ok()?));
+        if age.is_some_and(|age| age > 0) {
+            return Self::default();
+        }
+        let now = number::server_time(headers, now);
+        let refused =
+            matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let waits = headers.get_all(header::RETRY_AFTER).iter();
+        let waits = waits.filter_map(|value| number::retry_after(value.to_str().ok()?, now));
+        let retry_after = if refused { waits.max() } else { None };
+        Self { refused, retry_after, left: fields::left(headers, now) }
+    }
+
+    /// How long calls to that server should pause, if they should: what a refusal says, else until
+    /// the limit is reset of which nothing is left, else a second for a refusal that says nothing.
+    #[must_use]
+    pub fn pause(&self) -> Option<Duration> {
+        let spent = self.left.filter(|left| left.calls == 0).map(|left| left.within);
+        match self.refused {
+            true => self.retry_after.or(spent).or(Some(SILENCE)),
+            false => spent.filter(|pause| !pause.is_zero()),
+        }
+    }
+}
+
+impl Left {
+    /// That of the two by which calls have to be further apart.
+    pub(super) fn stricter(self, other: Self) -> Self {
+        // Cross-multiplied; saturating, as the largest numbers exceed even 128 bits.
+        let [mine, others] = [(self, other), (other, self)]
+            .map(|(one, two)| (one.within.as_nanos().saturating_mul(two.calls.into()), one.within));
+        if mine >= others { self } else { other }
+    }
+
+    /// How far apart calls are that make even use of it, rounded up; `None` when there are none.
+    pub(super) fn apart(self) -> Option<Duration> {
+        let apart = self.within.as_nanos().checked_add(u128::from(self.calls).checked_sub(1)?)?;
+        // Far above any pause that is believed when it does not fit.
+        let apart = apart.checked_div(self.calls.into())?;
+        Some(Duration::from_nanos(u64::try_from(apart).unwrap_or(u64::MAX)))
+    }
+}

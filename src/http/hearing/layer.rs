@@ -1,0 +1,87 @@
+//! The layer that pauses a client when a server says so.
+
+use super::{Heeding, Listen};
+use crate::{
+    limiter::{IntoKeyedLimiter, KeyedRateLimiter},
+    per_key::{PerKey, PerKeyLayer},
+};
+use std::time::Duration;
+use tower_layer::Layer;
+
+/// The longest wait that a call accepts unless told otherwise.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// Pauses the calls to a server that says so, and lets them go one after the other from then on.
+///
+/// It listens to every response ([`Heard`](super::Heard) says to what). After a 429 or a 503, or
+/// when nothing is left, further calls to that server wait until the pause ends and then leave at
+/// the pace of [`Heeding`]; calls to others go on. The pause belongs to the layer: every service made
+/// by it and all their clones obey. Calls that were under way end as they do. A response that its
+/// caller does not wait for is not heard.
+///
+/// Put it inside of a [`RateLimitLayer`](crate::RateLimitLayer), if there is one (a call then has its
+/// permit before it pauses), or take it alone. It takes nothing from that limit, and makes nothing
+/// faster. A call that would have to wait longer than ten minutes, or than
+/// [`max_wait`](Self::max_wait) says, fails at once with [`UsedUp`](crate::Reason::UsedUp), and says how
+/// long the server wants to be left alone; so do those who wait already when the pause becomes that
+/// long. After a day a server is asked again whatever it said.
+///
+/// A name, a clock or a bound on the number of servers remembered are set on a
+/// [`KeyedRateLimiter`] of [`Heeding`]. One that is kept aside can also be
+/// [told](crate::RateLimiter::heed) what the responses do not say.
+///
+/// ```
+/// use tower::ServiceBuilder;
+/// use tower_ratelimit::{LeakyBucket, Rate, RateLimitLayer, http::{HeedLayer, Heeding, Host}};
+///
+/// let rate = Rate::per_second(10)?;
+/// let client = ServiceBuilder::new()
+///     .layer(RateLimitLayer::per_key(Host, LeakyBucket::new(rate)).wait())
+///     .layer(HeedLayer::new(Host, Heeding::new(rate)));
+/// # let _ = client;
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HeedLayer<K> {
+    source: K,
+    limiter: KeyedRateLimiter<Heeding>,
+    waits: PerKeyLayer<K, KeyedRateLimiter<Heeding>>,
+}
+
+impl<K: Clone> HeedLayer<K> {
+    /// A pause for each key of this source, such as each [`Host`](crate::http::Host).
+    pub fn new<M, L>(source: K, heeding: L) -> Self
+    where
+        L: IntoKeyedLimiter<M, Limiter = KeyedRateLimiter<Heeding>>,
+    {
+        let limiter = heeding.into_keyed_limiter();
+        let waits = PerKeyLayer::new(source.clone(), limiter.clone()).max_wait(LONGEST_WAIT);
+        Self { source, limiter, waits }
+    }
+
+    /// Refuses a call at once when it would have to wait at all.
+    #[must_use]
+    pub fn refuse(self) -> Self {
+        Self { waits: self.waits.refuse(), ..self }
+    }
+
+    /// Refuses a call at once when it would have to wait longer than this.
+    #[must_use]
+    pub fn max_wait(self, max_wait: Duration) -> Self {
+        Self { waits: self.waits.max_wait(max_wait), ..self }
+    }
+
+    /// Lets a call wait as long as it takes, even if that is a day.
+    #[must_use]
+    pub fn wait(self) -> Self {
+        Self { waits: self.waits.wait(), ..self }
+    }
+}
+
+impl<S, K: Clone> Layer<S> for HeedLayer<K> {
+    type Service = PerKey<Listen<S, K>, K, KeyedRateLimiter<Heeding>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        self.waits.layer(Listen::new(inner, self.source.clone(), self.limiter.clone()))
+    }
+}

@@ -1,0 +1,64 @@
+//! Numbers and dates as servers write them, read leniently: what makes no sense is nothing.
+
+use crate::clock::{WallTime, since_1970};
+use http::{HeaderMap, header};
+use std::time::Duration;
+
+/// The largest integer of a structured field; larger ones count as this.
+const LARGEST: u64 = 999_999_999_999_999;
+
+/// From here on a number of seconds is one since 1970 and not one from now: 2001 and later.
+const EPOCH_SECONDS: u64 = 1_000_000_000;
+
+/// From here on it is milliseconds since 1970: the same as seconds would be the year 33,658.
+const EPOCH_MILLISECONDS: u64 = 1_000_000_000_000;
+
+/// A decimal number without a sign: its whole part, and whether there is more.
+fn decimal(text: &str) -> Option<(u64, bool)> {
+    let text = text.trim();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = !whole.is_empty()
+        && (whole.bytes().chain(fraction.bytes())).all(|byte| byte.is_ascii_digit());
+    // All that is wrong with a row of digits is that it may be too long.
+    let whole =
+        if is_number { whole.parse().unwrap_or(LARGEST).min(LARGEST) } else { return None };
+    Some((whole, fraction.bytes().any(|digit| digit != b'0')))
+}
+
+/// A number of calls, rounded down.
+pub(super) fn calls(text: &str) -> Option<u64> {
+    decimal(text).map(|(whole, _)| whole)
+}
+
+/// A number of seconds, rounded up.
+pub(super) fn seconds(text: &str) -> Option<Duration> {
+    decimal(text).map(|(whole, more)| Duration::from_secs(whole + u64::from(more)))
+}
+
+/// How long until a limit is reset: said as seconds from `now`, or as seconds or milliseconds since
+/// 1970.
+pub(super) fn until_reset(text: &str, now: WallTime) -> Option<Duration> {
+    let (whole, more) = decimal(text)?;
+    let number = whole + u64::from(more);
+    let since_1970 = Duration::from(since_1970(now));
+    Some(match whole {
+        EPOCH_MILLISECONDS.. => Duration::from_millis(number).saturating_sub(since_1970),
+        EPOCH_SECONDS.. => Duration::from_secs(number).saturating_sub(since_1970),
+        _ => Duration::from_secs(number),
+    })
+}
+
+/// How long to stay away: said as seconds, or as a date in any of the three forms.
+pub(super) fn retry_after(text: &str, now: WallTime) -> Option<Duration> {
+    seconds(text).or_else(|| Some(crate::clock::passed(now, date(text)?)))
+}
+
+/// What the clock of the server showed when it answered; `local` where it does not say.
+pub(super) fn server_time(headers: &HeaderMap, local: WallTime) -> WallTime {
+    let said = headers.get(header::DATE).and_then(|value| value.to_str().ok());
+    said.and_then(date).unwrap_or(local)
+}
+
+fn date(text: &str) -> Option<WallTime> {
+    httpdate::parse_http_date(text.trim()).ok()
+}
