@@ -15,6 +15,8 @@ mod who;
 mod heard;
 mod heeding;
 mod listening;
+#[cfg(all(feature = "reqwest", feature = "reqwest-middleware", feature = "retry"))]
+mod hearing_clients;
 #[cfg(feature = "retry")]
 mod retries;
 mod script;

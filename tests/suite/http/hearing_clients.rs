@@ -1,0 +1,148 @@
+//! Clients that do as the server says, over real sockets.
+
+use super::{Server, eventually};
+use axum::{Router, http::StatusCode, response::IntoResponse};
+use reqwest_middleware::ClientBuilder;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tower::{ServiceBuilder, retry::RetryLayer};
+use tower_ratelimit::{
+    KeyedRateLimiter, LeakyBucket, ManualClock, Patience, Rate, RateLimitLayer, RateLimited,
+    RateLimiter, Reason, Terms,
+    http::{
+        HeedLayer, Heeding, Host, RetryPolicy,
+        reqwest::Client,
+        reqwest_middleware::{HeedMiddleware, RateLimitMiddleware},
+    },
+};
+
+/// A server whose first response is a refusal, and how many requests have arrived.
+async fn refuses_once(retry_after: &'static str) -> (Server, Arc<AtomicUsize>) {
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&arrived);
+    let app = Router::new().fallback(async move || match count.fetch_add(1, Ordering::SeqCst) {
+        0 => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", retry_after)]).into_response(),
+        _ => "hello".into_response(),
+    });
+    (Server::start(app).await, arrived)
+}
+
+fn rate() -> Rate {
+    Rate::per_second(10).unwrap()
+}
+
+fn limiter(clock: &ManualClock) -> KeyedRateLimiter<Heeding> {
+    KeyedRateLimiter::builder(Heeding::new(rate())).clock(clock.clone()).build()
+}
+
+/// The pause of a server as a client knows it.
+fn pause_of(limiter: &KeyedRateLimiter<Heeding>, server: &Server) -> RateLimiter<Heeding> {
+    let url = reqwest::Url::parse(&server.url("/")).unwrap();
+    limiter.key(&(url.host_str().unwrap().to_owned(), url.port()))
+}
+
+/// Sends one request that is refused, and three more that wait for the pause and leave it one
+/// after the other.
+async fn pauses<F: Future<Output = u16> + Send + 'static>(
+    clock: ManualClock,
+    limiter: KeyedRateLimiter<Heeding>,
+    (server, arrived): (Server, Arc<AtomicUsize>),
+    send: impl Fn(String) -> F,
+) {
+    assert_eq!(send(server.url("/")).await, 429);
+    let pause = pause_of(&limiter, &server);
+    assert_eq!(pause.peek(1).retry_after(), Some(Duration::from_secs(2)));
+    let calls: Vec<_> = (0..3).map(|_| tokio::spawn(send(server.url("/")))).collect();
+    let behind_three = Some(Duration::from_millis(2300));
+    eventually("three stand in line", || pause.peek(1).retry_after() == behind_three).await;
+    assert_eq!(arrived.load(Ordering::SeqCst), 1);
+    let mut sent = 1;
+    for step in [2000, 100, 100] {
+        clock.advance(Duration::from_millis(step));
+        sent += 1;
+        eventually("it was sent", || arrived.load(Ordering::SeqCst) == sent).await;
+    }
+    for call in calls {
+        assert_eq!(call.await.unwrap(), 200);
+    }
+    assert_eq!(arrived.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn a_reqwest_client_pauses() {
+    let clock = ManualClock::new();
+    let limiter = limiter(&clock);
+    let client = Client::new(reqwest::Client::new(), HeedLayer::new(Host, limiter.clone()));
+    let send = move |url: String| {
+        let request = client.clone().get(url);
+        async { request.send().await.unwrap().status().as_u16() }
+    };
+    pauses(clock, limiter, refuses_once("2").await, send).await;
+}
+
+#[tokio::test]
+async fn a_reqwest_middleware_client_pauses() {
+    let clock = ManualClock::new();
+    let limiter = limiter(&clock);
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(HeedMiddleware::new(Host, limiter.clone()))
+        .build();
+    let send = move |url: String| {
+        let request = client.get(url);
+        async { request.send().await.unwrap().status().as_u16() }
+    };
+    pauses(clock, limiter, refuses_once("2").await, send).await;
+}
+
+#[tokio::test]
+async fn a_reqwest_middleware_client_fails_at_once_where_the_pause_is_too_long() {
+    let (server, arrived) = refuses_once("601").await;
+    let limit = RateLimitMiddleware::new(LeakyBucket::new(rate()));
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(limit)
+        .with(HeedMiddleware::new(Host, Heeding::new(rate())))
+        .build();
+    assert_eq!(client.get(server.url("/")).send().await.unwrap().status(), 429);
+    let refused: RateLimited = match client.get(server.url("/")).send().await.unwrap_err() {
+        reqwest_middleware::Error::Middleware(error) => error.downcast().unwrap(),
+        reqwest_middleware::Error::Reqwest(error) => panic!("{error}"),
+    };
+    assert_eq!(refused.reason(), Reason::UsedUp);
+    assert!(refused.retry_after().is_some_and(|wait| wait > Duration::from_secs(600)));
+    assert_eq!(arrived.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn limits_per_host_and_per_route_the_pause_and_retries_stand_around_one_reqwest_client() {
+    let (server, arrived) = refuses_once("0").await;
+    let clock = ManualClock::new();
+    let bucket = LeakyBucket::new(rate()).capacity(10).unwrap();
+    let hosts = KeyedRateLimiter::builder(bucket).clock(clock.clone()).build();
+    let routes = KeyedRateLimiter::builder(bucket).clock(clock.clone()).build();
+    let costs_more = |request: &reqwest::Request, terms: Terms| match request.url().path() {
+        "/search" => Terms { cost: 4, patience: Patience::Now },
+        _ => terms,
+    };
+    let route = |request: &reqwest::Request| request.url().path().to_owned();
+    let layers = ServiceBuilder::new()
+        .layer(RetryLayer::new(RetryPolicy::new(2)))
+        .layer(RateLimitLayer::per_key(Host, hosts).terms(costs_more).wait())
+        .layer(RateLimitLayer::per_key(route, routes.clone()).wait())
+        .layer(HeedLayer::new(Host, Heeding::new(rate())))
+        .into_inner();
+    let client = Client::new(reqwest::Client::new(), layers);
+    // Refused once and tried again: eight of ten permits.
+    let body = client.post(server.url("/search")).body("text");
+    assert_eq!(body.send().await.unwrap().status(), 200);
+    assert_eq!(arrived.load(Ordering::SeqCst), 2);
+    assert_eq!(routes.key("/search").peek(0).remaining, 8);
+    let error = client.get(server.url("/search")).send().await.unwrap_err();
+    let refused = error.flatten().flatten().limited().unwrap().clone();
+    assert_eq!((refused.cost(), refused.max_wait()), (4, Some(Duration::ZERO)));
+    assert_eq!(client.get(server.url("/other")).send().await.unwrap().status(), 200);
+}
