@@ -46,8 +46,9 @@ const LONGEST: Nanos = Nanos::new(86_400 * 1_000_000_000);
 ///
 /// # Bound
 ///
-/// None while nothing is heard. From a pause on, two calls are an interval of the pace apart, less
-/// what the first of them was woken late.
+/// None while nothing is heard. From a pause on, at least an interval of the pace passes between two
+/// calls, as with [`Strict`](crate::Strict); for more than a few hundred a second see
+/// [`Clock::precise`](crate::Clock::precise).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heeding {
     rate: Rate,
@@ -131,9 +132,9 @@ impl Heeding {
             return standing(Outcome::Later(slot - now), state, now);
         }
         let gap = self.gap(state, now);
-        // A little late they keep to their slots, so that lateness does not add up.
-        let from = if take.queued && slot + gap > now { slot } else { now };
-        state.next = from + gap * take.cost;
+        // From now and not from its slot, so that one that was late is not followed too closely: the
+        // server counts by when calls come.
+        state.next = now + gap * take.cost;
         state.taken_at = now;
         state.free = state.free.max(state.next + gap);
         standing(Outcome::Granted(Grant { cost: take.cost, at: now }), state, now)

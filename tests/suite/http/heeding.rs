@@ -89,14 +89,14 @@ async fn those_who_come_as_the_pause_ends_are_no_herd_either() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lateness_does_not_add_up_and_a_stalled_line_is_no_herd() {
+async fn no_call_follows_a_late_one_closely_and_a_stalled_line_is_no_herd() {
     let clock = ManualClock::new();
     let limiter = RateLimiter::builder(heeding()).clock(clock.clone()).build();
     limiter.heed(&refusal(ms(1000))).unwrap();
     let mut waiting = calls(&limiter, 6);
     settle().await;
-    // To the instant, 30 ms late, to the instant, late by half a second, an interval after that.
-    let moves = [(999, 0), (1, 1), (130, 1), (69, 0), (1, 1), (600, 1), (99, 0), (1, 1), (100, 1)];
+    // To the instant, 30 ms late, an interval after that, late by half a second, and so on.
+    let moves = [(999, 0), (1, 1), (130, 1), (99, 0), (1, 1), (600, 1), (99, 0), (1, 1), (100, 1)];
     for (step, expected) in moves {
         clock.advance(ms(step));
         settle().await;

@@ -2,12 +2,15 @@
 
 use super::script::{Script, get};
 use http::{Request, Response, StatusCode};
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{task::JoinSet, time::Instant};
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_ratelimit::{
-    Error, LeakyBucket, Patience, Rate, RateLimitLayer, RateLimited, Reason, Terms,
-    http::{HeedLayer, Heeding, Host},
+    Error, LeakyBucket, Patience, Rate, RateLimitLayer, RateLimited, Reason, SlidingWindow, Terms,
+    http::{HeedLayer, Heeding, Host, too_many_requests},
 };
 
 fn ms(milliseconds: u64) -> Duration {
@@ -159,4 +162,25 @@ async fn limits_per_host_and_per_route_with_weights_and_patience_stand_around_on
     let refused: RateLimited = ask("/search").await.unwrap_err().limited().unwrap().clone();
     assert_eq!((refused.cost(), refused.max_wait()), (5, Some(Duration::ZERO)));
     assert_eq!(script.asked(start), [0, 0, 100, 200, 600]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_its_first_pause_a_client_is_not_refused_again_by_our_own_server() {
+    let refused = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&refused);
+    let limit = SlidingWindow::new(Rate::per_second(10).unwrap());
+    let server = RateLimitLayer::new(limit).refuse().respond(move |refusal| {
+        seen.lock().unwrap().push(Instant::now());
+        Ok(too_many_requests(&refusal))
+    });
+    let inner = service_fn(async |_: Request<()>| Ok::<_, std::io::Error>(Response::new(())));
+    let client = HeedLayer::new(Host, heeding()).layer(server.layer(inner));
+    let start = Instant::now();
+    // The eleventh is refused, and the twelfth the first to pause.
+    all(&client, &["a"; 12]).await;
+    let answers = all(&client, &["a"; 100]).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap() == &200));
+    assert_eq!(*refused.lock().unwrap(), [start]);
+    // Ten a second, from one second on.
+    assert_eq!(start.elapsed(), ms(1000 + 100 * 100));
 }
