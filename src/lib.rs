@@ -90,7 +90,7 @@
 //!
 //! It is no service that others ask: limits live in this process, and a [`Snapshot`] takes them
 //! through a restart, or in a [store] that you have. It does not adapt its limits to how the calls
-//! fare.
+//! fare, but for the pace of a client [after a pause](http::Heeding::adaptive).
 //!
 //! # How it differs
 //!
@@ -127,8 +127,8 @@
 //! # Features
 //!
 //! All are off by default, and each only adds: `axum` ([`http`] sources that need axum), `reqwest`
-//! and `reqwest-middleware` (clients), `retry` (clients that try again), `tracing` (events), `metrics` (calls admitted, refused and
-//! waiting, batches of stores), `serde` (configuration files: a [`Rate`] is a text, [each
+//! and `reqwest-middleware` (clients), `retry` (clients that try again), `tracing` (events),
+//! `metrics` (calls admitted, refused and waiting, batches of stores), `serde` (configuration files: a [`Rate`] is a text, [each
 //! algorithm](AnyAlgorithm) and the [`Builder`] of each limiter a table), `stream` (streams, sinks,
 //! and bytes a second), `sqlite` (a store in an SQLite file, with the library of the system) and
 //! `sqlite-bundled` (the same, with the library compiled in), `redis` (stores in Redis and Redis

@@ -81,9 +81,9 @@ impl Heeding {
         Self { rate, interval: rate.interval().into(), adapts: false }
     }
 
-    /// The same with a pace that is found by trying: each refusal, but for those of calls that were
-    /// sent before the pause, halves it, to a sixty-fourth at least, and after the pause it comes back
-    /// evenly, the whole rate in a minute. Until it is back, calls are paced.
+    /// The same with a pace that is found by trying: a refusal halves it, to a sixty-fourth at
+    /// least, and after the pause it comes back evenly, the whole rate in a minute. Until it is back,
+    /// calls are paced. Of calls that were under way together one refusal counts.
     ///
     /// For a server that refuses without saying for how long, or whose limit others use, too.
     #[must_use]
@@ -100,10 +100,10 @@ impl Heeding {
             let before = state.pause;
             let end = now + Nanos::from(pause).min(LONGEST);
             state.pause = before.max(end);
-            // Refusals of calls that were under way when the pause began are no news.
-            state.slowdown = match self.adapts && heard.refused {
-                true if now >= before => state.slowdown.halve(now, state.pause),
-                _ => state.slowdown.put_off(now, state.pause),
+            let is_news = now >= before && state.slowdown.is_news(state.taken_at);
+            state.slowdown = match self.adapts && heard.refused && is_news {
+                true => state.slowdown.halve(now, state.pause),
+                false => state.slowdown.put_off(now, state.pause),
             };
             let paced = state.pause.max(state.slowdown.ends()) + self.interval;
             state.free = state.free.max(paced);

@@ -17,6 +17,7 @@ const MILLIONTH: Nanos = Nanos::new(60_000_000_000 / WHOLE);
 pub(super) struct Slowdown {
     lost: u64,
     since: Nanos,
+    halved_at: Nanos,
 }
 
 impl Slowdown {
@@ -25,10 +26,16 @@ impl Slowdown {
         WHOLE - self.lost.saturating_sub((now - self.since) / MILLIONTH)
     }
 
+    /// Whether a refusal now is one of this pace, if the last call was let go at `last`: refusals of
+    /// calls that were under way when the pace was halved are no news.
+    pub(super) fn is_news(self, last: Nanos) -> bool {
+        self.lost == 0 || last > self.halved_at
+    }
+
     /// Half of what is left is lost, and begins to come back at `from`.
     pub(super) fn halve(self, now: Nanos, from: Nanos) -> Self {
         let share = (self.share(now) / 2).max(LEAST);
-        Self { lost: WHOLE - share, since: from }
+        Self { lost: WHOLE - share, since: from, halved_at: now }
     }
 
     /// What was lost begins to come back at `from` and not before, unless that has begun.

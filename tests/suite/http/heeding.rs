@@ -237,18 +237,32 @@ async fn an_adaptive_pace_halves_with_each_new_refusal_and_comes_back_in_a_minut
     let second = instants(calls(&limiter, 3), start).await;
     assert!((370..400).contains(&(second[2] - second[1])), "{second:?} from {now}");
     // It is never gone altogether.
-    for _ in 0..100 {
-        limiter.heed(&refusal(Duration::ZERO)).unwrap();
+    for _ in 0..10 {
+        limiter.acquire().await.unwrap();
+        for _ in 0..10 {
+            limiter.heed(&refusal(Duration::ZERO)).unwrap();
+        }
     }
-    let slowest = limiter.try_acquire().map(drop);
-    assert!(slowest.is_err() || limiter.try_acquire().is_err());
-    let wait = limiter.try_acquire().unwrap_err().retry_after().unwrap();
-    assert!(wait <= ms(6400), "{wait:?}");
+    let slowest = instants(calls(&limiter, 2), start).await;
+    let apart = slowest[1] - slowest[0];
+    assert!((1500..=6400).contains(&apart), "{apart}");
     // A minute later it is back.
     tokio::time::sleep(Duration::from_secs(67)).await;
     for _ in 0..10 {
         limiter.try_acquire().unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_of_calls_that_were_under_way_together_halve_an_adaptive_pace_once() {
+    let limiter = RateLimiter::new(heeding().adaptive());
+    for _ in 0..20 {
+        limiter.heed(&refusal(Duration::ZERO)).unwrap();
+        tokio::time::sleep(ms(1)).await;
+    }
+    let start = Instant::now();
+    let apart = instants(calls(&limiter, 2), start).await[1];
+    assert!((190..=200).contains(&apart), "{apart}");
 }
 
 #[tokio::test(start_paused = true)]

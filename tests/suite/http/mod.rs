@@ -14,6 +14,7 @@ mod refusals;
 mod who;
 mod heard;
 mod heeding;
+mod heeding_model;
 mod listening;
 #[cfg(all(feature = "reqwest", feature = "reqwest-middleware", feature = "retry"))]
 mod hearing_clients;
