@@ -4,6 +4,7 @@ use super::{Heard, slowdown::Slowdown};
 use crate::{
     algorithm::{Algorithm, Refills, Spent, WAKE_UP},
     decision::{Ask, Decision, Grant, Outcome, Take},
+    error::RateLimited,
     limiter::RateLimiter,
     nanos::Nanos,
     rate::Rate,
@@ -212,7 +213,7 @@ impl RateLimiter<Heeding> {
     ///
     /// [`TooManyKeys`](crate::Reason::TooManyKeys) when it is one of many keys, is not kept, and there
     /// is no room for it.
-    pub fn heed(&self, heard: &Heard) -> Result<(), crate::RateLimited> {
+    pub fn heed(&self, heard: &Heard) -> Result<(), RateLimited> {
         let change = |heeding: &Heeding, state: &mut Heeded, now| heeding.hear(state, now, heard);
         match heard.pause() {
             Some(_) => self.amend(change),

@@ -1,6 +1,6 @@
 //! Numbers and dates as servers write them, read leniently: what makes no sense is nothing.
 
-use crate::clock::{WallTime, since_1970};
+use crate::clock::{WallTime, passed, since_1970};
 use http::{HeaderMap, header};
 use std::time::Duration;
 
@@ -17,11 +17,12 @@ const EPOCH_MILLISECONDS: u64 = 1_000_000_000_000;
 fn decimal(text: &str) -> Option<(u64, bool)> {
     let text = text.trim();
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let is_number = !whole.is_empty()
-        && (whole.bytes().chain(fraction.bytes())).all(|byte| byte.is_ascii_digit());
-    // All that is wrong with a row of digits is that it may be too long.
-    let whole =
-        if is_number { whole.parse().unwrap_or(LARGEST).min(LARGEST) } else { return None };
+    let mut digits = whole.bytes().chain(fraction.bytes());
+    if whole.is_empty() || !digits.all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    // All that can be wrong with a row of digits is that it is too long.
+    let whole = whole.parse().unwrap_or(LARGEST).min(LARGEST);
     Some((whole, fraction.bytes().any(|digit| digit != b'0')))
 }
 
@@ -50,7 +51,7 @@ pub(super) fn until_reset(text: &str, now: WallTime) -> Option<Duration> {
 
 /// How long to stay away: said as seconds, or as a date in any of the three forms.
 pub(super) fn retry_after(text: &str, now: WallTime) -> Option<Duration> {
-    seconds(text).or_else(|| Some(crate::clock::passed(now, date(text)?)))
+    seconds(text).or_else(|| Some(passed(now, date(text)?)))
 }
 
 /// What the clock of the server showed when it answered; `local` where it does not say.
