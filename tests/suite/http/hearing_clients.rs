@@ -61,10 +61,8 @@ async fn pauses<F: Future<Output = u16> + Send + 'static>(
     let behind_three = Some(Duration::from_millis(2300));
     eventually("three stand in line", || pause.peek(1).retry_after() == behind_three).await;
     assert_eq!(arrived.load(Ordering::SeqCst), 1);
-    let mut sent = 1;
-    for step in [2000, 100, 100] {
+    for (sent, step) in [(2, 2000), (3, 100), (4, 100)] {
         clock.advance(Duration::from_millis(step));
-        sent += 1;
         eventually("it was sent", || arrived.load(Ordering::SeqCst) == sent).await;
     }
     for call in calls {

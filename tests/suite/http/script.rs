@@ -12,7 +12,13 @@ use tower::{Service, service_fn};
 /// What a server answers, one after the other, and 200 when it has come to the end; and when it was
 /// asked.
 #[derive(Clone, Default)]
-pub(crate) struct Script(Arc<Mutex<(VecDeque<Response<()>>, Vec<Instant>)>>);
+pub(crate) struct Script(Arc<Mutex<Played>>);
+
+#[derive(Default)]
+struct Played {
+    answers: VecDeque<Response<()>>,
+    asked: Vec<Instant>,
+}
 
 impl Script {
     pub(crate) fn of(answers: &[(u16, &str)]) -> Self {
@@ -23,7 +29,7 @@ impl Script {
             }
             response.body(()).unwrap()
         });
-        Self(Arc::new(Mutex::new((answers.collect(), Vec::new()))))
+        Self(Arc::new(Mutex::new(Played { answers: answers.collect(), asked: Vec::new() })))
     }
 
     pub(crate) fn client(
@@ -39,20 +45,20 @@ impl Script {
         let script = self.clone();
         service_fn(move |_: Request<()>| {
             let mut script = script.0.lock().unwrap();
-            script.1.push(Instant::now());
-            let answer = script.0.pop_front().unwrap_or_default();
+            script.asked.push(Instant::now());
+            let answer = script.answers.pop_front().unwrap_or_default();
             async move { Ok(answer) }
         })
     }
 
     /// How often it was asked.
     pub(crate) fn count(&self) -> usize {
-        self.0.lock().unwrap().1.len()
+        self.0.lock().unwrap().asked.len()
     }
 
     /// When it was asked, in milliseconds after `start`.
     pub(crate) fn asked(&self, start: Instant) -> Vec<u128> {
-        self.0.lock().unwrap().1.iter().map(|at| (*at - start).as_millis()).collect()
+        self.0.lock().unwrap().asked.iter().map(|at| (*at - start).as_millis()).collect()
     }
 }
 
