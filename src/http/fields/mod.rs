@@ -84,7 +84,7 @@ impl RateLimitFields {
 
     /// These fields on refusals only.
     #[must_use]
-    pub fn reply(generation: FieldGeneration) -> Self {
+    pub fn on_refusal(generation: FieldGeneration) -> Self {
         Self { is_always: false, ..Self::always(generation) }
     }
 

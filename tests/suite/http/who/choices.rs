@@ -38,7 +38,7 @@ async fn hello(_: Request<()>) -> Result<Response<String>, Infallible> {
 /// What the requests are answered with, one after the other.
 async fn statuses<K>(layer: &PerKeyLayer<K, Limiter>, requests: Vec<Request<()>>) -> Vec<u16>
 where
-    K: KeySource<Request<()>, OnRefusal = TooManyRequests>,
+    K: KeySource<Request<()>, Reply = TooManyRequests>,
 {
     let mut service = layer.layer(service_fn(hello));
     let mut statuses = Vec::new();
