@@ -23,7 +23,6 @@ use std::net::{IpAddr, SocketAddr};
 /// logged that says what to do: axum when it is told to, others by a [`PeerAddr`].
 ///
 /// ```no_run
-/// # #[cfg(feature = "axum")]
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use axum::{Router, routing::get};
@@ -37,8 +36,6 @@ use std::net::{IpAddr, SocketAddr};
 /// axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
 /// # Ok(())
 /// # }
-/// # #[cfg(not(feature = "axum"))]
-/// # fn main() {}
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerIp {

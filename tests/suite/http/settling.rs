@@ -81,7 +81,7 @@ async fn an_answer_costs_as_many_tokens_as_it_says() {
     sleep(Duration::from_secs(30)).await;
     assert_eq!(status(&app, "/ask", "alice").await, (200, None));
     sleep(Duration::from_secs(29)).await;
-    let refused = limiter.on(questions, &Some("alice")).try_acquire().unwrap_err();
+    let refused = limiter.on(questions, "alice").try_acquire().unwrap_err();
     assert_eq!(refused.limit(), Some("questions"));
 }
 

@@ -212,8 +212,9 @@ fn no_feature_takes_anything_away() {
         .flat_map(|source| source.lines())
         .filter(|line| line.contains("not(feature") || line.contains("cfg!("))
         .collect();
-    // The events of a build without `tracing`, and the metrics of one without `metrics`: private
-    // modules of empty functions.
-    let stand_ins = ["tracing", "metrics"].map(|name| format!("#[cfg(not(feature = {name:?}))]"));
+    // What axum knows of a connection, the events of a build without `tracing`, and the metrics of one
+    // without `metrics`: private modules of empty functions.
+    let stand_ins =
+        ["axum", "tracing", "metrics"].map(|name| format!("#[cfg(not(feature = {name:?}))]"));
     assert_eq!(without, stand_ins);
 }
