@@ -22,16 +22,46 @@ impl fmt::Display for Garbled {
 
 impl Error for Garbled {}
 
+/// Stands in place of an outcome before several answers that follow from the one before them.
+const MORE: i64 = 5;
+
+/// Where the numbers stand that differ between those.
+const REMAINING: usize = 4;
+const FULL_AFTER: usize = 5;
+
 /// The answers in a reply: the time, and so many numbers for each, all of eight bytes.
 pub(super) fn answers(reply: &[u8], orders: usize) -> Result<Vec<Answer>, Garbled> {
     let (numbers, rest) = reply.as_chunks();
     let (now, numbers) = numbers.split_first().ok_or(Garbled)?;
     let now = instant(whole(*now))?;
-    let (answers, more) = numbers.as_chunks::<NUMBERS>();
-    if answers.len() != orders || !rest.is_empty() || !more.is_empty() {
+    let (entries, more) = numbers.as_chunks::<NUMBERS>();
+    if !rest.is_empty() || !more.is_empty() {
         return Err(Garbled);
     }
-    answers.iter().map(|numbers| answer(numbers.map(whole), now)).collect()
+    let mut answers = Vec::with_capacity(orders);
+    let mut last = [0; NUMBERS];
+    for entry in entries {
+        let entry = entry.map(whole);
+        let (times, fewer, later) = match entry {
+            [MORE, times, _, _, fewer, later, _, _] => (times, fewer, later),
+            _ => {
+                last = entry;
+                (1, 0, 0)
+            }
+        };
+        for _ in 0..times {
+            if answers.len() == orders {
+                return Err(Garbled);
+            }
+            last[REMAINING] = last[REMAINING].saturating_sub(fewer);
+            last[FULL_AFTER] = last[FULL_AFTER].saturating_add(later);
+            answers.push(answer(last, now)?);
+        }
+    }
+    match answers.len() == orders {
+        true => Ok(answers),
+        false => Err(Garbled),
+    }
 }
 
 /// A number of the script: they are all whole, and exact.

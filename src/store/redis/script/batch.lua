@@ -1,27 +1,18 @@
--- ARGV: the orders, and then each limit: its kind and its parameters. All numbers have eight bytes.
--- The orders begin with the time, or -1 for that of the server. Six numbers are an order: what is asked,
--- which key, which limit, how many of these in a row, and the two that come with an ask. Before
--- several that are one group stand GROUP and, as the fourth number, how many they are.
-local told, next_order = struct.unpack('<d', ARGV[1])
-local now = told
-if told < 0 then
-  local time = call('time')
-  now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-end
-
+-- The long way of a batch, which answers whatever is asked.
+local next_order = first_order
 local limits, kinds, records = {}, {}, {}
 
 for i = 2, #ARGV, 2 do
   local name, parameters = ARGV[i], ARGV[i + 1]
   kinds[name] = kinds[name] or algorithms[name]()
-  local p = { struct.unpack('<' .. string.rep('d', #parameters / 8), parameters) }
+  local p = { read('<' .. string.rep('d', #parameters / 8), parameters) }
   -- Behind the numbers comes where they end.
   p[#p] = nil
   limits[i / 2] = { kind = kinds[name], p = p }
 end
 
 local function read_order()
-  local ask, key, limit, count, a, b, next = struct.unpack('<dddddd', ARGV[1], next_order)
+  local ask, key, limit, count, a, b, next = read('<dddddd', ARGV[1], next_order)
   next_order = next
   return ask, key, limits[limit], count, a, b
 end
@@ -78,10 +69,6 @@ local function keep(record, key, ask, outcome, permits, is_noted)
     record.is_changed = true
     records[key] = record
   end
-end
-
-local function span(instant)
-  return instant >= END and -1 or max(instant - now, 0)
 end
 
 local written, length = { pack('<d', now) }, 1
@@ -154,10 +141,7 @@ for _, record in pairs(records) do
   if not record.is_changed then
     -- It is as it was.
   elseif ends > now then
-    -- Time that is told does not pass by itself, so nothing may end by itself.
-    -- The server counts from the millisecond in which it is now.
-    local life = ends < END and told < 0 and divide_up(ends, 1000) - floor(now / 1000)
-    record.kind.save(record, life and text(life))
+    record.kind.save(record, ends)
   elseif record.raw then
     call('del', record.key)
   end

@@ -4,9 +4,8 @@ function algorithms.leaky_bucket()
   kind.carry_over = carry_interval
 
   local function standing(p, outcome, x, y, empty_at, now)
-    local filled = minus(empty_at, now)
-    local remaining = floor(minus(p[1] * p[2], filled) / p[1])
-    return decision(outcome, x, y, p[2], remaining, now + filled)
+    local remaining = left_in(p[1], p[2], empty_at, now)
+    return decision(outcome, x, y, p[2], remaining, max(empty_at, now))
   end
 
   function kind.new_at(p, s)
@@ -14,20 +13,13 @@ function algorithms.leaky_bucket()
   end
 
   function kind.take(p, s, now, cost, queued, dry)
-    if cost > p[2] then
-      return standing(p, NEVER, 0, 0, s[1], now)
+    local outcome, at, empty_at = pour(p[1], p[2], s[1], now, cost, 1)
+    if outcome ~= GRANTED then
+      return standing(p, outcome, at, 0, empty_at, now)
+    elseif cost > 0 and not dry then
+      s[1] = empty_at
     end
-    local depth = p[1] * p[2]
-    local filled = max(s[1], now) + p[1] * cost
-    if filled > END then
-      return standing(p, LATER, END, 0, s[1], now)
-    elseif cost == 0 then
-      return standing(p, GRANTED, 0, now, s[1], now)
-    elseif filled - now > depth then
-      return standing(p, LATER, filled - depth, 0, s[1], now)
-    end
-    if not dry then s[1] = filled end
-    return standing(p, GRANTED, cost, now, filled, now)
+    return standing(p, GRANTED, cost, at, empty_at, now)
   end
 
   function kind.renew(p, s, now, cost, at)

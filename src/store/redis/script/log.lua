@@ -90,7 +90,7 @@ local function make_log()
 end
 
 local function log(letter, Log)
-  local kind = { letter = letter }
+  local kind = {}
 
   -- Two numbers are for the algorithm, x and y.
   function kind.fresh(key)
@@ -133,7 +133,7 @@ local function log(letter, Log)
     return table.concat(slots)
   end
 
-  function kind.save(record, life)
+  function kind.save(record, ends)
     local s, key = record.state, record.key
     -- Those that are forgotten go when they are more than those that are not.
     if s.kept > 0 and s.start > FEW and 2 * s.start > s.count then
@@ -146,12 +146,7 @@ local function log(letter, Log)
       s.count, s.start = s.count - s.start, 0
     end
     if s.kept == 0 then
-      local value = header(s, record) .. s.tail .. free_slots(record)
-      if life then
-        call('psetex', key, life, value)
-      else
-        call('set', key, value)
-      end
+      put(key, header(s, record) .. s.tail .. free_slots(record), ends)
       return
     end
     local tail = s.tail .. free_slots(record)
@@ -159,6 +154,7 @@ local function log(letter, Log)
       call('setrange', key, text(HEADER + s.kept * ENTRY), tail)
     end
     call('setrange', key, '0', header(s, record))
+    local life = life_until(ends)
     if life then
       call('pexpire', key, life)
     else

@@ -4,20 +4,24 @@ use redis::{ErrorKind, FromRedisValue, RedisError, ServerErrorKind, aio::Connect
 use std::sync::LazyLock;
 
 /// What the algorithms are, by kind: each made of these pieces, in reading order. The server makes the
-/// functions of a script anew for each call, so a script has those only that it needs.
+/// functions of a script anew for each call, so a script has those only that it needs, and what can do
+/// without the others stands before them.
 const KINDS: [(&str, &[&str]); 10] = [
-    ("leaky_bucket", &[include_str!("leaky_bucket.lua")]),
-    ("strict", &[include_str!("strict.lua")]),
-    ("burst_compensating", &[include_str!("burst_compensating.lua")]),
-    ("token_bucket", &[include_str!("token_bucket.lua")]),
-    ("fixed_window", &[include_str!("token_bucket.lua")]),
-    ("quota", &[include_str!("quota.lua")]),
-    ("sliding_window_counter", &[include_str!("sliding_window_counter.lua")]),
-    ("sliding_window", &[LOG, WINDOW_LOG, include_str!("sliding_window.lua")]),
-    ("concurrency", &[LOG, include_str!("concurrency.lua")]),
-    ("serialized", &[LOG, WINDOW_LOG, include_str!("serialized.lua")]),
+    ("leaky_bucket", &[POUR, QUICK, NUMBERS, include_str!("leaky_bucket.lua")]),
+    ("strict", &[NUMBERS, include_str!("strict.lua")]),
+    ("burst_compensating", &[NUMBERS, include_str!("burst_compensating.lua")]),
+    ("token_bucket", &[NUMBERS, include_str!("token_bucket.lua")]),
+    ("fixed_window", &[NUMBERS, include_str!("token_bucket.lua")]),
+    ("quota", &[NUMBERS, include_str!("quota.lua")]),
+    ("sliding_window_counter", &[NUMBERS, include_str!("sliding_window_counter.lua")]),
+    ("sliding_window", &[NUMBERS, LOG, WINDOW_LOG, include_str!("sliding_window.lua")]),
+    ("concurrency", &[NUMBERS, LOG, include_str!("concurrency.lua")]),
+    ("serialized", &[NUMBERS, LOG, WINDOW_LOG, include_str!("serialized.lua")]),
 ];
 
+const POUR: &str = include_str!("pour.lua");
+const QUICK: &str = include_str!("quick.lua");
+const NUMBERS: &str = include_str!("numbers.lua");
 const LOG: &str = include_str!("log.lua");
 const WINDOW_LOG: &str = include_str!("window_log.lua");
 
@@ -62,7 +66,7 @@ pub(super) enum Argument {
 impl Script {
     /// One that decides, with these algorithms.
     fn deciding(kinds: &[(&str, &[&'static str])]) -> Self {
-        let mut pieces = vec![include_str!("numbers.lua")];
+        let mut pieces = vec![include_str!("beginning.lua")];
         for piece in kinds.iter().flat_map(|(_, pieces)| *pieces) {
             if !pieces.contains(piece) {
                 pieces.push(piece);

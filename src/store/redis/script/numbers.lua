@@ -1,29 +1,5 @@
--- Instants are microseconds of the server's clock and, like all numbers here, whole: they are
--- exact up to 2^53, which is the year 2255. What would be beyond that never comes.
-local END = 9007199254740992
--- The longest time that the permits of one call may take by some algorithms, 250 years.
-local LONGEST = 7884000000000000
-local GRANTED, LATER, IN_USE, EXHAUSTED, NEVER = 0, 1, 2, 3, 4
--- What is asked.
-local GROUP, TAKE, PEEK, RENEW, GIVE_BACK = 0, 1, 2, 3, 4
-local FINISH, CHARGE, RESERVE, RETURN, FORGET = 5, 6, 7, 8, 9
-local min, max, floor = math.min, math.max, math.floor
-local pack, call = struct.pack, redis.call
 -- What makes each algorithm, when a batch needs it: making all of them takes longer than most batches.
 local algorithms = {}
-
--- A number as text: by itself it would be written with 14 digits, or slowly.
-local function text(number)
-  return string.format('%d', number)
-end
-
-local function plus(a, b)
-  return min(a + b, END)
-end
-
-local function minus(a, b)
-  return max(a - b, 0)
-end
 
 local function times(a, b)
   return min(a * b, END)
@@ -95,14 +71,15 @@ local function decision(outcome, x, y, limit, remaining, full_at)
 end
 
 -- What algorithms keep that have no log: a letter and eight-byte numbers. So many are the state's; then
--- comes the instant of the last reservation and, for each free slot, two more.
+-- come the instant of the last reservation, until when the record is kept and, for each free slot, two
+-- more.
 local function fields(letter, count)
-  local kind = { letter = letter }
-  local format = '<' .. string.rep('d', count + 1)
+  local kind = {}
+  local format = '<' .. string.rep('d', count + 2)
 
   function kind.fresh()
     local state = {}
-    for i = 1, count do state[i] = 0 end
+    for i = 1, count + 2 do state[i] = 0 end
     return state
   end
 
@@ -111,28 +88,32 @@ local function fields(letter, count)
     if not raw or string.sub(raw, 1, 1) ~= letter then
       return nil, raw
     end
-    local state, free = { struct.unpack(format, raw, 2) }, {}
-    for at = state[count + 2], #raw, 16 do
+    local state, free = { read(format, raw, 2) }, {}
+    for at = state[count + 3], #raw, 16 do
       local grant = {}
-      grant.at, grant.cost = struct.unpack('<dd', raw, at)
+      grant.at, grant.cost = read('<dd', raw, at)
       free[#free + 1] = grant
     end
     return state, raw, state[count + 1], free
   end
 
-  function kind.save(record, life)
-    local state = record.state
+  function kind.save(record, ends)
+    local state, raw = record.state, record.raw
+    local is_kept = lives_on(state[count + 2], ends)
+    if not is_kept then
+      state[count + 2] = plus(ends, SECOND)
+    end
     state[count + 1] = record.ahead
-    local value = letter .. pack(format, unpack(state, 1, count + 1))
+    local value = letter .. pack(format, unpack(state, 1, count + 2))
     for _, grant in ipairs(record.free) do
       value = value .. pack('<dd', grant.at, grant.cost)
     end
-    if value == record.raw then
+    if value == raw then
       return
-    elseif life then
-      call('psetex', record.key, life, value)
+    elseif is_kept and #value == #raw then
+      call('setrange', record.key, '0', value)
     else
-      call('set', record.key, value)
+      put(record.key, value, state[count + 2])
     end
   end
 

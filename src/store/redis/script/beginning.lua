@@ -1,0 +1,72 @@
+-- ARGV: the orders, and then each limit: its kind and its parameters. All numbers have eight bytes.
+-- The orders begin with the time, or -1 for that of the server. Six numbers are an order: what is asked,
+-- which key, which limit, how many of these in a row, and the two that come with an ask. Before
+-- several that are one group stand GROUP and, as the fourth number, how many they are.
+
+-- Instants are microseconds of the server's clock and, like all numbers here, whole: they are
+-- exact up to 2^53, which is the year 2255. What would be beyond that never comes.
+local END = 9007199254740992
+-- The longest time that the permits of one call may take by some algorithms, 250 years.
+local LONGEST = 7884000000000000
+local GRANTED, LATER, IN_USE, EXHAUSTED, NEVER = 0, 1, 2, 3, 4
+-- Stands in place of an outcome before so many answers more as the last one, each with so many
+-- permits fewer that remain, and full so much later.
+local MORE = 5
+-- What is asked.
+local GROUP, TAKE, PEEK, RENEW, GIVE_BACK = 0, 1, 2, 3, 4
+local FINISH, CHARGE, RESERVE, RETURN, FORGET = 5, 6, 7, 8, 9
+local min, max, floor = math.min, math.max, math.floor
+local pack, read, call = struct.pack, struct.unpack, redis.call
+
+-- A number as text: by itself it would be written with 14 digits, or slowly.
+local function text(number)
+  return string.format('%d', number)
+end
+
+local function plus(a, b)
+  return min(a + b, END)
+end
+
+local function minus(a, b)
+  return a > b and a - b or 0
+end
+
+local told, first_order = read('<d', ARGV[1])
+local now = told
+if told < 0 then
+  local time = call('time')
+  now = time[1] * 1000000 + time[2]
+end
+
+-- How long it is until then, or -1 where that never comes.
+local function span(instant)
+  return instant >= END and -1 or minus(instant, now)
+end
+
+-- How many milliseconds it is until then, as text, and nothing where nothing ends by itself: so is it
+-- where the time is told, which does not pass by itself.
+local function life_until(instant)
+  if instant < END and told < 0 then
+    -- Never too few: the server counts from the one in which it is now.
+    return text(floor(instant / 1000) + 1 - floor(now / 1000))
+  end
+end
+
+-- Keeps a value until then.
+local function put(key, value, ends)
+  local life = life_until(ends)
+  if life then
+    call('psetex', key, life, value)
+  else
+    call('set', key, value)
+  end
+end
+
+-- What is written again and again is kept a second longer than it has to be, so that its life is not
+-- set by each call: that takes longer than to write it.
+local SECOND = 1000000
+
+-- Whether what is kept until an instant is kept long enough, and not too long, to be there until another.
+local function lives_on(kept, ends)
+  return kept >= ends and kept <= ends + SECOND
+end
