@@ -57,8 +57,7 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
 
     /// Asks until there is an answer that this call can go by.
     pub(super) async fn run(mut self) -> Result<StoredTicket<A>, RateLimited> {
-        let limit = self.shared.limit();
-        if self.terms.cost > 0 && self.known().lines.has(&limit.name, self.key, self.since) {
+        if self.terms.cost > 0 && self.known().lines.has(|| self.lane(), self.since) {
             if self.terms.patience == Patience::Now {
                 return Err(self.refusal(Reason::UsedUp));
             }
@@ -97,12 +96,12 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
     /// Asks the store by the limit as it is now.
     async fn ask(&self) -> Result<(Arc<StoredLimit<A>>, Decided<A, S>), StoreError> {
         let refused = self.known().refused.as_ref();
-        let (sent, seen) = (self.shared.now(), refused.map(|refused| refused.sent()));
+        let sent = refused.map(|refused| (refused, refused.sent(), self.shared.now()));
         let limit = self.shared.limit();
         let ask = StoreAsk::Reserve { cost: self.terms.cost, max_wait: self.longest };
         let decided = self.shared.ask(&limit, self.key, ask).await?;
         if let Outcome::Later(wait) = decided.answer().decision.outcome
-            && let (Some(refused), Some(seen)) = (refused, seen)
+            && let Some((refused, seen, sent)) = sent
         {
             refused.note(self.key, self.terms.cost, sent + wait, self.shared.now(), seen);
         }
@@ -118,8 +117,9 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
         let shared = self.shared;
         self.place = None;
         // The store decided before its answer came: not too early, wherever the time went.
-        let at = shared.now() + decided.answer().wait;
-        if at > shared.now() {
+        let now = shared.now();
+        let at = now + decided.answer().wait;
+        if at > now {
             self.wait();
             self.unless_reset(before(shared.inquiry.clock(), at, pending::<()>())).await?;
         }

@@ -16,9 +16,12 @@ use crate::{
     nanos::Nanos,
     store::{Store, StoreError},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use tokio::runtime::Handle;
 
@@ -83,7 +86,8 @@ impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
             ));
         }
         let end = sent + self.settings.deadline;
-        let asked = before(&self.settings.clock, end, self.pipeline.ask(group)).await;
+        let asked = pin!(self.pipeline.ask(group));
+        let asked = before(&self.settings.clock, end, asked).await;
         let decided = asked.unwrap_or_else(|| Err(StoreError::new(TOO_LATE)));
         match &decided {
             Ok(_) => self.breaker.answered(),

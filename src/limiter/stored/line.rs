@@ -65,14 +65,14 @@ pub(super) struct Place<'a> {
 
 impl Lines {
     /// Whether anybody stands in this line who has to be waited for.
-    pub(super) fn has(&self, limit: &Arc<str>, key: &StoreKey, now: Nanos) -> bool {
-        let lines = self.lock();
-        // So that there is nothing to be copied as long as nobody waits.
-        if lines.is_empty() {
+    pub(super) fn has(&self, lane: impl FnOnce() -> Lane, now: Nanos) -> bool {
+        // There is nothing to look for as long as nobody waits.
+        if self.lock().is_empty() {
             return false;
         }
+        let lane = lane();
         let is_there = |line: &VecDeque<Waiter>| line.iter().any(|waiter| waiter.asks_by > now);
-        lines.get(&Lane { limit: Arc::clone(limit), key: key.clone() }).is_some_and(is_there)
+        self.lock().get(&lane).is_some_and(is_there)
     }
 
     /// Gets in line.

@@ -14,7 +14,7 @@ use crate::{
     nanos::Nanos,
     store::{Store, StoreKey},
 };
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 impl<A: Algorithm, S: Store<A>> Shared<A, S> {
     /// Asks for permits, and waits for them as long as the terms say.
@@ -56,7 +56,8 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
             return Err(self.refusal(Reason::UsedUp, terms).with_retry_after(wait.into()));
         }
         let give_back = |granted: Result<_, _>| granted.map_or((), |ticket| self.give_back(ticket));
-        let granted = Asking::new(self, key, terms, since).run();
+        // Pinned where it is, as whatever it is handed to would have room for it twice.
+        let granted = pin!(Asking::new(self, key, terms, since).run());
         match self.reins.undisturbed(before_it, granted, give_back).await {
             Ok(granted) => granted,
             Err(Fate::Passes) => Ok(self.free(since)),

@@ -33,7 +33,7 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new<A: Scripted>(namespace: &str, batch: &Batch<A>) -> Self {
         let mut limits = Limits::default();
-        let mut keys = Keys::default();
+        let mut keys = Keys::new(batch.orders.len());
         let mut orders = Orders::new(batch);
         let mut last: Option<&Order<A>> = None;
         for group in batch.groups() {
@@ -105,13 +105,17 @@ impl<A: Scripted> Limits<A> {
 }
 
 /// The records, each once.
-#[derive(Default)]
 struct Keys<'a> {
     places: HashMap<(&'a str, &'a StoreKey), usize>,
     names: Vec<String>,
 }
 
 impl<'a> Keys<'a> {
+    /// At most so many.
+    fn new(orders: usize) -> Self {
+        Self { places: HashMap::with_capacity(orders), names: Vec::with_capacity(orders) }
+    }
+
     fn place<A>(&mut self, beginning: &str, order: &'a Order<A>) -> usize {
         *self.places.entry((&*order.limit.name, &order.key)).or_insert_with(|| {
             self.names.push(record_name(beginning, &order.key));

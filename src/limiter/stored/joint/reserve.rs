@@ -132,7 +132,8 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
 
     /// Whether others stand in line for what it asks for.
     fn is_waited_for(&self, asked: &Asked, now: Nanos) -> bool {
-        self.inquiry.known().lines.has(&asked.limit.name, &asked.part.key, now)
+        let lane = || Lane { limit: Arc::clone(&asked.limit.name), key: asked.part.key.clone() };
+        self.inquiry.known().lines.has(lane, now)
     }
 
     /// Asks the store.
