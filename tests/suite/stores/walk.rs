@@ -43,10 +43,14 @@ pub(crate) const TODAY: Nanos = Nanos::new(1_790_000_000_000_007_000);
 const LATEST: u64 = 4_000_000_000_000_000_000;
 
 /// Random numbers that are the same in every run (splitmix64).
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -99,7 +103,7 @@ impl Walk {
         let interval = algorithm.rate(0).map_or(0, |rate| Nanos::from(rate.interval()).get());
         Self {
             seed,
-            random: Random(seed),
+            random: Random::new(seed),
             interval: (interval / tick.get()).max(10),
             scale: if algorithm.to_string().contains("3000000000") { 300_000_000 } else { 1 },
             limits,

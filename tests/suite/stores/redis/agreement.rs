@@ -1,11 +1,15 @@
 //! The script answers as the algorithms do, to the microsecond.
 
 use super::{
-    super::walk::{LIMITS, TODAY, Walk},
-    store,
+    super::walk::{LIMITS, Random, TODAY, Walk},
+    limit, order, store,
 };
 use crate::servers::redis::Server;
-use tower_ratelimit::{AnyAlgorithm, Nanos, store::Store};
+use std::sync::Arc;
+use tower_ratelimit::{
+    AnyAlgorithm, Ask, Nanos, Take,
+    store::{Batch, MemoryStore, Order, Store, StoreAsk, StoredLimit},
+};
 
 const MICROSECOND: Nanos = Nanos::new(1000);
 
@@ -89,7 +93,7 @@ async fn crowds_of_calls_get_the_same_answers() {
     {
         for start in [0, 1_790_000_000_000_007] {
             let (store, oracle) = (store(&server).await, MemoryStore::default());
-            let mut random = Random(seed as u64);
+            let mut random = Random::new(seed as u64);
             // The same limit, as it was before it was changed and after.
             let limits = [limit("limit", line), limit("limit", "leaky bucket 1/11us, capacity 30")];
             let mut now: u64 = start;
