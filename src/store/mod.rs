@@ -200,8 +200,16 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
         Ok(())
     }
 
-    /// How many batches the store may be asked at the same time by one limiter, 1 at least, beside
-    /// a single order that a caller sends by itself, and those batches that are given up because
+    /// Where an order is decided, for a store that is spread over several servers. A limiter sends
+    /// orders of different shards in different batches, so that a server which is away fails and
+    /// holds up only what it keeps. A group goes where its first order belongs.
+    fn shard(&self, order: &Order<A>) -> u32 {
+        let _ = order;
+        0
+    }
+
+    /// How many batches the store may be asked at the same time by one limiter, of each shard, 1 at
+    /// least, beside a single order that a caller sends by itself, and those batches that are given up because
     /// they take too long. Orders of different batches are decided in any order.
     fn batches_at_once(&self) -> usize {
         1

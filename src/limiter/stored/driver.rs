@@ -15,17 +15,18 @@ use tokio::{sync::oneshot, task::yield_now};
 /// How many groups ride in a batch at most, so that no batch takes long.
 const MOST: usize = 1024;
 
-/// Empties the queue. Dropped before it has, with its runtime, it takes the queue with it, so that
+/// Empties the queue of a shard. Dropped before it has, with its runtime, it takes the queue with it, so that
 /// nobody waits in vain.
 pub(super) struct Driver<A: Algorithm, S: Store<A>> {
     pipeline: Arc<Pipeline<A, S>>,
+    shard: u32,
     has_ended: bool,
 }
 
 impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     /// One that is counted already.
-    pub(super) fn new(pipeline: Arc<Pipeline<A, S>>) -> Self {
-        Self { pipeline, has_ended: false }
+    pub(super) fn new(pipeline: Arc<Pipeline<A, S>>, shard: u32) -> Self {
+        Self { pipeline, shard, has_ended: false }
     }
 
     pub(super) async fn run(mut self) {
@@ -38,7 +39,8 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
 
     /// Those who wait, or the end of this driver: whoever comes after it needs another one.
     fn next(&mut self) -> Option<Vec<Queued<A, S>>> {
-        let mut queue = self.pipeline.lock();
+        let mut queues = self.pipeline.lock();
+        let queue = queues.entry(self.shard).or_default();
         if queue.waiting.is_empty() {
             queue.drivers -= 1;
             self.has_ended = true;
@@ -101,13 +103,14 @@ impl<A: Algorithm, S: Store<A>> Drop for Driver<A, S> {
         if self.has_ended {
             return;
         }
-        let mut queue = self.pipeline.lock();
+        let mut queues = self.pipeline.lock();
+        let queue = queues.entry(self.shard).or_default();
         queue.drivers -= 1;
         let left = match queue.drivers {
             0 => std::mem::take(&mut queue.waiting),
             _ => Vec::new(),
         };
-        drop(queue);
+        drop(queues);
         // Whoever is told so may ask again.
         drop(left);
     }

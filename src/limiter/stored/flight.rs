@@ -28,7 +28,7 @@ pub(super) struct Flight<A: Algorithm, S: Store<A>> {
 
 impl<A: Algorithm, S: Store<A>> Flight<A, S> {
     pub(super) fn new(group: Group<A>, lead: Lead<A, S>) -> Self {
-        let pipeline = Arc::clone(&lead.0);
+        let pipeline = Arc::clone(&lead.pipeline);
         let answer = async move {
             let mut decided = pipeline.decide(vec![group]).await?;
             decided.pop().ok_or_else(|| StoreError::new("no answer"))
@@ -60,7 +60,7 @@ impl<A: Algorithm, S: Store<A>> Drop for Flight<A, S> {
         if let (Some(answer), Some(lead), true) =
             (self.answer.take(), self.lead.take(), self.is_sent)
         {
-            let pipeline = Arc::clone(&lead.0);
+            let pipeline = Arc::clone(&lead.pipeline);
             pipeline.abandon(async move {
                 let _lead = lead;
                 answer.await
@@ -69,11 +69,14 @@ impl<A: Algorithm, S: Store<A>> Drop for Flight<A, S> {
     }
 }
 
-/// Being the one who sends its own ask. Dropped, somebody else may be.
-pub(super) struct Lead<A: Algorithm, S: Store<A>>(pub(super) Arc<Pipeline<A, S>>);
+/// Being the one who sends its own ask to a shard. Dropped, somebody else may be.
+pub(super) struct Lead<A: Algorithm, S: Store<A>> {
+    pub(super) pipeline: Arc<Pipeline<A, S>>,
+    pub(super) shard: u32,
+}
 
 impl<A: Algorithm, S: Store<A>> Drop for Lead<A, S> {
     fn drop(&mut self) {
-        self.0.lock().is_led = false;
+        self.pipeline.lock().entry(self.shard).or_default().is_led = false;
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     store::{Batch, Order, Store, StoreError},
 };
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -33,20 +34,23 @@ const LATE: u32 = 10;
 /// driver empties: a task that is there as long as the queue is not empty. So no caller waits for
 /// another one to be polled.
 ///
-/// A batch holds up those behind it for one deadline at most.
+/// There is a queue for each shard of the store, so that a server which is away fails or holds up only
+/// what it keeps. A batch holds up those behind it for one deadline at most.
 pub(super) struct Pipeline<A: Algorithm, S: Store<A>> {
     store: S,
     pub(super) known: Known,
     pub(super) meters: StoreMeters,
     pub(super) clock: Clock,
     deadline: Nanos,
-    queue: Mutex<Queue<A, S>>,
-    /// How many drivers there may be.
+    /// By shard. There are no more than the store has, so they stay.
+    queues: Mutex<BTreeMap<u32, Queue<A, S>>>,
+    /// How many drivers there may be for each shard.
     most_drivers: usize,
     /// Where drivers run whose callers run nowhere.
     runtime: Handle,
 }
 
+/// Those who wait to ask one shard.
 pub(super) struct Queue<A: Algorithm, S: Store<A>> {
     pub(super) waiting: Vec<Queued<A, S>>,
     pub(super) drivers: usize,
@@ -75,9 +79,9 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         runtime: Handle,
     ) -> Arc<Self> {
         let most_drivers = store.batches_at_once().max(1);
-        let queue = Mutex::new(Queue { waiting: Vec::new(), drivers: 0, is_led: false });
+        let queues = Mutex::new(BTreeMap::new());
         let (clock, deadline) = (settings.clock.clone(), settings.deadline);
-        Arc::new(Self { store, known, meters, clock, deadline, queue, most_drivers, runtime })
+        Arc::new(Self { store, known, meters, clock, deadline, queues, most_drivers, runtime })
     }
 
     /// Asks the store.
@@ -99,28 +103,36 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         // Now and once it has happened: whoever asks from now on rides behind it, and who has asked
         // already may be refused in the meantime.
         lanes.iter().for_each(|lane| self.known.freed(&lane.key));
+        let shard = self.shard(&group);
         let queued = Queued { group, caller: None };
-        let needs_driver = self.lock().join(queued, self.most_drivers);
-        self.drive_if(needs_driver);
+        let needs_driver = self.lock().entry(shard).or_default().join(queued, self.most_drivers);
+        self.drive_if(needs_driver, shard);
         lanes.iter().for_each(|lane| self.known.lines.call(lane));
     }
 
     fn queue(self: &Arc<Self>, group: Group<A>) -> Way<A, S> {
-        let mut queue = self.lock();
+        let shard = self.shard(&group);
+        let mut queues = self.lock();
+        let queue = queues.entry(shard).or_default();
         if !queue.is_led && queue.drivers == 0 {
             queue.is_led = true;
-            return Way::Alone(group, Lead(Arc::clone(self)));
+            return Way::Alone(group, Lead { pipeline: Arc::clone(self), shard });
         }
         let (caller, answer) = oneshot::channel();
         let needs_driver = queue.join(Queued { group, caller: Some(caller) }, self.most_drivers);
-        drop(queue);
-        self.drive_if(needs_driver);
+        drop(queues);
+        self.drive_if(needs_driver, shard);
         Way::InQueue(answer)
     }
 
-    fn drive_if(self: &Arc<Self>, needs_driver: bool) {
+    /// Where a group is sent. What is not taken together may be kept elsewhere, which the store knows.
+    fn shard(&self, group: &Group<A>) -> u32 {
+        self.store.shard(&group.first)
+    }
+
+    fn drive_if(self: &Arc<Self>, needs_driver: bool, shard: u32) {
         if needs_driver {
-            self.runtime().spawn(Driver::new(Arc::clone(self)).run());
+            self.runtime().spawn(Driver::new(Arc::clone(self), shard).run());
         }
     }
 
@@ -175,9 +187,9 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         self.runtime().spawn(async move { drop(before(&clock, end, answer).await) });
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Queue<A, S>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Queue<A, S>>> {
         // Nothing of anybody else's runs under it.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,6 +197,12 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
 enum Way<A: Algorithm, S: Store<A>> {
     Alone(Group<A>, Lead<A, S>),
     InQueue(oneshot::Receiver<Reply<A, S>>),
+}
+
+impl<A: Algorithm, S: Store<A>> Default for Queue<A, S> {
+    fn default() -> Self {
+        Self { waiting: Vec::new(), drivers: 0, is_led: false }
+    }
 }
 
 impl<A: Algorithm, S: Store<A>> Queue<A, S> {
@@ -199,10 +217,10 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
 
 impl<A: Algorithm, S: Store<A>> fmt::Debug for Pipeline<A, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let queue = self.lock();
+        let queues = self.lock();
         f.debug_struct("Pipeline")
-            .field("waiting", &queue.waiting.len())
-            .field("drivers", &queue.drivers)
+            .field("waiting", &queues.values().map(|queue| queue.waiting.len()).sum::<usize>())
+            .field("drivers", &queues.values().map(|queue| queue.drivers).sum::<usize>())
             .finish_non_exhaustive()
     }
 }

@@ -112,8 +112,12 @@ where
     async fn decide(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
         match self.0.servers {
             Servers::One => self.call(batch).await,
-            Servers::Cluster => for_each_slot(&batch, |part| self.call(part)).await,
+            Servers::Cluster => for_each_slot(batch, |part| self.call(part)).await,
         }
+    }
+
+    fn shard(&self, order: &Order<A>) -> u32 {
+        self.0.shard_of(order)
     }
 
     fn can_group(&self, group: &[Order<A>]) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use super::{
     OptimisticRedisStore,
     call::Call,
     reply, script,
-    slot::{for_each_slot, one_slot},
+    slot::{for_each_slot, one_slot, slot_of},
 };
 use crate::{
     algorithm::Scripted,
@@ -26,7 +26,7 @@ const AT_ONCE: usize = 2;
 /// How long to wait at most before a server that is away is looked for again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A [`Store`] in Redis, for limits that many processes share: all that use the same server and
+/// A [`Store`] in Redis, or Valkey, for limits that many processes share: all that use the same server and
 /// [namespace](Self::namespace).
 ///
 /// A batch is one call of one script, which decides by the clock of the server. It is told to the
@@ -129,7 +129,8 @@ impl<C> RedisStore<C> {
 
     /// A store on a cluster, over a connection of your own that finds the server of a key.
     ///
-    /// Each slot of the cluster is asked by itself. Several limits can be taken together when they
+    /// Each slot of the cluster is asked by itself, so that a server which is away fails only the limits
+    /// that it keeps. Several limits can be taken together when they
     /// are on the same key or on keys of the same [tag](crate::store::StoreKey::tagged), and are
     /// [`AcrossSlots`](super::AcrossSlots) otherwise. While a slot moves from server to server they
     /// wait until it has moved, as long as the connection tries again.
@@ -164,6 +165,14 @@ impl<C> RedisStore<C> {
 }
 
 impl<C> RedisStore<C> {
+    /// The slot of an order, where there are several.
+    pub(super) fn shard_of<A>(&self, order: &Order<A>) -> u32 {
+        match self.servers {
+            Servers::One => 0,
+            Servers::Cluster => slot_of(&order.key).into(),
+        }
+    }
+
     /// Whether one server keeps all of these.
     pub(super) fn is_one_step<A>(&self, group: &[Order<A>]) -> Result<(), StoreError> {
         match self.servers {
@@ -192,7 +201,7 @@ where
     async fn decide(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
         match self.servers {
             Servers::One => self.call(batch).await,
-            Servers::Cluster => for_each_slot(&batch, |part| self.call(part)).await,
+            Servers::Cluster => for_each_slot(batch, |part| self.call(part)).await,
         }
     }
 
@@ -217,6 +226,10 @@ where
 
     fn can_group(&self, group: &[Order<A>]) -> Result<(), StoreError> {
         self.is_one_step(group)
+    }
+
+    fn shard(&self, order: &Order<A>) -> u32 {
+        self.shard_of(order)
     }
 
     fn batches_at_once(&self) -> usize {

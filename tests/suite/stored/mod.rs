@@ -18,6 +18,7 @@ mod recovering;
 mod remembering;
 mod resetting;
 mod settling;
+mod shards;
 
 pub(crate) use slow::Slow;
 

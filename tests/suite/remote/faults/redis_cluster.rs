@@ -2,7 +2,8 @@
 
 use super::super::load::{Answers, under_load};
 use crate::servers::{cluster::Cluster, redis::unique};
-use tower_ratelimit::store::RedisStore;
+use std::{error::Error, time::Duration};
+use tower_ratelimit::{OnFailure, Quota, Reason, StoredLimiter, store::RedisStore};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_moves_from_server_to_server() {
@@ -43,4 +44,39 @@ async fn a_server_of_a_cluster_answers_nothing_for_a_while() {
         drop(frozen);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_a_cluster_that_is_away_takes_only_its_own_keys_with_it() {
+    let cluster = Cluster::start().await;
+    let store = RedisStore::on_cluster(cluster.connect().await).namespace(unique());
+    let deadline = Duration::from_millis(500);
+    let limiter = StoredLimiter::builder("api", store, Quota::new(100).unwrap(), OnFailure::Refuse)
+        .deadline(deadline)
+        .unwrap()
+        .breaker(1000, deadline)
+        .unwrap()
+        .build()
+        .unwrap();
+    // All at the same time, so that they would travel together.
+    let ask_all = async || {
+        let calls = (0..60_u32).map(|key| {
+            let key = limiter.key(&key);
+            tokio::spawn(async move { key.try_acquire().await.map(drop) })
+        });
+        let mut away = 0;
+        for call in calls.collect::<Vec<_>>() {
+            if let Err(refusal) = call.await.unwrap() {
+                assert_eq!(refusal.reason(), Reason::Unavailable, "{:?}", refusal.source());
+                away += 1;
+            }
+        }
+        away
+    };
+    assert_eq!(ask_all().await, 0);
+    let kept = cluster.servers[0].ask::<Vec<String>>(&["KEYS", "*"]).await.len();
+    assert!((1..60).contains(&kept), "{kept}");
+    let frozen = cluster.servers[0].freeze();
+    assert_eq!(ask_all().await, kept);
+    drop(frozen);
 }
