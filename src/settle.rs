@@ -194,6 +194,10 @@ where
     fn terms(&self, request: &Request, terms: Terms) -> Terms {
         self.of.terms(request, terms)
     }
+
+    fn is_exempt(&self, request: &Request) -> bool {
+        self.of.is_exempt(request)
+    }
 }
 
 impl<P, A, Request, L> JointRules<Request, L> for Settling<P, (), A>

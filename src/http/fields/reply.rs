@@ -39,6 +39,10 @@ impl<K: KeySource<Request>, Request> KeySource<Request> for WithFields<K> {
     fn terms(&self, request: &Request, terms: Terms) -> Terms {
         self.inner.terms(request, terms)
     }
+
+    fn is_exempt(&self, request: &Request) -> bool {
+        self.inner.is_exempt(request)
+    }
 }
 
 impl<R, B, E> Reply<Response<B>, E> for WithFields<R>

@@ -7,7 +7,10 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_ratelimit::{
     Error, Fail, KeySource, KeyedRateLimiter, MissingKey, OrShared, PerKeyLayer, Quota,
     RateLimitLayer, RateLimited, Reason, Terms,
-    http::{Extension, Header, PeerIp, RequestMethod, TooManyRequests, too_many_requests},
+    http::{
+        Extension, FieldGeneration, Header, PeerIp, RateLimitFields, RequestMethod,
+        TooManyRequests, too_many_requests,
+    },
 };
 
 const ALICE: &str = "192.0.2.1";
@@ -40,7 +43,14 @@ async fn statuses<K>(layer: &PerKeyLayer<K, Limiter>, requests: Vec<Request<()>>
 where
     K: KeySource<Request<()>, Reply = TooManyRequests>,
 {
-    let mut service = layer.layer(service_fn(hello));
+    answers(layer.layer(service_fn(hello)), requests).await
+}
+
+/// The same of any service.
+async fn answers<S, B>(mut service: S, requests: Vec<Request<()>>) -> Vec<u16>
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+{
     let mut statuses = Vec::new();
     for request in requests {
         let Ok(ready) = service.ready().await;
@@ -241,6 +251,25 @@ async fn exceptions_stand_whatever_else_is_said_about_a_layer() {
     let shared = RateLimitLayer::per_key(api_key(), each(1)).exempt(is_health);
     assert_eq!(statuses(&shared, vec![health(), with_key("a"), health()]).await, [200, 200, 200]);
     assert!(!OrShared(api_key()).is_exempt(&health()));
+}
+
+/// They were forgotten there once, and such a request was refused for want of a key.
+#[tokio::test]
+async fn exceptions_stand_where_fields_are_sent_and_costs_are_settled() {
+    let layer = || {
+        RateLimitLayer::per_key(api_key(), each(1))
+            .exempt(|request: &Request<()>| !request.headers().contains_key("x-api-key"))
+    };
+    let fields = RateLimitFields::always(FieldGeneration::Draft11);
+    let settled = |_: &Response<String>| 1;
+    let requests = || vec![with_key("a"), without_key(), without_key(), with_key("a")];
+    let hello = service_fn(hello);
+    let with_fields = layer().fields(fields).unwrap().layer(hello);
+    assert_eq!(answers(with_fields, requests()).await, [200, 200, 200, 429]);
+    let settling = layer().settle(settled).layer(hello);
+    assert_eq!(answers(settling, requests()).await, [200, 200, 200, 429]);
+    let both = layer().fields(fields).unwrap().settle(settled).layer(hello);
+    assert_eq!(answers(both, requests()).await, [200, 200, 200, 429]);
 }
 
 #[test]
