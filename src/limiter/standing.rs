@@ -162,13 +162,18 @@ pub(super) fn tell<'a, A: Algorithm>(
 pub(super) struct Standings(Vec<(usize, Standing<'static>)>);
 
 impl Standings {
-    /// One more limit, by its place among the names.
+    /// One more limit, by its place among the names. Of several keys of a limit the one with the least
+    /// counts: a call takes from all of them.
     pub(super) fn add(&mut self, limit: usize, standing: Standing<'static>) {
-        self.0.push((limit, standing));
+        let mut known = self.0.iter_mut();
+        match known.find(|(other, known)| *other == limit && known.rate == standing.rate) {
+            Some((_, known)) if has_less(&standing, known) => *known = standing,
+            Some(_) => {}
+            None => self.0.push((limit, standing)),
+        }
     }
 
-    /// Tells of all of them, of each rate once: first of the limit that refused the call, or else has the
-    /// least share left.
+    /// Tells of all of them, first of the limit that refused the call, or else has the least share left.
     pub(super) fn tell(
         mut self,
         names: &[Arc<str>],
@@ -194,25 +199,27 @@ impl Standings {
         if binding < self.0.len() {
             self.0[..=binding].rotate_right(1);
         }
-        for (index, (limit, standing)) in self.0.iter().enumerate() {
-            let is_told = self.0[..index]
-                .iter()
-                .any(|(other, told)| other == limit && told.rate == standing.rate);
-            if !is_told {
-                tell(Standing { limit: names.get(*limit).map(|name| &**name), ..*standing });
-            }
+        for (limit, standing) in &self.0 {
+            tell(Standing { limit: names.get(*limit).map(|name| &**name), ..*standing });
         }
     }
 }
 
-/// Whether it is known that a smaller share is left of the first than of the second.
+/// Whether it is known that a smaller share is left of the first than of the second, or nothing of both
+/// and that for longer.
 fn has_less(first: &Standing<'_>, second: &Standing<'_>) -> bool {
     let share = |of: &Standing<'_>, by: &Standing<'_>| {
         let remaining = of.decision.map(|decision| decision.remaining)?;
         let limit = by.decision.map(|decision| decision.limit)?;
         Some(u64::from(remaining) * u64::from(limit))
     };
+    // What comes back when calls end can do so at any time.
+    let wait = |of: &Standing<'_>| match of.holds {
+        true => Duration::ZERO,
+        false => of.next_after().unwrap_or(Duration::MAX),
+    };
     match (share(first, second), share(second, first)) {
+        (Some(0), Some(0)) => wait(first) > wait(second),
         (Some(first), Some(second)) => first < second,
         _ => first.decision.is_some() && second.decision.is_none(),
     }

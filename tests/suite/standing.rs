@@ -171,6 +171,44 @@ async fn a_limit_that_is_asked_about_twice_is_told_once() {
     assert_eq!(told[0].3, Some(3));
 }
 
+/// It was the first key once, of which a client was told that more was left than it could use.
+#[tokio::test]
+async fn a_limit_that_is_asked_about_twice_is_told_by_the_key_with_less() {
+    let mut limits = JointLimiter::builder().clock(ManualClock::new());
+    let users = limits.limit("users", bucket(10)).unwrap();
+    let hosts = limits.limit("hosts", bucket(10)).unwrap();
+    let limiter = limits.build();
+    limiter.on_many(users, "u", 8).try_acquire().unwrap();
+    limiter.on_many(hosts, "b", 7).try_acquire().unwrap();
+    let left = |told: &[Told]| told.iter().map(|told| (told.0.clone(), told.3)).collect::<Vec<_>>();
+    let least = [(name("users"), Some(1)), (name("hosts"), Some(2))];
+    let call = limiter.on(users, "u").on(hosts, "a").on(hosts, "b").on(hosts, "c");
+    assert_eq!(left(&after(&call, "", NOW).await.1), least);
+    // In whatever order, and if all have the same, once.
+    let least = [(name("users"), Some(0)), (name("hosts"), Some(1))];
+    let call = limiter.on(hosts, "b").on(hosts, "a").on(users, "u");
+    assert_eq!(left(&after(&call, "", NOW).await.1), least);
+    let call = limiter.on(users, "v").on_many(hosts, "x", 0).on_many(hosts, "y", 0);
+    let all = [(name("users"), Some(9)), (name("hosts"), Some(10))];
+    assert_eq!(left(&after(&call, "", NOW).await.1), all);
+}
+
+/// The other one came first once, and a client was told to come back too early.
+#[tokio::test]
+async fn of_limits_of_which_nothing_is_left_the_one_with_the_longest_wait_binds() {
+    let mut limits = JointLimiter::builder().clock(ManualClock::new());
+    let window = |rate: &str| SlidingWindow::new(rate.parse().unwrap());
+    let short = limits.limit("short", window("1/s")).unwrap();
+    let long = limits.limit("long", window("1/min")).unwrap();
+    let never = limits.limit("never", Quota::new(1).unwrap()).unwrap();
+    let limiter = limits.build();
+    let names = |told: Vec<Told>| told.into_iter().filter_map(|told| told.0).collect::<Vec<_>>();
+    let two = limiter.on(short, "a").on(long, "a");
+    assert_eq!(names(after(&two, "", NOW).await.1), ["long", "short"]);
+    let three = limiter.on(short, "b").on(never, "b").on(long, "b");
+    assert_eq!(names(after(&three, "", NOW).await.1)[0], "never");
+}
+
 #[tokio::test]
 async fn a_store_tells_what_it_answered_and_is_not_asked_again() {
     let clock = ManualClock::new();
