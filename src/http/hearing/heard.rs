@@ -70,11 +70,15 @@ impl Heard {
     /// the limit is reset of which nothing is left, else a second for a refusal that says nothing.
     #[must_use]
     pub fn pause(&self) -> Option<Duration> {
+        self.said().or(self.refused.then_some(SILENCE))
+    }
+
+    /// How long the server wants to be left alone, if it says so. A limit that has been reset by now
+    /// says nothing, not even of a refusal: the clocks may differ.
+    pub(super) fn said(&self) -> Option<Duration> {
         let spent = self.left.filter(|left| left.calls == 0).map(|left| left.within);
-        match self.refused {
-            true => self.retry_after.or(spent).or(Some(SILENCE)),
-            false => spent.filter(|pause| !pause.is_zero()),
-        }
+        let refused = self.retry_after.filter(|_| self.refused);
+        refused.or(spent.filter(|within| !within.is_zero()))
     }
 }
 

@@ -88,8 +88,7 @@ impl RetryPolicy {
 
     /// How long to wait before the next attempt.
     fn wait(&self, heard: &Heard) -> Nanos {
-        let is_said = heard.retry_after.is_some() || heard.left.is_some_and(|left| left.calls == 0);
-        if is_said {
+        if heard.said().is_some() {
             return Nanos::ZERO;
         }
         let doubled = 1_u32.checked_shl(self.sent.saturating_sub(1)).unwrap_or(u32::MAX);

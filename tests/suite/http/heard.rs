@@ -166,6 +166,11 @@ fn retry_after_wins_over_the_fields_and_they_over_silence() {
     assert_eq!(read(200, fields).pause(), Some(secs(30)));
     assert_eq!(read(200, r#"ratelimit: "a";r=1;t=30"#).pause(), None);
     assert_eq!(read(200, r#"ratelimit: "a";r=0;t=0"#).pause(), None);
+    // It refuses all the same: the end of the limit is past by another clock than its own.
+    assert_eq!(read(429, r#"ratelimit: "a";r=0;t=0"#).pause(), Some(secs(1)));
+    let past = format!("x-ratelimit-remaining: 0\nx-ratelimit-reset: {}", NOW - 5);
+    assert_eq!(read(429, &past).pause(), Some(secs(1)));
+    assert_eq!(read(429, &format!("{past}\nretry-after: 0")).pause(), Some(secs(0)));
     assert_eq!(read(403, fields).pause(), Some(secs(30)));
     assert_eq!(read(200, "").pause(), None);
     // Of several lines the longest.

@@ -124,6 +124,20 @@ async fn where_nothing_is_said_waits_are_random_below_a_bound_that_doubles() {
     }
 }
 
+/// It was tried again at once.
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_has_ended_by_what_a_refusal_says_is_not_tried_at_once() {
+    for _ in 0..20 {
+        let script = Script::of(&[(429, "x-ratelimit-remaining: 0\nx-ratelimit-reset: 0"); 6]);
+        let policy = RetryPolicy::new(7).budget(Coins(AtomicIsize::new(6)));
+        let client = RetryLayer::new(policy).layer(script.client());
+        let start = Instant::now();
+        client.oneshot(get("a")).await.unwrap();
+        // That six random waits, of up to 20 s, come to so little is as good as impossible.
+        assert!(script.asked(start)[6] > 100);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_is_sent_again_as_it_was() {
     let sent = Arc::new(AtomicUsize::new(0));
