@@ -42,7 +42,12 @@ use write::Plan;
 /// A client that uses no more than `r` permits in the next `t` seconds is not refused, with nobody else
 /// asking. On a refusal `t` is `Retry-After`. What the limiter does not know is left out: how a limit
 /// stands whose store was not asked, of several rates of one limit all but the binding one, and when calls
-/// in flight end. Redirections say nothing, as clients might take it for what they are sent to.
+/// in flight end. Redirections say nothing, as clients might take it for what they are sent to. All is as it
+/// was when the call was let through: what it is [settled](crate::PerKeyLayer::settle) to have cost beyond
+/// that is told to the next one.
+///
+/// Say it after [`reply`](crate::RateLimitLayer::reply) and `respond`, which put another reply in the place of
+/// the one that sends the fields.
 ///
 /// # Names
 ///
@@ -68,9 +73,9 @@ pub enum FieldGeneration {
     /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11, as since its
     /// version 08.
     Draft11,
-    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, of the binding limit. Nobody has written down what
-    /// they mean; here the first is how many permits can be had at once, and the last is the
-    /// seconds from now, not an instant.
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, of the limit that refused the call, or else has the
+    /// fewest permits left. Nobody has written down what they mean; here the first is how many permits can
+    /// be had at once, and the last is the seconds from now, not an instant.
     XRateLimit,
 }
 

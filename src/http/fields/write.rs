@@ -76,10 +76,17 @@ impl Plan {
         let draft_11 = self.fields.sends(FieldGeneration::Draft11);
         let (mut policies, mut left) = (Line::new(), Line::new());
         let (mut usual, mut unusual) = (0, false);
-        let mut binding = None;
+        let mut binding: Option<(u32, Option<State>)> = None;
         limits(&mut |limit| {
             let state = State::of(&limit, refusal.filter(|_| binding.is_none()));
-            binding.get_or_insert((limit.most(), state));
+            // Of a wide limit a small share is more than a narrow one has.
+            let has_fewer = |before: Option<State>| match (state, before) {
+                (Some(state), Some(before)) => state.remaining < before.remaining,
+                _ => false,
+            };
+            if binding.is_none_or(|(_, before)| refusal.is_none() && has_fewer(before)) {
+                binding = Some((limit.most(), state));
+            }
             if draft_11 {
                 match policies.member(|line| policy(line, &limit)) {
                     Ok(written) if self.policies.iter().any(|policy| **policy == *written) => {

@@ -1,9 +1,10 @@
 //! The older fields.
 
 use super::{bucket, call};
+use http::Request;
 use std::time::Duration;
 use tower_ratelimit::{
-    ManualClock, Quota, RateLimitLayer, RateLimiter,
+    JointLayer, JointLimiter, ManualClock, Quota, RateLimitLayer, RateLimiter,
     http::{
         FieldGeneration::{Draft11, XRateLimit},
         RateLimitFields, TooManyRequests,
@@ -40,6 +41,29 @@ async fn both_forms_can_be_sent() {
         "x-ratelimit-remaining: 4",
     ];
     assert_eq!(call(&layer, "/").await, (200, fields(&told)));
+}
+
+/// Of two limits it was once the one with the smaller share, which may be more than the other has.
+#[tokio::test]
+async fn of_several_limits_the_trio_tells_of_the_one_that_is_used_up_first() {
+    let mut limits = JointLimiter::builder().clock(ManualClock::new());
+    let many = limits.limit("many", bucket("1/s", 100)).unwrap();
+    let few = limits.limit("few", bucket("1/min", 3)).unwrap();
+    let limiter = limits.build();
+    limiter.on_many(many, &(), 90).try_acquire().unwrap();
+    let layer = JointLayer::new(limiter, move |limits: &JointLimiter, _: &Request<()>| {
+        limits.on(many, &()).on(few, &())
+    });
+    let layer = layer.reply(TooManyRequests).fields(RateLimitFields::always(XRateLimit)).unwrap();
+    for (remaining, reset) in [(2, 60), (1, 120), (0, 60)] {
+        let told = [
+            "x-ratelimit-limit: 3".to_owned(),
+            format!("x-ratelimit-remaining: {remaining}"),
+            format!("x-ratelimit-reset: {reset}"),
+        ];
+        assert_eq!(call(&layer, "/").await, (200, told.to_vec()));
+    }
+    assert_eq!(call(&layer, "/").await.0, 429);
 }
 
 #[test]
