@@ -127,8 +127,9 @@
 //! # Features
 //!
 //! All are off by default, and each only adds: `axum` ([`http`] sources that need axum), `reqwest`
-//! and `reqwest-middleware` (clients), `retry` (clients that try again), `tracing` (events),
-//! `metrics` (calls admitted, refused and waiting, batches of stores), `serde` (configuration files: a [`Rate`] is a text, [each
+//! and `reqwest-middleware` (clients), `retry` (clients that try again), `tonic` (refusals that
+//! gRPC clients understand), `tracing` (events), `metrics` (calls admitted, refused and waiting, batches
+//! of stores), `serde` (configuration files: a [`Rate`] is a text, [each
 //! algorithm](AnyAlgorithm) and the [`Builder`] of each limiter a table), `stream` (streams, sinks,
 //! and bytes a second), `sqlite` (a store in an SQLite file, with the library of the system) and
 //! `sqlite-bundled` (the same, with the library compiled in), `redis` (stores in Redis and Redis

@@ -4,8 +4,8 @@ use crate::{error::RateLimited, limiter::Standing, reply::Reply};
 use http::Response;
 
 /// A reply whose refusals go through a function; made by
-/// [`TooManyRequests::change`](super::TooManyRequests::change) and
-/// [`ProblemDetails::change`](super::ProblemDetails::change).
+/// [`TooManyRequests::change`](super::TooManyRequests::change),
+/// [`ProblemDetails::change`](super::ProblemDetails::change) and `ResourceExhausted::change`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changed<R, F> {
     pub(super) reply: R,

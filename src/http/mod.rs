@@ -7,6 +7,7 @@
 //! | any server, per user | [`Extension`] |
 //! | parts of a key | [`RequestMethod`], `Route` (feature `axum`) |
 //! | any server, refusals as 429 | [`TooManyRequests`], [`too_many_requests`] |
+//! | gRPC servers, refusals as RESOURCE_EXHAUSTED | `ResourceExhausted`, `resource_exhausted` (feature `tonic`) |
 //! | any server, how the limits stand | [`RateLimitFields`] |
 //! | calls that end with their response body | [`UntilBodyEnd`] |
 //! | clients, per host | [`Host`] |
@@ -23,6 +24,8 @@
 mod refusal;
 mod problem;
 mod change;
+#[cfg(feature = "tonic")]
+mod grpc;
 mod policy;
 mod number;
 mod fields;
@@ -39,6 +42,8 @@ pub mod reqwest_middleware;
 pub use body_end::{HandOn, HeldBody, HoldBody, HoldBodyFuture, UntilBodyEnd};
 pub use change::Changed;
 pub use fields::{FieldGeneration, RateLimitFields, WithFields};
+#[cfg(feature = "tonic")]
+pub use grpc::{ResourceExhausted, resource_exhausted};
 #[cfg(feature = "retry")]
 pub use hearing::{Backoff, RetryPolicy};
 pub use hearing::{

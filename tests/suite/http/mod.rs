@@ -11,6 +11,8 @@ mod fields;
 #[cfg(feature = "axum")]
 mod problems;
 mod refusals;
+#[cfg(all(feature = "tonic", feature = "axum"))]
+mod grpc;
 mod who;
 mod heard;
 mod heeding;
