@@ -5,7 +5,8 @@ use std::{fs, process::Command, thread};
 /// The versions that cargo chose.
 const LOCK: &str = include_str!("../Cargo.lock");
 
-const PEERS: [&str; 5] = ["governor", "leaky-bucket", "tokio", "tower", "tower_governor"];
+const PEERS: [&str; 6] =
+    ["axum_gcra", "governor", "leaky-bucket", "tokio", "tower", "tower_governor"];
 
 pub fn print() {
     let cores = thread::available_parallelism().map_or(0, |cores| cores.get());

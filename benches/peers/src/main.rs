@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod harness;
+mod http;
 mod layer;
 mod machine;
 mod pacing;
@@ -16,8 +17,10 @@ type Group = fn(Length) -> Vec<Bound>;
 
 /// By name, in the order in which `all` runs them. A group prints its tables and returns its
 /// bounds.
-const GROUPS: [(&str, Group); 5] = [
+const GROUPS: [(&str, Group); 7] = [
     ("layer", layer::run),
+    ("http calls", http::calls::run),
+    ("http loopback", http::loopback::run),
     ("pacing", pacing::run),
     ("stores redis", stores::redis::run),
     ("stores sqlite", stores::sqlite::run),

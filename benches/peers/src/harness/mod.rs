@@ -2,6 +2,7 @@
 
 mod bound;
 mod rounds;
+pub mod service;
 mod stack;
 mod stat;
 mod table;
@@ -9,5 +10,5 @@ mod table;
 pub use bound::Bound;
 pub use rounds::{Length, interleave};
 pub use stack::at_another_place;
-pub use stat::Stat;
+pub use stat::{Stat, over};
 pub use table::Table;

@@ -36,3 +36,8 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     let [low, high] = [below, above].map(|index| sorted[index as usize]);
     low + (high - low) * (position - below)
 }
+
+/// The samples of one row over those of another, by round.
+pub fn over(row: &[f64], other: &[f64]) -> Vec<f64> {
+    row.iter().zip(other).map(|(row, other)| row / other).collect()
+}

@@ -90,8 +90,3 @@ pub fn print(rows: &[Row], samples: &[Vec<f64>]) {
     }
     println!("{table}");
 }
-
-/// The rates of one row over those of another, by round.
-pub fn over(row: &[f64], other: &[f64]) -> Vec<f64> {
-    row.iter().zip(other).map(|(row, other)| row / other).collect()
-}

@@ -4,7 +4,7 @@ use super::{
     load::{self, Row},
     server::Server,
 };
-use crate::harness::{Bound, Length};
+use crate::harness::{Bound, Length, over};
 use redis::{Script, aio::MultiplexedConnection};
 use std::{future::ready, sync::Arc, time::Duration};
 use tokio::runtime::Builder;
@@ -202,7 +202,7 @@ fn bounds(rows: &[Row], samples: &[Vec<f64>]) -> Vec<Bound> {
     };
     let bound = |row: &str, other: &str, keys, callers, least| {
         let name = format!("stores: redis, {row} over {other}, {keys} keys, {callers} callers");
-        let ratios = load::over(rates(row, keys, callers), rates(other, keys, callers));
+        let ratios = over(rates(row, keys, callers), rates(other, keys, callers));
         Bound::new(name, &ratios, least..=f64::INFINITY)
     };
     let mut bounds =

@@ -1,7 +1,7 @@
 //! Rows of one store next to each other.
 
 use super::load::{self, Row};
-use crate::harness::{Bound, Length};
+use crate::harness::{Bound, Length, over};
 use tokio::runtime::Runtime;
 
 /// The rows of a store, and what they came to in each round.
@@ -34,6 +34,6 @@ impl SideBySide {
             let is_it = |row: &Row| (row.name, row.keys, row.callers) == (name, keys, callers);
             &self.samples[self.rows.iter().position(is_it).expect("there is this row")]
         };
-        Bound::new(name, &load::over(rates(row), rates(other)), least..=f64::INFINITY)
+        Bound::new(name, &over(rates(row), rates(other)), least..=f64::INFINITY)
     }
 }

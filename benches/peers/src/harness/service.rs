@@ -1,0 +1,124 @@
+//! What calling a service costs, when nothing has to be waited for.
+
+use super::{Stat, at_another_place, interleave};
+use axum::body::Body;
+use http::{Request, Response, StatusCode};
+use std::{
+    convert::Infallible,
+    fmt,
+    future::{Ready, ready},
+    hint::black_box,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+use tower::Service;
+
+/// A round gives each service this many slices, in turn, and counts the median one, so that it does
+/// not matter when something else took the processor in between.
+pub const SLICES: usize = 30;
+pub const SLICE: Duration = Duration::from_millis(1);
+
+/// Calls between two looks at the clock.
+const CALLS: u32 = 256;
+
+/// A service that is called in a loop.
+pub struct Called {
+    pub name: &'static str,
+    /// How many slices it had.
+    turn: usize,
+    /// Makes this many calls.
+    run: Box<dyn FnMut(u32)>,
+}
+
+impl Called {
+    /// A service that answers each of these requests at once, with this status.
+    pub fn new<S>(
+        name: &'static str,
+        mut service: S,
+        request: fn() -> Request<Body>,
+        status: StatusCode,
+    ) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error: fmt::Debug> + 'static,
+    {
+        let run = move |calls| {
+            let mut context = Context::from_waker(Waker::noop());
+            for _ in 0..calls {
+                let Poll::Ready(Ok(())) = service.poll_ready(&mut context) else {
+                    panic!("{name} is not ready");
+                };
+                let request = black_box(request());
+                let response = pin!(service.call(request)).poll(&mut context);
+                let Poll::Ready(Ok(response)) = black_box(response) else {
+                    panic!("{name} has no response at once");
+                };
+                assert_eq!(response.status(), status, "{name}");
+            }
+        };
+        let run = Box::new(run);
+        Self { name, turn: 0, run }
+    }
+
+    fn slice(&mut self) -> f64 {
+        self.turn += 1;
+        at_another_place(self.turn, || calls(&mut self.run))
+    }
+}
+
+fn calls(run: &mut impl FnMut(u32)) -> f64 {
+    let start = Instant::now();
+    let mut calls = 0.0;
+    loop {
+        run(CALLS);
+        calls += f64::from(CALLS);
+        let elapsed = start.elapsed();
+        if elapsed >= SLICE {
+            return elapsed.as_secs_f64() * 1e9 / calls;
+        }
+    }
+}
+
+/// Nanoseconds a call, by service and round.
+pub fn nanoseconds(services: &mut [Called], rounds: usize) -> Vec<Vec<f64>> {
+    interleave(services, 1, Called::slice);
+    let mut samples = vec![Vec::new(); services.len()];
+    for _ in 0..rounds {
+        let slices = interleave(services, SLICES, Called::slice);
+        for (samples, slices) in samples.iter_mut().zip(slices) {
+            samples.push(Stat::of(&slices).median);
+        }
+    }
+    samples
+}
+
+/// How long that takes.
+pub fn seconds(services: &[Called], rounds: usize) -> f64 {
+    SLICE.as_secs_f64() * (SLICES * services.len() * rounds) as f64
+}
+
+/// What a service takes longer than the bare one, by round.
+pub fn added(service: &[f64], bare: &[f64]) -> Vec<f64> {
+    service.iter().zip(bare).map(|(service, bare)| service - bare).collect()
+}
+
+/// A service that is always ready and answers at once.
+#[derive(Clone)]
+pub struct Nothing;
+
+impl Service<Request<Body>> for Nothing {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    #[inline]
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        black_box(&request);
+        ready(Ok(Response::new(Body::empty())))
+    }
+}

@@ -1,0 +1,132 @@
+//! What a limit for each address adds to a service that does nothing, without sockets.
+
+use super::layers::{Limit, gcra, governor, ours, ours_on, quanta};
+use crate::harness::{
+    Bound, Length, Stat, Table, over,
+    service::{Called, Nothing, SLICE, SLICES, added, nanoseconds, seconds},
+};
+use axum::{body::Body, extract::ConnectInfo};
+use axum_gcra::real_ip::RealIp;
+use http::{Request, Response, StatusCode};
+use std::{fmt, net::SocketAddr};
+use tower::{Layer, Service};
+use tower_governor::GovernorLayer;
+use tower_ratelimit::http::{
+    FieldGeneration::{Draft11, XRateLimit},
+    RateLimitFields, TooManyRequests,
+};
+
+const BARE: &str = "bare";
+const OURS: &str = "ours";
+const OURS_QUANTA: &str = "ours, governor's clock";
+const OURS_FIELDS: &str = "ours, fields";
+const GOVERNOR: &str = "tower_governor";
+const GOVERNOR_HEADERS: &str = "tower_governor, headers";
+
+pub fn run(length: Length) -> Vec<Bound> {
+    let rounds = length.pick(25, 2);
+    // The waits of ours have a timer, and a timer needs a runtime.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("the system has threads and timers");
+    let _entered = runtime.enter();
+    let mut rows = rows();
+    println!("## http calls\n");
+    println!(
+        "Nanoseconds of `poll_ready` + `call` + polling the response, a limit for each address, \
+         without sockets: {} rows, {rounds} rounds of {SLICES} slices of {SLICE:?} each, {:.0} s in all.\n",
+        rows.len(),
+        seconds(&rows, rounds),
+    );
+    let samples = nanoseconds(&mut rows, rounds);
+    let added = |name: &str| {
+        let [row, bare] = [name, BARE].map(|name| &samples[place(&rows, name)]);
+        added(row, bare)
+    };
+    let ratios = |name: &str| over(&added(name), &added(GOVERNOR));
+    let mut table = Table::new(["service", "ns a call [p25-p75]", "added", "over tower_governor"]);
+    for (row, samples) in rows.iter().zip(&samples) {
+        let (added, ratio) = match row.name {
+            BARE => Default::default(),
+            name => (Stat::of(&added(name)).show(1), Stat::of(&ratios(name)).show(2)),
+        };
+        table.row([row.name.into(), Stat::of(samples).show(1), added, ratio]);
+    }
+    println!("{table}");
+    let bound = |row: &str, other: &str, most: f64| {
+        let name = format!("http calls: {row} adds, over what {other} adds");
+        Bound::new(name, &over(&added(row), &added(other)), 0.0..=most)
+    };
+    vec![
+        bound(OURS, GOVERNOR, 1.0),
+        bound(OURS_QUANTA, GOVERNOR, 1.0),
+        bound(OURS_FIELDS, GOVERNOR_HEADERS, 0.75),
+    ]
+}
+
+fn place(rows: &[Called], name: &str) -> usize {
+    rows.iter().position(|row| row.name == name).expect("there is this row")
+}
+
+fn rows() -> Vec<Called> {
+    let fields = || RateLimitFields::always(Draft11);
+    let invalid = "no limit has a name, so the fields can carry them";
+    let with_fields = ours(Limit::Ample).fields(fields()).expect(invalid);
+    let quanta_and_fields = ours_on(quanta(), Limit::Ample).fields(fields()).expect(invalid);
+    let trio = ours(Limit::Ample).fields(RateLimitFields::always(XRateLimit)).expect(invalid);
+    let told = ours(Limit::Gone).reply(TooManyRequests.problem());
+    let told = told.fields(fields().and(XRateLimit)).expect(invalid);
+    let is_right = "neither the period nor the burst is zero";
+    let bare_governor = |limit| governor(limit).finish().expect(is_right);
+    let headers = governor(Limit::Ample).use_headers().finish().expect(is_right);
+    vec![
+        admitting(BARE, Nothing),
+        admitting(OURS, ours(Limit::Ample).layer(Nothing)),
+        admitting(OURS_QUANTA, ours_on(quanta(), Limit::Ample).layer(Nothing)),
+        admitting(OURS_FIELDS, with_fields.layer(Nothing)),
+        admitting("ours, fields, governor's clock", quanta_and_fields.layer(Nothing)),
+        admitting("ours, `X-RateLimit-*`", trio.layer(Nothing)),
+        admitting(GOVERNOR, GovernorLayer::new(bare_governor(Limit::Ample)).layer(Nothing)),
+        admitting(GOVERNOR_HEADERS, GovernorLayer::new(headers).layer(Nothing)),
+        Called::new("axum_gcra", gcra(Limit::Ample).build().layer(Nothing), known, StatusCode::OK),
+        refusing("ours, refused", ours(Limit::Gone).layer(Nothing)),
+        refusing("ours, refused, all fields and a problem", told.layer(Nothing)),
+        refusing(
+            "tower_governor, refused",
+            GovernorLayer::new(bare_governor(Limit::Gone)).layer(Nothing),
+        ),
+    ]
+}
+
+fn admitting<S>(name: &'static str, service: S) -> Called
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error: fmt::Debug> + 'static,
+{
+    Called::new(name, service, connected, StatusCode::OK)
+}
+
+/// The one permit that there is goes first.
+fn refusing<S>(name: &'static str, mut service: S) -> Called
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error: fmt::Debug> + 'static,
+{
+    drop(service.call(connected()));
+    Called::new(name, service, connected, StatusCode::TOO_MANY_REQUESTS)
+}
+
+fn address() -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 7], 50_000))
+}
+
+/// As axum keeps the address of a connection.
+fn connected() -> Request<Body> {
+    let mut request = Request::new(Body::empty());
+    request.extensions_mut().insert(ConnectInfo(address()));
+    request
+}
+
+/// As axum_gcra keeps it, which cannot see that of this axum.
+fn known() -> Request<Body> {
+    let mut request = Request::new(Body::empty());
+    request.extensions_mut().insert(RealIp(address().ip()));
+    request
+}

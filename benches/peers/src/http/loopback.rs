@@ -1,0 +1,140 @@
+//! What a limit for each address costs an axum server, over sockets of the loopback.
+
+use super::{
+    client,
+    layers::{Limit, gcra, governor, ours},
+    server::Servers,
+};
+use crate::harness::{Bound, Length, Stat, Table, interleave, over};
+use axum::{Router, routing::get};
+use std::{cell::RefCell, net::SocketAddr, time::Duration};
+use tokio::runtime::{self, Runtime};
+use tower_governor::GovernorLayer;
+use tower_ratelimit::http::{
+    FieldGeneration::{Draft11, XRateLimit},
+    RateLimitFields, TooManyRequests,
+};
+
+const CONNECTIONS: usize = 64;
+
+const BARE: &str = "bare axum 0.8";
+const BARE_07: &str = "bare axum 0.7";
+const REFUSED: &str = "ours, refused, `Retry-After` alone";
+const TOLD: &str = "ours, refused, all fields and a problem";
+
+struct Row {
+    name: &'static str,
+    /// The row that it is compared with.
+    bare: &'static str,
+    server: SocketAddr,
+    status: u16,
+    /// Microseconds of processor time that a request took the server, by round.
+    processor: RefCell<Vec<f64>>,
+}
+
+pub fn run(length: Length) -> Vec<Bound> {
+    let rounds = length.pick(25, 1);
+    let span = length.pick(Duration::from_millis(200), Duration::from_millis(20));
+    let servers = Servers::start();
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("the system has sockets and timers");
+    let mut rows = rows(&servers);
+    println!("## http loopback\n");
+    println!(
+        "axum over loopback, {CONNECTIONS} connections that are kept alive, one thread for the \
+         server and one for its clients: {} rows, {rounds} rounds of {span:?} each.\n",
+        rows.len(),
+    );
+    for row in rows.iter().filter(|row| row.status != 200) {
+        runtime.block_on(client::ask_once(row.server));
+    }
+    interleave(&mut rows, 1, |row| row.load(&runtime, &servers, span));
+    rows.iter().for_each(|row| row.processor.borrow_mut().clear());
+    let samples = interleave(&mut rows, rounds, |row| row.load(&runtime, &servers, span));
+    let ratios = |name: &str| {
+        let row = place(&rows, name);
+        over(&samples[row], &samples[place(&rows, rows[row].bare)])
+    };
+    let mut table = Table::new([
+        "server",
+        "thousand requests a second [p25-p75]",
+        "over bare",
+        "its processor, us a request",
+        "over bare",
+    ]);
+    for (row, samples) in rows.iter().zip(&samples) {
+        let thousands: Vec<f64> = samples.iter().map(|rate| rate / 1000.0).collect();
+        let processor = row.processor.borrow();
+        let bare = rows[place(&rows, row.bare)].processor.borrow();
+        table.row([
+            row.name.into(),
+            Stat::of(&thousands).show(1),
+            Stat::of(&ratios(row.name)).show(3),
+            Stat::of(&processor).show(2),
+            Stat::of(&over(&processor, &bare)).show(3),
+        ]);
+    }
+    println!("{table}");
+    let bound = |name: &str, least: f64| {
+        let text = format!("http loopback: requests a second of {name}, over {BARE}");
+        Bound::new(text, &ratios(name), least..=f64::INFINITY)
+    };
+    vec![bound(REFUSED, 0.97), bound(TOLD, 0.93)]
+}
+
+impl Row {
+    fn load(&self, runtime: &Runtime, servers: &Servers, span: Duration) -> f64 {
+        runtime.block_on(async {
+            let before = servers.processor_time();
+            let rate = client::load(self.server, CONNECTIONS, span, self.status).await;
+            let spent = servers.processor_time() - before;
+            // The connections are made in that time, too, which is the same for all.
+            let requests = rate * span.as_secs_f64();
+            self.processor.borrow_mut().push(spent.as_secs_f64() * 1e6 / requests);
+            rate
+        })
+    }
+}
+
+fn place(rows: &[Row], name: &str) -> usize {
+    rows.iter().position(|row| row.name == name).expect("there is this row")
+}
+
+fn rows(servers: &Servers) -> Vec<Row> {
+    let all = || RateLimitFields::always(Draft11).and(XRateLimit);
+    let invalid = "no limit has a name, so the fields can carry them";
+    let fields = ours(Limit::Ample).fields(RateLimitFields::always(Draft11)).expect(invalid);
+    let told = ours(Limit::Gone).reply(TooManyRequests.problem());
+    let told = told.fields(all()).expect(invalid);
+    let is_right = "neither the period nor the burst is zero";
+    let governed = |limit| GovernorLayer::new(governor(limit).finish().expect(is_right));
+    let headers = governor(Limit::Ample).use_headers().finish().expect(is_right);
+    let app = || Router::new().route("/", get(hello));
+    let app_07 = || axum_07::Router::new().route("/", axum_07::routing::get(hello));
+    let gcra = |limit| gcra(limit).default_handle_error();
+    let row = |name, status, app| {
+        let server = servers.serve(app);
+        Row { name, bare: BARE, server, status, processor: RefCell::default() }
+    };
+    let row_07 = |name, status, app| {
+        let server = servers.serve_07(app);
+        Row { name, bare: BARE_07, server, status, processor: RefCell::default() }
+    };
+    vec![
+        row(BARE, 200, app()),
+        row("ours, admitted", 200, app().layer(ours(Limit::Ample))),
+        row("ours, admitted, fields", 200, app().layer(fields)),
+        row("tower_governor, admitted", 200, app().layer(governed(Limit::Ample))),
+        row("tower_governor, admitted, headers", 200, app().layer(GovernorLayer::new(headers))),
+        row(REFUSED, 429, app().layer(ours(Limit::Gone))),
+        row(TOLD, 429, app().layer(told)),
+        row("tower_governor, refused", 429, app().layer(governed(Limit::Gone))),
+        row_07(BARE_07, 200, app_07()),
+        row_07("axum_gcra, admitted", 200, app_07().layer(gcra(Limit::Ample))),
+        row_07("axum_gcra, refused", 429, app_07().layer(gcra(Limit::Gone))),
+    ]
+}
+
+async fn hello() -> &'static str {
+    "hello"
+}

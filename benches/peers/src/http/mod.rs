@@ -1,0 +1,7 @@
+//! What a limit for each address costs a server.
+
+pub mod calls;
+mod client;
+mod layers;
+pub mod loopback;
+mod server;
