@@ -41,7 +41,7 @@ pub mod reqwest_middleware;
 
 pub use body_end::{HandOn, HeldBody, HoldBody, HoldBodyFuture, UntilBodyEnd};
 pub use change::Changed;
-pub use fields::{FieldGeneration, RateLimitFields, WithFields};
+pub use fields::{FieldGeneration, NotedFields, RateLimitFields, WithFields};
 #[cfg(feature = "tonic")]
 pub use grpc::{ResourceExhausted, resource_exhausted};
 #[cfg(feature = "retry")]

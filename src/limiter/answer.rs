@@ -218,15 +218,19 @@ impl<A: Algorithm> Shared<A> {
     /// How the limit of this key stands, which was asked just now.
     pub(super) fn standing(&self, mut key: Fingerprint, tell: &mut dyn FnMut(Standing<'_>)) {
         let now = self.now();
-        let look = |rules: &Rules<A>, lane: &mut Lane<A>| match lane.standing_quickly(rules, now) {
-            Some(decision) => (decision, Wakes::default()),
-            None => {
-                let mut desk = self.desk(rules, lane, now);
-                (desk.standing(), desk.wakes)
+        let look = |rules: &Rules<A>, lane: &mut Lane<A>| {
+            // Under the same lock, as each lock is time that every response takes.
+            let algorithm = Arc::clone(lane.own().unwrap_or(&rules.algorithm));
+            match lane.standing_quickly(rules, now) {
+                Some(decision) => (algorithm, decision, Wakes::default()),
+                None => {
+                    let mut desk = self.desk(rules, lane, now);
+                    (algorithm, desk.standing(), desk.wakes)
+                }
             }
         };
         // A key that is not kept may be one of those that share a limit, for want of room.
-        let (decision, wakes) = match self.lanes.existing(key, look) {
+        let (algorithm, decision, wakes) = match self.lanes.existing(key, look) {
             Some(known) => known,
             None => match self.lanes.with(&mut key, now, look) {
                 Ok(found) => {
@@ -237,7 +241,6 @@ impl<A: Algorithm> Shared<A> {
             },
         };
         wakes.wake();
-        let algorithm = self.lanes.algorithm_of(key);
         let name = self.settings.name.as_deref();
         standing::tell(name, &*algorithm, Some(decision), &mut |limit| tell(limit));
     }

@@ -138,14 +138,20 @@ pub(super) fn tell<'a, A: Algorithm>(
     decision: Option<Decision>,
     tell: &mut dyn FnMut(Standing<'a>),
 ) {
-    let new = algorithm.decide(&mut A::State::default(), Nanos::ZERO, Ask::Peek(Take::fresh(0)));
+    let most = match decision {
+        Some(decision) => decision.limit,
+        None => {
+            let new = &mut A::State::default();
+            algorithm.decide(new, Nanos::ZERO, Ask::Peek(Take::fresh(0))).limit
+        }
+    };
     let is_one_of_several = algorithm.rate(1).is_some();
     let holds = algorithm.holds();
     let standing = |index: usize, decision: Option<Decision>| {
         let rate = algorithm.rate(index);
         let most = match rate {
             Some(rate) if is_one_of_several => rate.permits(),
-            _ => new.limit,
+            _ => most,
         };
         Standing { limit, rate, is_one_of_several, most, holds, decision }
     };

@@ -1,4 +1,4 @@
-//! A field value that is written without asking for memory.
+//! A field value that is written without asking for memory, unless it is long.
 
 use crate::http::number;
 use http::HeaderValue;
@@ -10,9 +10,14 @@ const LONGEST: usize = 1024;
 /// The largest integer of a structured field: fifteen digits.
 const LARGEST: u64 = 999_999_999_999_999;
 
+/// What most are shorter than. All of it is set to zero for each line.
+const SHORT: usize = 128;
+
 /// A list of structured items, written member by member; one that cannot be written is left out.
 pub(super) struct Line {
-    bytes: [u8; LONGEST],
+    short: [u8; SHORT],
+    /// All of it, once it was longer than that.
+    long: Vec<u8>,
     length: usize,
 }
 
@@ -28,12 +33,15 @@ impl From<fmt::Error> for Unwritable {
 
 impl Line {
     pub(super) fn new() -> Self {
-        Self { bytes: [0; LONGEST], length: 0 }
+        Self { short: [0; SHORT], long: Vec::new(), length: 0 }
     }
 
     /// What was written.
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+    fn as_bytes(&self) -> &[u8] {
+        match self.long.is_empty() {
+            true => &self.short[..self.length],
+            false => &self.long[..self.length],
+        }
     }
 
     /// The value of the field, unless it is empty.
@@ -50,7 +58,7 @@ impl Line {
         let separated = if before > 0 { self.text(", ") } else { Ok(()) };
         let begin = self.length;
         match separated.and_then(|()| write(self)) {
-            Ok(()) => Ok(&self.bytes[begin..self.length]),
+            Ok(()) => Ok(&self.as_bytes()[begin..]),
             Err(unwritable) => {
                 self.length = before;
                 Err(unwritable)
@@ -71,10 +79,23 @@ impl Line {
         self.bytes(number::digits(number.min(LARGEST), &mut [0; number::MOST]))
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Unwritable> {
+    /// These bytes as they are, printable ASCII.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Unwritable> {
         let end = self.length + bytes.len();
-        let room = self.bytes.get_mut(self.length..end).ok_or(Unwritable)?;
-        room.copy_from_slice(bytes);
+        if end > LONGEST {
+            return Err(Unwritable);
+        }
+        match self.short.get_mut(self.length..end) {
+            Some(room) if self.long.is_empty() => room.copy_from_slice(bytes),
+            _ => {
+                if self.long.is_empty() {
+                    self.long.extend(&self.short[..self.length]);
+                }
+                // Without what could not be written.
+                self.long.truncate(self.length);
+                self.long.extend(bytes);
+            }
+        }
         self.length = end;
         Ok(())
     }

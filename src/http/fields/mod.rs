@@ -5,6 +5,7 @@ mod write;
 mod line;
 
 pub use reply::WithFields;
+pub use write::NotedFields;
 
 use crate::{
     algorithm::AnyAlgorithm,

@@ -1,13 +1,13 @@
 //! A reply that adds the fields.
 
-use super::write::{Plan, X_LIMIT, X_REMAINING, X_RESET};
+use super::write::{NotedFields, Plan};
 use crate::{
     error::RateLimited,
     limiter::{Standing, Terms},
     per_key::{KeySource, MissingKey},
     reply::Reply,
 };
-use http::{HeaderName, HeaderValue, Response};
+use http::Response;
 use std::sync::Arc;
 
 /// A reply, or a source of keys, whose responses say how the limits stand; made by
@@ -50,8 +50,7 @@ where
     R: Reply<Response<B>, E>,
 {
     type Error = R::Error;
-    /// The fields, which are those of the instant at which the call was decided.
-    type Note = (R::Note, Vec<(HeaderName, HeaderValue)>);
+    type Note = (R::Note, NotedFields);
 
     fn note(
         &self,
@@ -59,7 +58,7 @@ where
         limits: impl Fn(&mut dyn FnMut(Standing<'_>)),
     ) -> Self::Note {
         let fields = match decided {
-            Ok(()) if !self.plan.fields.is_always => Vec::new(),
+            Ok(()) if !self.plan.fields.is_always => NotedFields::default(),
             _ => self.plan.write(decided.err(), &limits),
         };
         (self.inner.note(decided, limits), fields)
@@ -71,7 +70,7 @@ where
         (note, fields): Self::Note,
     ) -> Result<Response<B>, R::Error> {
         let mut response = self.inner.refuse(refusal, note)?;
-        add(fields, &mut response);
+        fields.add_to(response.headers_mut());
         Ok(response)
     }
 
@@ -86,19 +85,8 @@ where
         (note, fields): Self::Note,
     ) {
         if !response.status().is_redirection() {
-            add(fields, response);
+            fields.add_to(response.headers_mut());
         }
         self.inner.responded(response, hold, note);
-    }
-}
-
-/// To the lists of other layers; what is no list is that of the outermost one.
-fn add<B>(fields: Vec<(HeaderName, HeaderValue)>, response: &mut Response<B>) {
-    let headers = response.headers_mut();
-    for (name, value) in fields {
-        match [X_LIMIT, X_REMAINING, X_RESET].contains(&name) {
-            true => drop(headers.insert(name, value)),
-            false => drop(headers.append(name, value)),
-        }
     }
 }

@@ -13,22 +13,56 @@ use crate::{
     },
     invalid::Invalid,
     limiter::Standing,
+    rate::Rate,
 };
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-pub(super) const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-pub(super) const X_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-pub(super) const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const X_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// Which fields are sent, and the one that is the same in most responses.
+/// Which fields are sent, and what is the same in most responses.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) fields: RateLimitFields,
     /// The policies of the limiter, each by itself and all of them.
-    policies: Vec<Box<[u8]>>,
+    policies: Vec<Known>,
     all: Option<HeaderValue>,
+}
+
+/// What a limit published when the layer was made, and how that is written.
+#[derive(Debug)]
+struct Known {
+    limit: Option<Box<str>>,
+    rate: Option<Rate>,
+    is_one_of_several: bool,
+    most: u32,
+    holds: bool,
+    name: Box<[u8]>,
+    policy: Box<[u8]>,
+}
+
+impl Known {
+    /// Whether the limit still publishes that.
+    fn is_of(&self, limit: &Standing<'_>) -> bool {
+        self.most == limit.most()
+            && self.rate == limit.rate()
+            && self.holds == limit.holds()
+            && self.is_one_of_several == limit.is_one_of_several()
+            && self.limit.as_deref() == limit.limit()
+    }
+}
+
+/// The fields of one response, as [`WithFields`](super::WithFields) notes them at the instant at which
+/// the call is decided.
+#[derive(Debug, Default)]
+pub struct NotedFields {
+    policies: Option<HeaderValue>,
+    left: Option<HeaderValue>,
+    /// Of the binding limit how many permits can be had at once, and how it stands.
+    binding: Option<(u32, State)>,
 }
 
 impl Plan {
@@ -51,7 +85,7 @@ impl Plan {
                     let allowed = "one that no other limit has, as clients tell them apart by it";
                     invalid = Some(Invalid::new("name", format_args!("{name:?}"), allowed));
                 }
-                (Ok(written), false) => plan.policies.push(written.into()),
+                (Ok(written), false) => plan.policies.extend(Known::new(&limit, written)),
                 (Err(Unwritable), _) => {
                     let allowed = "printable ASCII, all names together no longer than 900 characters, as header \
                         fields carry nothing else: give the limit another name";
@@ -72,7 +106,7 @@ impl Plan {
         &self,
         refusal: Option<&RateLimited>,
         limits: impl Fn(&mut dyn FnMut(Standing<'_>)),
-    ) -> Vec<(HeaderName, HeaderValue)> {
+    ) -> NotedFields {
         let draft_11 = self.fields.sends(FieldGeneration::Draft11);
         let (mut policies, mut left) = (Line::new(), Line::new());
         let (mut usual, mut unusual) = (0, false);
@@ -88,41 +122,83 @@ impl Plan {
                 binding = Some((limit.most(), state));
             }
             if draft_11 {
-                match policies.member(|line| policy(line, &limit)) {
-                    Ok(written) if self.policies.iter().any(|policy| **policy == *written) => {
-                        usual += 1;
-                    }
+                let known = self.policies.iter().find(|known| known.is_of(&limit));
+                let written = policies.member(|line| match known {
+                    Some(known) => line.bytes(&known.policy),
+                    None => policy(line, &limit),
+                });
+                match (known, written) {
+                    (Some(_), Ok(_)) => usual += 1,
                     _ => unusual = true,
                 }
                 if let Some(state) = state {
                     // A member that cannot be written is left out.
-                    let _ = left.member(|line| member(line, &limit, state));
+                    let _ = left.member(|line| {
+                        match known {
+                            Some(known) => line.bytes(&known.name)?,
+                            None => name(line, &limit)?,
+                        }
+                        state.write(line)
+                    });
                 }
             }
         });
-        let mut fields = Vec::with_capacity(5);
+        let mut fields = NotedFields::default();
         if draft_11 {
             // It should stay the same, also in its order, where that is what is told.
-            let all = match !unusual && usual == self.policies.len() {
+            fields.policies = match !unusual && usual == self.policies.len() {
                 true => self.all.clone(),
                 false => policies.value(),
             };
-            fields.extend(all.map(|policies| (POLICY, policies)));
-            fields.extend(left.value().map(|left| (LIMIT, left)));
+            fields.left = left.value();
         }
         if self.fields.sends(FieldGeneration::XRateLimit)
             && let Some((most, Some(state))) = binding
         {
-            fields.push((X_LIMIT, number::value(most.into())));
-            fields.push((X_REMAINING, number::value(state.remaining.into())));
-            fields.extend(state.seconds.map(|seconds| (X_RESET, number::value(seconds))));
+            fields.binding = Some((most, state));
         }
         fields
     }
 }
 
+impl Known {
+    /// Nothing where the name cannot be written, as the policy could not then, either.
+    fn new(limit: &Standing<'_>, policy: &[u8]) -> Option<Self> {
+        let mut line = Line::new();
+        let name = line.member(|line| name(line, limit)).ok()?;
+        Some(Self {
+            limit: limit.limit().map(Box::from),
+            rate: limit.rate(),
+            is_one_of_several: limit.is_one_of_several(),
+            most: limit.most(),
+            holds: limit.holds(),
+            name: name.into(),
+            policy: policy.into(),
+        })
+    }
+}
+
+impl NotedFields {
+    /// To the lists of other layers; what is no list is that of the outermost one.
+    pub(super) fn add_to(self, headers: &mut HeaderMap) {
+        if let Some(policies) = self.policies {
+            headers.append(POLICY, policies);
+        }
+        if let Some(left) = self.left {
+            headers.append(LIMIT, left);
+        }
+        if let Some((most, state)) = self.binding {
+            headers.insert(X_LIMIT, number::value(most.into()));
+            headers.insert(X_REMAINING, number::value(state.remaining.into()));
+            if let Some(seconds) = state.seconds {
+                headers.insert(X_RESET, number::value(seconds));
+            }
+        }
+    }
+}
+
 /// What is left, and for how long that is so.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct State {
     remaining: u32,
     /// At least 1; none where nobody knows, and where nothing was used.
@@ -147,6 +223,15 @@ impl State {
         };
         Some(Self { remaining, seconds: wait.map(whole_seconds) })
     }
+
+    /// `;r=50;t=30`
+    fn write(self, line: &mut Line) -> Result<(), Unwritable> {
+        line.parameter("r", self.remaining.into())?;
+        match self.seconds {
+            Some(seconds) => line.parameter("t", seconds),
+            None => Ok(()),
+        }
+    }
 }
 
 fn name(line: &mut Line, limit: &Standing<'_>) -> Result<(), Unwritable> {
@@ -163,16 +248,6 @@ fn policy(line: &mut Line, limit: &Standing<'_>) -> Result<(), Unwritable> {
     match window {
         Some(window) => line.parameter("w", window),
         None if limit.holds() => line.text(";qu=\"concurrent-requests\""),
-        None => Ok(()),
-    }
-}
-
-/// `"burst";r=50;t=30`
-fn member(line: &mut Line, limit: &Standing<'_>, state: State) -> Result<(), Unwritable> {
-    name(line, limit)?;
-    line.parameter("r", state.remaining.into())?;
-    match state.seconds {
-        Some(seconds) => line.parameter("t", seconds),
         None => Ok(()),
     }
 }

@@ -14,6 +14,7 @@ pub enum AddressKey {
 }
 
 impl Key for AddressKey {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         match *self {
             AddressKey::V4(address) => IpAddr::V4(address).write(out),
