@@ -47,7 +47,8 @@ pub async fn load(server: SocketAddr, connections: usize, span: Duration, status
 pub async fn ask_once(server: SocketAddr) {
     let mut stream = TcpStream::connect(server).await.expect("the server listens");
     stream.write_all(REQUEST).await.expect("the server reads");
-    stream.read(&mut [0; LONGEST]).await.expect("the server answers");
+    let read = stream.read(&mut [0; LONGEST]).await.expect("the server answers");
+    assert_ne!(read, 0, "the server closed the connection");
 }
 
 /// A connection that is kept alive.
