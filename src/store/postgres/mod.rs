@@ -3,6 +3,7 @@
 mod connection;
 mod table;
 mod request;
+mod takes;
 mod numbers;
 mod clean_up;
 mod records;
@@ -15,6 +16,7 @@ pub use records::PostgresRecords;
 use request::Request;
 use std::{fmt, sync::Arc};
 use table::Table;
+use takes::Takes;
 
 /// The most entries of a log, which is read and written as a whole.
 const LONGEST_LOG: u64 = 10_000;
@@ -103,7 +105,9 @@ impl PostgresStore {
     }
 
     /// Makes the table where it is not there, and the functions that decide. Any number of
-    /// processes may do that at the same time, and while limits are asked.
+    /// processes may do that at the same time, and while limits are asked. After an update of this
+    /// crate it has to be done again: the new functions are put in the place of the old ones, which
+    /// those who have not been updated yet go on to call.
     ///
     /// It takes the right to create in the schema. Those who only ask need to read and write the
     /// table.
@@ -154,8 +158,18 @@ impl<A: Scripted> Store<A> for PostgresStore {
             return Ok(Vec::new());
         }
         let request = Request::new(&batch);
-        let row = connection::ask(&self.pool, &self.table.decide, &request.parameters()).await?;
+        let takes = Takes::new(&request);
+        let mut parameters = Vec::from(request.parameters());
+        let statement = match &takes {
+            Some(takes) => {
+                parameters.extend(takes.parameters());
+                &self.table.take
+            }
+            None => &self.table.decide,
+        };
+        let row = connection::ask(&self.pool, statement, &parameters).await?;
         let numbers: Vec<Option<i64>> = row.try_get(0).map_err(StoreError::new)?;
+        let numbers = takes::spelled_out(&request, &numbers).unwrap_or(numbers);
         let answers = numbers::answers(&batch, &numbers)?;
         if batch.now().is_none() {
             let granted = answers.iter().filter(|answer| answer.is_granted()).count();

@@ -14,17 +14,17 @@ use std::{
 use tokio_postgres::types::Type;
 
 /// How many numbers an order is.
-const WIDTH: usize = 7;
+pub(super) const WIDTH: usize = 7;
 
 /// What `decide` takes.
 pub(super) struct Request<'a> {
     now: Option<i64>,
     names: Vec<&'a [u8]>,
-    keys: Vec<&'a [u8]>,
-    kinds: Vec<&'static str>,
-    parameters: Vec<i64>,
+    pub(super) keys: Vec<&'a [u8]>,
+    pub(super) kinds: Vec<&'static str>,
+    pub(super) parameters: Vec<i64>,
     ends: Vec<i32>,
-    orders: Vec<i64>,
+    pub(super) orders: Vec<i64>,
 }
 
 impl<'a> Request<'a> {

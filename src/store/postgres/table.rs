@@ -4,7 +4,7 @@ use crate::invalid::Invalid;
 use std::fmt;
 
 /// What is created, in order.
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 18] = [
     include_str!("sql/table.sql"),
     include_str!("sql/answered.sql"),
     include_str!("sql/numbers.sql"),
@@ -20,6 +20,7 @@ const SOURCES: [&str; 17] = [
     include_str!("sql/serialized.sql"),
     include_str!("sql/answer.sql"),
     include_str!("sql/decide.sql"),
+    include_str!("sql/take.sql"),
     include_str!("sql/forget.sql"),
     include_str!("sql/records.sql"),
 ];
@@ -35,6 +36,8 @@ pub(super) struct Table {
     name: String,
     /// The statement that decides a batch.
     pub(super) decide: String,
+    /// The statement that decides one of which the quick way can be tried.
+    pub(super) take: String,
     /// The statement that takes a step of a clean-up.
     pub(super) forget: String,
     /// The statement that reads records.
@@ -64,13 +67,17 @@ impl Table {
 
     fn new(schema: Option<String>, name: String) -> Self {
         let empty = String::new;
-        let (decide, forget, read, swap) = (empty(), empty(), empty(), empty());
-        let table = Self { schema, name, decide, forget, read, swap };
+        let (decide, take, forget) = (empty(), empty(), empty());
+        let (read, swap) = (empty(), empty());
+        let table = Self { schema, name, decide, take, forget, read, swap };
         let decide = table.with_names("SELECT @decide($1, $2, $3, $4, $5, $6, $7)");
+        let take = table.with_names(
+            "SELECT coalesce(@take($1, $2, $3, $5, $8, $9, $10), @decide($1, $2, $3, $4, $5, $6, $7))",
+        );
         let forget = table.with_names("SELECT * FROM @forget($1, $2, $3, $4)");
         let read = table.with_names("SELECT * FROM @read($1, $2, $3)");
         let swap = table.with_names("SELECT @swap($1, $2, $3, $4, $5)");
-        Self { decide, forget, read, swap, ..table }
+        Self { decide, take, forget, read, swap, ..table }
     }
 
     /// Creates what is not there. Sent together, the statements are one transaction.

@@ -11,6 +11,8 @@ mod histories;
 
 mod bounds;
 mod changing;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod crowds;
 mod forgetting;
 mod groups;
 mod kit;

@@ -1,7 +1,10 @@
 //! The functions in the database answer as the algorithms do, to the microsecond.
 
 use super::{
-    super::walk::{LIMITS, TODAY, Walk},
+    super::{
+        crowds,
+        walk::{LIMITS, TODAY, Walk},
+    },
     forget, pool, store,
 };
 use crate::servers;
@@ -70,5 +73,15 @@ async fn what_is_decided_here_agrees() {
         let table = format!("agree_here_{seed}");
         let here = store(&table).await.decided_here();
         agree(here, &table, &[line], TODAY, seed).await;
+    }
+}
+
+#[tokio::test]
+async fn crowds_of_calls_get_the_same_answers() {
+    for (seed, line) in crowds::LIMITS.into_iter().enumerate() {
+        for (round, start) in crowds::STARTS.into_iter().enumerate() {
+            let store = store(&format!("crowds_{seed}_{round}")).await;
+            crowds::agree(store, [line, line], start, seed as u64).await;
+        }
     }
 }
