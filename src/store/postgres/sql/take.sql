@@ -1,5 +1,4 @@
--- Until when a bucket is taken that nobody has reserved of; null where that is not all there is to its
--- record.
+-- Until when a bucket is taken that nobody has reserved of; null where there is more to its record.
 CREATE OR REPLACE FUNCTION @level(record @@, now bigint, step bigint, depth bigint)
 RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -13,15 +12,16 @@ RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- The quick way of a batch that takes permits of one leaky bucket on keys where nobody has reserved
--- any. Most are such, and one by one their orders take ten times as long. Null where something else
--- turns up: nothing is written then, and the batch has to go the long way.
+-- any. Most are such, and one by one their orders take more than twice as long. Null where something
+-- else turns up: nothing is written then, and the batch has to go the long way.
 --
 -- names, keys, parameters: as for the long way.
--- costs, counts, moments: how many permits each call about a key takes, how many such calls there are,
--- and how long the most patient of them would wait.
+-- costs, counts, moments: how many permits each call about a key takes, how many such calls there
+-- are, and how long the most patient of them would wait.
 --
--- The answer is a null, when it was decided, and three numbers of each key, first of all keys the first:
--- how many permits were granted, how many there had been, and how long until it would have been full.
+-- The answer is a null, when it was decided, and three numbers of each key, first of all keys the
+-- first: how many permits were granted, how many there had been, and how long until the bucket would
+-- have been full.
 CREATE OR REPLACE FUNCTION @take(
     set_now bigint, names bytea[], keys bytea[], parameters bigint[],
     costs bigint[], counts bigint[], moments bigint[]
