@@ -9,7 +9,7 @@ use tower_ratelimit::{
     RateLimitLayer, RateLimited, Reason, Terms,
     http::{
         Extension, FieldGeneration, Header, PeerIp, RateLimitFields, RequestMethod,
-        too_many_requests,
+        TooManyRequests, too_many_requests,
     },
 };
 
