@@ -26,9 +26,10 @@ CREATE OR REPLACE FUNCTION @take(
     set_now bigint, names bytea[], keys bytea[], parameters bigint[],
     costs bigint[], counts bigint[], moments bigint[]
 ) RETURNS bigint[] LANGUAGE plpgsql VOLATILE
--- For the reasons that the long way has.
+-- For the reasons that the long way has; nor may a plan read all keys of a limit at once.
 SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET enable_bitmapscan = off SET enable_material = off AS $$
 DECLARE
     now bigint := coalesce(set_now, @clock());
     name bytea := @place(names[1]);
