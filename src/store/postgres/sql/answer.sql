@@ -69,6 +69,7 @@ DECLARE
     wait bigint;
     new_at bigint;
     closed record;
+    noted @answered;
     place integer;
     at bigint;
     -- Whether the answer is how the limit stands, for a call that takes nothing.
@@ -164,6 +165,11 @@ BEGIN
         -- By then the free slots are over.
         closed := @close_free(kind, parameters, state, ahead, free, 9223372036854775807);
         answer := @ask_at(kind, parameters, closed.state, now, ahead, 0, cost, true, 0);
+        IF kind IN ('leaky_bucket', 'strict', 'burst_compensating') THEN
+            -- What is ahead is counted by the limit as it is now, also where this call is refused.
+            noted := @ask_at(kind, parameters, state, now, ahead, 0, 0, false, 0);
+            state := noted.state;
+        END IF;
     ELSIF is_nothing THEN
         answer := @ask_at(kind, parameters, state, now, greatest(ahead, now), 0, 0, false, 0);
     END IF;
