@@ -128,6 +128,16 @@ impl JointHold {
     }
 }
 
+impl JointHold {
+    /// Gives the permits of all limits back.
+    pub(in crate::limiter) fn refund(&mut self) {
+        if let Some(held) = &mut self.0 {
+            let Held { shared, used } = &mut **held;
+            shared.refund(used);
+        }
+    }
+}
+
 impl<I: IntoIterator<Item = (LimitId, u32)>> Settle<I> for JointHold {
     fn settle(&mut self, costs: I) {
         if let Some(held) = &mut self.0 {

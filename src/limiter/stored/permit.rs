@@ -49,10 +49,15 @@ impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
     /// Gives the permits back, without waiting for the store to answer. What the limit has
     /// recovered by itself since does not come back twice.
     pub fn refund(mut self) {
-        if let Used::Store(taken) = mem::replace(&mut self.hold.used, Used::Nothing)
-            && let Some(grant) = taken.answer.decision.grant()
-        {
-            self.hold.shared.tell(&taken, StoreAsk::Ask(Ask::GiveBack(grant)));
+        match mem::replace(&mut self.hold.used, Used::Nothing) {
+            Used::Store(taken) => {
+                if let Some(grant) = taken.answer.decision.grant() {
+                    self.hold.shared.tell(&taken, StoreAsk::Ask(Ask::GiveBack(grant)));
+                }
+            }
+            // Where permits are held, they come back as the hold is dropped.
+            Used::Local(mut hold) => hold.settle(0),
+            Used::Nothing => {}
         }
     }
 

@@ -56,6 +56,19 @@ async fn the_local_share_holds_where_there_is_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_local_share_let_through_goes_back_to_it() {
+    let store = Slow::new(0);
+    store.set(Fails);
+    let limiter = with(&store, OnFailure::Local(bucket(100, 1)));
+    let limit = limiter.key("alice");
+    for _ in 0..5 {
+        limit.try_acquire().await.unwrap().refund();
+    }
+    let _kept = limit.try_acquire().await.unwrap();
+    assert_eq!(refused(limit.try_acquire().await).reason(), Reason::UsedUp);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_comes_and_goes_hands_out_no_fresh_burst_each_time() {
     let store = Slow::new(0);
     let limiter = with(&store, OnFailure::Local(bucket(100, 2)));

@@ -55,6 +55,20 @@ async fn calls_pass_where_they_are_to_be_admitted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_local_share_let_through_goes_back_to_it() {
+    let store = Slow::new(0);
+    store.set(Fails);
+    let (limiter, a, b) = with(&store, OnFailure::Local(share()));
+    let call = limiter.on(a, "k").on(b, "k");
+    for _ in 0..5 {
+        call.try_acquire().await.unwrap().refund();
+    }
+    call.try_acquire().await.unwrap();
+    call.try_acquire().await.unwrap();
+    assert_eq!(refused(call.try_acquire().await).reason(), Reason::Exhausted);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_share_of_this_process_holds_together_where_there_is_one() {
     let store = Slow::new(0);
     let (limiter, a, b) = with(&store, OnFailure::Local(share()));

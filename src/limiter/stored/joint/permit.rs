@@ -59,8 +59,10 @@ impl<S: Store<AnyAlgorithm>> StoredJointPermit<S> {
     /// Gives the permits of all limits back, without waiting for the store to answer. What the limits have
     /// recovered by themselves since does not come back twice.
     pub fn refund(mut self) {
-        if let Used::Store(taken) = mem::replace(&mut self.hold.used, Used::Nothing) {
-            self.hold.shared.tell(unused(&taken));
+        match mem::replace(&mut self.hold.used, Used::Nothing) {
+            Used::Store(taken) => self.hold.shared.tell(unused(&taken)),
+            Used::Local(mut hold) => hold.refund(),
+            Used::Nothing => {}
         }
     }
 
