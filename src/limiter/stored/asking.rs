@@ -86,10 +86,9 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
     async fn turn(&self) -> Result<(), RateLimited> {
         let Some(place) = &self.place else { return Ok(()) };
         let clock = self.shared.inquiry.clock();
-        match self.unless_reset(before(clock, self.end, place.turn(clock))).await? {
-            Some(()) => place.asks(self.shared.inquiry.answer_by()),
-            None => return Err(self.refusal(Reason::UsedUp)),
-        }
+        let turn = self.unless_reset(before(clock, self.end, place.turn(clock))).await?;
+        turn.ok_or_else(|| self.refusal(Reason::UsedUp))?;
+        place.asks(self.shared.inquiry.answer_by());
         Ok(())
     }
 
@@ -179,9 +178,9 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
     }
 
     fn get_in_line(&mut self) {
-        let lines = &self.shared.inquiry.known().lines;
-        let (lane, now) = (self.lane(), self.shared.now());
-        self.place.get_or_insert_with(|| lines.join(lane, now));
+        if self.place.is_none() {
+            self.place = Some(self.known().lines.join(self.lane(), self.shared.now()));
+        }
     }
 
     /// Lets everybody know that it waits, the first time.
@@ -189,7 +188,7 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
         if self.waiting.is_none() {
             let lane = self.lane();
             events::waits(Some(&lane.limit), self.terms.cost);
-            let watch = self.shared.inquiry.known().resets.watch(vec![lane]);
+            let watch = self.known().resets.watch(vec![lane]);
             self.waiting = Some((self.shared.meters.line().joined(), watch));
         }
     }
