@@ -55,7 +55,8 @@ pub trait KeySource<Request>: Clone {
     /// Says how the service replies.
     fn reply(&self) -> Self::Reply;
 
-    /// On what terms the request asks: given are one permit and the patience of the layer.
+    /// On what terms the request asks: given are one permit and the patience of the layer. A source
+    /// around another one has to hand this on, and [`is_exempt`](Self::is_exempt), too.
     fn terms(&self, _request: &Request, terms: Terms) -> Terms {
         terms
     }

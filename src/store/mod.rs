@@ -202,7 +202,9 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
 
     /// Where an order is decided, for a store that is spread over several servers. A limiter sends
     /// orders of different shards in different batches, so that a server which is away fails and
-    /// holds up only what it keeps. A group goes where its first order belongs.
+    /// holds up only what it keeps. A group goes where its first order belongs. Each shard is
+    /// remembered for as long as the limiter is there, so there have to be few: as many as servers, or
+    /// the slots of a cluster, and never one for each key.
     fn shard(&self, order: &Order<A>) -> u32 {
         let _ = order;
         0
