@@ -3,12 +3,13 @@
 use super::super::load::{Answers, under_load};
 use crate::servers::{cluster::Cluster, redis::unique};
 use std::{error::Error, time::Duration};
-use tower_ratelimit::{OnFailure, Quota, Reason, StoredLimiter, store::RedisStore};
+use tower_ratelimit::{
+    OnFailure, Quota, Reason, StoredLimiter,
+    store::{RedisStore, Store},
+};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slot_moves_from_server_to_server() {
-    let cluster = Cluster::start().await;
-    let store = RedisStore::on_cluster(cluster.connect().await).namespace(unique());
+/// A slot in use moves to another server, three times over, while calls come and go.
+async fn slots_move(cluster: &Cluster, store: impl Store<Quota>) {
     under_load(store, Answers::Come, async |load| {
         let slot = cluster.slot_in_use().await;
         for _ in 0..3 {
@@ -20,17 +21,17 @@ async fn a_slot_moves_from_server_to_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_moves_from_server_to_server() {
+    let cluster = Cluster::start().await;
+    let store = RedisStore::on_cluster(cluster.connect().await).namespace(unique());
+    slots_move(&cluster, store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_moves_from_server_to_server_where_it_is_decided_here() {
     let cluster = Cluster::start().await;
     let store = RedisStore::on_cluster(cluster.connect().await).namespace(unique());
-    under_load(store.optimistic(), Answers::Come, async |load| {
-        let slot = cluster.slot_in_use().await;
-        for _ in 0..3 {
-            cluster.move_slot(&slot).await;
-            load.goes_on().await;
-        }
-    })
-    .await;
+    slots_move(&cluster, store.optimistic()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
