@@ -41,6 +41,11 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// One that was taken apart before.
+    pub(crate) const fn of(permits: u32, period: Nanos) -> Self {
+        Self { permits, period }
+    }
+
     /// `permits` in each `period`.
     ///
     /// # Errors

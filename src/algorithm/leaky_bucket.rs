@@ -1,7 +1,7 @@
 //! A bucket that holds a burst and leaks one permit per interval.
 
 use super::{
-    Algorithm, LONGEST_SPAN, Refills, Spent, WAKE_UP, end_of_time, left_of, rescale, slots_in,
+    Algorithm, LONGEST_SPAN, Refills, Spent, WAKE_UP, bucket::Bucket, left_of, rescale, slots_in,
 };
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
@@ -125,23 +125,14 @@ impl LeakyBucket {
         Self { any_window: true, interval, ..Self::new(rate) }.hold(capacity)
     }
 
-    /// When the bucket would be empty with this call in it, or why it cannot be.
     #[inline(always)]
-    fn pour(&self, empty_at: Nanos, now: Nanos, cost: u32) -> Result<Nanos, Outcome> {
-        if cost > self.capacity {
-            return Err(Outcome::Never);
-        }
-        match empty_at.max(now).checked_add(self.interval * cost) {
-            Some(end) if cost == 0 || end - now <= self.depth => Ok(end),
-            Some(end) => Err(Outcome::Later(end - now - self.depth)),
-            // The end of the time line: nothing more can be remembered, so nothing is let go.
-            None => Err(end_of_time(now)),
-        }
+    pub(super) fn bucket(&self) -> Bucket {
+        Bucket { interval: self.interval, depth: self.depth }
     }
 
     #[inline(always)]
     fn take(&self, empty_at: &mut Nanos, now: Nanos, cost: u32) -> Decision {
-        match self.pour(*empty_at, now, cost) {
+        match self.bucket().pour(*empty_at, now, cost) {
             Ok(end) => {
                 if cost > 0 {
                     *empty_at = end;
@@ -151,18 +142,12 @@ impl LeakyBucket {
             Err(outcome) => self.standing(outcome, *empty_at, now),
         }
     }
+}
 
+impl LeakyBucket {
     #[inline(always)]
     fn standing(&self, outcome: Outcome, empty_at: Nanos, now: Nanos) -> Decision {
-        let filled = empty_at - now;
-        Decision {
-            outcome,
-            limit: self.capacity,
-            // At most the capacity, which is a u32.
-            remaining: ((self.depth - filled) / self.interval) as u32,
-            full_after: filled,
-            rate: 0,
-        }
+        Decision { limit: self.capacity, ..self.bucket().standing(outcome, empty_at, now) }
     }
 }
 

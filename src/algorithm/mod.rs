@@ -19,6 +19,7 @@
 
 mod permits;
 mod stored;
+mod bucket;
 mod leaky_bucket;
 mod strict;
 mod burst_compensating;
@@ -36,6 +37,8 @@ mod serialized;
 mod any;
 mod scripted;
 mod written;
+
+pub(crate) use bucket::{Bucket, Poured};
 
 pub use any::{AnyAlgorithm, AnyState};
 pub use burst_compensating::{BurstCompensating, PacedState};

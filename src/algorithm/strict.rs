@@ -1,6 +1,9 @@
 //! At least one interval between two calls.
 
-use super::{Algorithm, LONGEST_SPAN, Refills, Spent, end_of_time, left_of, rescale, slots_in};
+use super::{
+    Algorithm, LONGEST_SPAN, Refills, Spent, bucket::Bucket, end_of_time, left_of, rescale,
+    slots_in,
+};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     nanos::Nanos,
@@ -51,6 +54,11 @@ impl Strict {
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self { rate, interval: rate.interval().into() }
+    }
+
+    /// One that holds one permit: with one in it, it is empty when the next slot begins.
+    pub(super) fn bucket(&self) -> Bucket {
+        Bucket { interval: self.interval, depth: self.interval }
     }
 
     /// How long the slot of a call of this cost is, if it can be had at all.

@@ -30,24 +30,28 @@ enum Answer<T> {
 }
 
 impl<A: Algorithm> Shared<A> {
-    /// Answers a call that has just come, and uses its permits later.
+    /// Answers a service that asks to be ready, and uses its permit when it is called: the clock is
+    /// read then and not now, where that is safe.
+    ///
+    /// Reading the clock is half of what an admitted call costs. While there is a permit for each
+    /// handle of the limiter, of which a service is one, and plenty besides, the service is only
+    /// promised one. It takes it when it is called, and asks anew in the rare case that others have taken
+    /// them all by then. So there is nothing that an idle service could keep from the others, either.
     #[inline(always)]
-    pub(super) fn reserve(
+    pub(super) fn ready(
         self: &Arc<Self>,
         key: Fingerprint,
         terms: Terms,
     ) -> Attempt<Ticket, Waiting<A>> {
-        if terms.cost == 1
-            && let Some(place) = self.lanes.promise()
-        {
-            return Attempt::Now(Ok(Ticket { key, place }));
+        if terms.cost == 1 && self.lanes.has_plenty(&self.short_way, Arc::strong_count(self)) {
+            return Attempt::Now(Ok(Ticket { key, place: Place::PROMISED }));
         }
-        self.reserve_on_time(key, terms)
+        self.reserve(key, terms)
     }
 
-    /// The same with a look at the clock.
+    /// Answers a call that has just come, and uses its permits later.
     #[inline]
-    fn reserve_on_time(
+    pub(super) fn reserve(
         self: &Arc<Self>,
         key: Fingerprint,
         terms: Terms,
@@ -82,21 +86,46 @@ impl<A: Algorithm> Shared<A> {
         self.conclude(answered, key, now, terms).map(|place| Ticket { key, place })
     }
 
-    /// Answers a call that has just come, and uses its permits at once.
+    /// Answers a call that has just come, uses its permits at once, and makes of them what is kept.
     #[inline(always)]
-    pub(super) fn take(
+    pub(super) fn take<T>(
         self: &Arc<Self>,
         key: Fingerprint,
         terms: Terms,
-    ) -> Attempt<Used, Waiting<A>> {
+        keep: impl FnOnce(Used) -> T,
+    ) -> Attempt<T, Waiting<A>> {
         let now = self.now();
+        match self.lanes.pour(&self.short_way, key, now, terms.cost) {
+            Some(Ok(poured)) => Attempt::Now(Ok(keep(self.admit(key, poured, Nanos::ZERO)))),
+            Some(Err(wait)) if terms.refuses(Outcome::Later(wait)) => {
+                Attempt::Now(Err(self.refuse(wait, terms)))
+            }
+            _ => self.take_under_lock(key, now, terms).map(keep),
+        }
+    }
+
+    /// The error for a call that found the bucket full for so long.
+    #[inline(never)]
+    fn refuse(&self, wait: Nanos, terms: Terms) -> RateLimited {
+        let slack = self.slack(terms);
+        self.refusal(Reason::UsedUp, Outcome::Later(wait + slack), self.short_way.rate(), terms)
+    }
+
+    /// The same for limits, and at times, where there is no way past the lock.
+    #[inline(never)]
+    fn take_under_lock(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        now: Nanos,
+        terms: Terms,
+    ) -> Attempt<Used, Waiting<A>> {
         match self.lanes.use_quickly(key, now, terms.cost) {
             Some((decision, _)) if decision.is_granted() => {
                 Attempt::Now(Ok(self.admit(key, decision, Nanos::ZERO)))
             }
-            Some((decision, rate)) if terms.refuses(decision) => {
+            Some((decision, rate)) if terms.refuses(decision.outcome) => {
                 let decision = self.if_it_waits(decision, terms);
-                Attempt::Now(Err(self.refusal(Reason::UsedUp, decision, rate, terms)))
+                Attempt::Now(Err(self.refusal(Reason::UsedUp, decision.outcome, rate, terms)))
             }
             _ => self.take_in_line(key, now, terms),
         }
@@ -120,7 +149,7 @@ impl<A: Algorithm> Shared<A> {
                 Some(decision) if decision.is_granted() => {
                     return (Answer::Granted(decision), Wakes::default());
                 }
-                Some(decision) if terms.refuses(decision) => {
+                Some(decision) if terms.refuses(decision.outcome) => {
                     let decision = self.if_it_waits(decision, terms);
                     return (Answer::Refused(Reason::UsedUp, Some(decision)), Wakes::default());
                 }
@@ -164,7 +193,7 @@ impl<A: Algorithm> Shared<A> {
         match decision.outcome {
             Outcome::Never => Answer::Refused(Reason::TooCostly, Some(decision)),
             Outcome::Exhausted => Answer::Refused(Reason::Exhausted, Some(decision)),
-            _ if terms.refuses(decision) => Answer::Refused(Reason::UsedUp, Some(decision)),
+            _ if terms.refuses(decision.outcome) => Answer::Refused(Reason::UsedUp, Some(decision)),
             _ if desk.waiting() >= self.settings.max_waiting => {
                 Answer::Refused(Reason::QueueFull, Some(decision))
             }
@@ -174,9 +203,14 @@ impl<A: Algorithm> Shared<A> {
 
     /// What a refusal means for a call on these terms.
     fn if_it_waits(&self, decision: Decision, terms: Terms) -> Decision {
+        decision.later_by(self.slack(terms))
+    }
+
+    /// How much later than need be a call on these terms is let go if it waits.
+    fn slack(&self, terms: Terms) -> Nanos {
         match terms.patience {
-            Patience::Now => decision,
-            _ => decision.later_by(self.settings.slack.into()),
+            Patience::Now => Nanos::ZERO,
+            _ => self.settings.slack.into(),
         }
     }
 
@@ -255,7 +289,7 @@ impl<A: Algorithm> Shared<A> {
     pub(super) fn refusal(
         &self,
         reason: Reason,
-        decision: Decision,
+        outcome: Outcome,
         rate: Option<Rate>,
         terms: Terms,
     ) -> RateLimited {
@@ -263,7 +297,7 @@ impl<A: Algorithm> Shared<A> {
         if let Some(rate) = rate {
             refusal = refusal.with_rate(rate);
         }
-        if let Outcome::Later(wait) | Outcome::InUse(Some(wait)) = decision.outcome {
+        if let Outcome::Later(wait) | Outcome::InUse(Some(wait)) = outcome {
             refusal = refusal.with_retry_after(wait.into());
         }
         self.refused(refusal)
@@ -280,7 +314,7 @@ impl<A: Algorithm> Shared<A> {
         match decision {
             Some(decision) => {
                 let rate = self.lanes.algorithm_of(key).rate(decision.rate);
-                self.refusal(reason, decision, rate, terms)
+                self.refusal(reason, decision.outcome, rate, terms)
             }
             None => self.refused(terms.refusal(reason, self.settings.name.as_ref())),
         }

@@ -13,7 +13,7 @@ use crate::{
 };
 use std::{
     cell::RefCell,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 impl<A: Algorithm> Shared<A> {
@@ -96,9 +96,7 @@ impl<A: Algorithm> Shared<A> {
                 lane.carry_over(&before.algorithm, rules, self.now());
                 return Wakes::default();
             }
-            // What was promised was promised by the rules before.
-            let promised = self.serve(&before, lane, |_| {});
-            promised.and(self.serve(rules, lane, |desk| desk.carry_over(&before.algorithm)))
+            self.serve(rules, lane, |desk| desk.carry_over(&before.algorithm))
         });
     }
 
@@ -189,8 +187,14 @@ impl<A: Algorithm> Shared<A> {
         work: impl Fn(&Rules<A>, &mut Lane<A>) -> Wakes,
     ) {
         let mut wakes = Wakes::default();
+        // One change after the other, or keys would be left with the rules of different ones. A
+        // panic in somebody's algorithm is no reason to panic in everybody else's calls.
+        let alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        self.short_way.shut();
         self.lanes
             .all(change, |rules, lane| wakes = std::mem::take(&mut wakes).and(work(rules, lane)));
+        self.short_way.open(&self.lanes.rules());
+        drop(alone);
         wakes.wake();
     }
 

@@ -87,14 +87,6 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         Self { algorithm, gate, slack, now, state, line, forecast, wakes }
     }
 
-    /// Takes the permit that was promised to the one at `place`.
-    pub(super) fn take_promised(&mut self, place: Place) {
-        if let Some(grant) = self.decide(Ask::Take(Take::fresh(1))).grant() {
-            self.line.keep(place, grant);
-            *self.forecast = None;
-        }
-    }
-
     /// Takes permits for a call that has just come, unless others are before it.
     #[inline]
     pub(super) fn take(&mut self, cost: u32) -> Taken {

@@ -218,8 +218,8 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
 
     #[inline(always)]
     fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Kept<A>, Waiting<A>> {
-        let used = self.0.take(self.0.lanes.fingerprint(key), terms);
-        used.map(|used| Hold::keep(&self.0, used))
+        let key = self.0.lanes.fingerprint(key);
+        self.0.take(key, terms, |used| Hold::keep(&self.0, used))
     }
 
     fn keeps(&self, ticket: &Ticket) -> bool {
@@ -255,8 +255,8 @@ impl<A: Algorithm> Settles for KeyedRateLimiter<A> {
     type Account = Hold<A>;
 
     fn take_open<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Hold<A>, Waiting<A>> {
-        let used = self.0.take(self.0.lanes.fingerprint(key), terms);
-        used.map(|used| Hold::open(&self.0, used))
+        let key = self.0.lanes.fingerprint(key);
+        self.0.take(key, terms, |used| Hold::open(&self.0, used))
     }
 
     fn commit_open(&self, ticket: Ticket) -> Result<Hold<A>, Perished> {

@@ -4,7 +4,6 @@ use super::{
     desk::Desk,
     forecast::Forecast,
     line::{Line, Place},
-    promise::PLENTY,
     rules::{Gate, Rules},
     standing,
 };
@@ -13,7 +12,7 @@ use crate::{
     decision::{Ask, Decision, Grant, Take},
     nanos::Nanos,
 };
-use std::{fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc};
 
 /// The state of one key and its line, which exists only while it is needed.
 pub(super) struct Lane<A: Algorithm> {
@@ -26,8 +25,6 @@ struct Queue<A: Algorithm> {
     /// Worked out when somebody wants to know how long the line is, and forgotten when the line
     /// or the state changes.
     forecast: Option<Forecast<A>>,
-    /// Who was promised a permit that has to be taken yet.
-    promised: Option<Place>,
     /// The arithmetic of this lane, where it is not that of all.
     own: Option<Arc<A>>,
 }
@@ -99,28 +96,36 @@ impl<A: Algorithm> Lane<A> {
         self.queue.take_if(|queue| queue.line.is_empty() && queue.own.is_none());
     }
 
-    /// Remembers that the one at `place` was promised a permit. Promises are only made where there
-    /// is a line.
-    #[cold]
-    pub(super) fn owe(&mut self, place: Place) {
+    /// The state, where it is one instant, and nobody has a place in the line or arithmetic of its own
+    /// here: whoever comes can go by it without a look at the lane.
+    #[inline(always)]
+    pub(super) fn at_rest(&self) -> Option<Nanos> {
+        let state: &dyn Any = &self.state;
+        let rests = |queue: &Queue<A>| queue.line.is_empty() && queue.own.is_none();
+        let state = state.downcast_ref().copied();
+        state.filter(|_| self.queue.as_deref().is_none_or(rests))
+    }
+
+    /// Goes on with the state that others have changed while the lane was at rest.
+    #[inline(always)]
+    pub(super) fn resume(&mut self, empty_at: Nanos) {
+        let state: &mut dyn Any = &mut self.state;
+        if let Some(state) = state.downcast_mut() {
+            *state = empty_at;
+        }
+        // It was worked out for the state as it was.
         if let Some(queue) = &mut self.queue {
-            queue.promised = Some(place);
+            queue.forecast = None;
         }
     }
 
-    /// Whether somebody was promised a permit that has to be taken yet.
-    pub(super) fn owes(&self) -> bool {
-        self.queue.as_ref().is_some_and(|queue| queue.promised.is_some())
-    }
-
     /// Whether there is nothing to do before a call is let go that has just come: the limit is
-    /// in force, nobody waits, nothing is promised, and nothing has perished.
+    /// in force, nobody waits, and nothing has perished.
     #[inline(always)]
     fn is_quiet(&self, rules: &Rules<A>, now: Nanos) -> bool {
         let perished = |(_, grant): (_, Grant)| now >= grant.at + rules.algorithm.shelf_life();
         let is_quiet = |queue: &Queue<A>| {
             queue.line.waiting() == 0
-                && queue.promised.is_none()
                 && queue.own.is_none()
                 && !queue.line.oldest().is_some_and(perished)
         };
@@ -181,24 +186,14 @@ impl<A: Algorithm> Lane<A> {
         now: Nanos,
         place: Place,
     ) -> Option<Decision> {
-        let is_quiet = |queue: &&mut Box<Queue<A>>| {
-            queue.line.waiting() == 0 && queue.promised.is_none() && queue.own.is_none()
-        };
+        let is_quiet =
+            |queue: &&mut Box<Queue<A>>| queue.line.waiting() == 0 && queue.own.is_none();
         let queue = self.queue.as_mut().filter(is_quiet)?;
         let perishes = |grant: &Grant| grant.at + rules.algorithm.shelf_life();
         let grant =
             queue.line.take_last_if(place, |grant| grant.cost > 0 && now < perishes(grant))?;
         let decision = rules.algorithm.decide(&mut self.state, now, Ask::Renew(grant));
         decision.is_granted().then_some(decision)
-    }
-
-    /// Whether there are permits to be had for many calls more.
-    #[inline(always)]
-    pub(super) fn has_plenty(&mut self, rules: &Rules<A>, now: Nanos, limit: u32) -> bool {
-        let peek = Ask::Peek(Take::fresh(PLENTY));
-        rules.gate == Gate::Working
-            && limit >= PLENTY
-            && rules.algorithm.decide(&mut self.state, now, peek).is_granted()
     }
 
     /// Takes permits, or not, for a call that has just come; no look at the line.
@@ -214,16 +209,12 @@ impl<A: Algorithm> Lane<A> {
         now: Nanos,
         line: impl FnOnce() -> Line,
     ) -> Desk<'a, A> {
-        let queue = self.queue.get_or_insert_with(|| {
-            Box::new(Queue { line: line(), forecast: None, promised: None, own: None })
-        });
-        let Queue { line, forecast, promised, own } = &mut **queue;
+        let queue = self
+            .queue
+            .get_or_insert_with(|| Box::new(Queue { line: line(), forecast: None, own: None }));
+        let Queue { line, forecast, own } = &mut **queue;
         let algorithm: &A = own.as_ref().unwrap_or(&rules.algorithm);
-        let mut desk = Desk::new(algorithm, rules, now, &mut self.state, line, forecast);
-        if let Some(place) = promised.take() {
-            desk.take_promised(place);
-        }
-        desk
+        Desk::new(algorithm, rules, now, &mut self.state, line, forecast)
     }
 }
 

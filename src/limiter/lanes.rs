@@ -1,8 +1,8 @@
 //! Where the lanes are kept: a single one, or one for each key.
 
-use super::{lane::Lane, line::Place, rules::Rules, single::Single};
+use super::{lane::Lane, line::Place, rules::Rules, short_way::ShortWay, single::Single};
 use crate::{
-    algorithm::Algorithm,
+    algorithm::{Algorithm, Poured},
     decision::{Decision, Outcome},
     error::Reason,
     key::Key,
@@ -70,12 +70,38 @@ impl<A: Algorithm> Lanes<A> {
         }
     }
 
-    /// Promises one permit of this key, where that can be done without a look at the clock.
+    /// Whether a permit can be promised without a look at the clock: there is one for each handle, and
+    /// plenty besides.
     #[inline(always)]
-    pub(super) fn promise(&self) -> Option<Place> {
+    pub(super) fn has_plenty(&self, way: &ShortWay, handles: usize) -> bool {
         match self {
-            Lanes::One(single) => single.promise(),
-            Lanes::Many(..) => None,
+            Lanes::One(single) => {
+                way.bucket().is_some_and(|bucket| single.cell().has_plenty(bucket, handles))
+            }
+            Lanes::Many(..) => false,
+        }
+    }
+
+    /// Takes permits that are used now, or says how long until they are there, where that can be done
+    /// without a lock.
+    #[inline(always)]
+    pub(super) fn pour(
+        &self,
+        way: &ShortWay,
+        key: Fingerprint,
+        now: Nanos,
+        cost: u32,
+    ) -> Option<Result<Poured, Nanos>> {
+        match self {
+            Lanes::One(single) => {
+                let cell = single.cell();
+                let replace = |before, after| cell.replace(before, after, now);
+                way.pour(cost, now, || cell.load(), replace)
+            }
+            Lanes::Many(..) => {
+                let _ = key;
+                None
+            }
         }
     }
 
@@ -88,7 +114,7 @@ impl<A: Algorithm> Lanes<A> {
         place: Place,
     ) -> Option<Decision> {
         match self {
-            Lanes::One(single) => single.commit_quickly(now, place),
+            Lanes::One(single) => single.with(|rules, lane| lane.commit_quickly(rules, now, place)),
             Lanes::Many(table, _) => {
                 entry(table, key, |rules, lane| lane.commit_quickly(rules, now, place))?
             }

@@ -19,6 +19,8 @@ pub(super) struct Place(NonZeroU64);
 impl Place {
     /// Where those stand who need no permit.
     pub(super) const FREE: Self = Self(NonZeroU64::MIN);
+    /// Where those stand who were promised a permit that is there for the taking.
+    pub(super) const PROMISED: Self = Self(NonZeroU64::new(u64::MAX - 1).expect("it is not zero"));
     /// Behind everybody.
     pub(super) const LAST: Self = Self(NonZeroU64::MAX);
 

@@ -70,8 +70,12 @@ impl<A: Algorithm> RateLimiter<A> {
     }
 
     #[inline(always)]
-    pub(super) fn take_on(&self, terms: Terms) -> Attempt<Used, Waiting<A>> {
-        self.shared.take(self.key, terms)
+    pub(super) fn take_on<T>(
+        &self,
+        terms: Terms,
+        keep: impl FnOnce(Used) -> T,
+    ) -> Attempt<T, Waiting<A>> {
+        self.shared.take(self.key, terms, keep)
     }
 
     pub(super) fn shared(&self) -> &Shared<A> {
@@ -94,7 +98,7 @@ impl<A: Algorithm> RateLimiter<A> {
     ///
     /// [`RateLimited`] when there is no permit, or others stand in line;
     /// [`retry_after`](RateLimited::retry_after) is then when this call's turn would come.
-    #[inline]
+    #[inline(always)]
     pub fn try_acquire(&self) -> Result<Permit<'_, A>, RateLimited> {
         self.try_acquire_many(1)
     }
@@ -105,7 +109,7 @@ impl<A: Algorithm> RateLimiter<A> {
     ///
     /// As [`try_acquire`](Self::try_acquire), and [`TooCostly`](crate::Reason::TooCostly) when
     /// that many could never be had.
-    #[inline]
+    #[inline(always)]
     pub fn try_acquire_many(&self, cost: u32) -> Result<Permit<'_, A>, RateLimited> {
         match Permit::ask(self, Terms { cost, patience: Patience::Now }) {
             Attempt::Now(result) => result,
@@ -252,12 +256,12 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
 
     #[inline(always)]
     fn reserve<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<Ticket, Waiting<A>> {
-        self.reserve_on(terms)
+        self.shared.ready(self.key, terms)
     }
 
     #[inline(always)]
     fn take<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<Kept<A>, Waiting<A>> {
-        self.take_on(terms).map(|used| Hold::keep(&self.shared, used))
+        self.take_on(terms, |used| Hold::keep(&self.shared, used))
     }
 
     fn keeps(&self, ticket: &Ticket) -> bool {
@@ -291,7 +295,7 @@ impl<A: Algorithm> Settles for RateLimiter<A> {
     type Account = Hold<A>;
 
     fn take_open<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<Hold<A>, Waiting<A>> {
-        self.take_on(terms).map(|used| Hold::open(&self.shared, used))
+        self.take_on(terms, |used| Hold::open(&self.shared, used))
     }
 
     fn commit_open(&self, ticket: Ticket) -> Result<Hold<A>, Perished> {

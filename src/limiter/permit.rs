@@ -55,7 +55,7 @@ impl<'a, A: Algorithm> Permit<'a, A> {
     ///
     /// Never: there is a decision as long as there is a permit.
     pub fn decision(&self) -> Decision {
-        self.used.as_ref().expect("it is gone only while the permit is dropped").decision
+        self.used.as_ref().expect("it is gone only while the permit is dropped").decision()
     }
 
     /// How long the call stood in line.
@@ -124,7 +124,7 @@ impl<A: Algorithm> Drop for Permit<'_, A> {
 
 impl<A: Algorithm> fmt::Debug for Permit<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let decision = self.used.as_ref().map(|used| used.decision);
+        let decision = self.used.as_ref().map(Used::decision);
         f.debug_struct("Permit").field("decision", &decision).finish_non_exhaustive()
     }
 }
@@ -179,7 +179,7 @@ impl<A: Algorithm> Drop for Hold<A> {
 
 impl<A: Algorithm> fmt::Debug for Hold<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hold").field("decision", &self.used.decision).finish_non_exhaustive()
+        f.debug_struct("Hold").field("decision", &self.used.decision()).finish_non_exhaustive()
     }
 }
 
@@ -236,9 +236,9 @@ impl<A: Algorithm> fmt::Debug for Reservation<'_, A> {
 }
 
 impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
-    #[inline]
+    #[inline(always)]
     fn ask(limiter: &'a RateLimiter<A>, terms: Terms) -> Attempt<Self, Waiting<A>> {
-        limiter.take_on(terms).map(|used| Self::new(limiter, used))
+        limiter.take_on(terms, |used| Self::new(limiter, used))
     }
 
     fn poll(
@@ -255,7 +255,7 @@ impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
 }
 
 impl<'a, A: Algorithm> Granted<'a, A> for Reservation<'a, A> {
-    #[inline]
+    #[inline(always)]
     fn ask(limiter: &'a RateLimiter<A>, terms: Terms) -> Attempt<Self, Waiting<A>> {
         limiter.reserve_on(terms).map(|ticket| Self { limiter, ticket: Some(ticket) })
     }

@@ -6,6 +6,7 @@ use super::{
     lanes::Lanes,
     line::{Line, Place},
     rules::Rules,
+    short_way::ShortWay,
 };
 use crate::{
     algorithm::Algorithm, clock::Clock, decision::Decision, error::Reason, meters::Meters,
@@ -14,7 +15,7 @@ use crate::{
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     task::Waker,
@@ -28,7 +29,11 @@ const PLACES: u64 = 1 << 32;
 /// A limiter without its handle.
 pub(super) struct Shared<A: Algorithm> {
     pub(super) settings: Settings,
+    /// For what is to be let go or refused at once.
+    pub(super) short_way: ShortWay,
     pub(super) lanes: Lanes<A>,
+    /// Held by who changes the rules.
+    pub(super) changes: Mutex<()>,
     pub(super) meters: Meters,
     lines: AtomicU64,
     /// How often everything has begun anew.
@@ -53,7 +58,15 @@ impl Default for Settings {
 impl<A: Algorithm> Shared<A> {
     pub(super) fn new(settings: Settings, lanes: Lanes<A>) -> Self {
         let meters = Meters::new(settings.name.as_ref());
-        Self { settings, lanes, meters, lines: AtomicU64::new(0), resets: AtomicU32::new(0) }
+        Self {
+            settings,
+            short_way: ShortWay::new(&lanes.rules()),
+            lanes,
+            changes: Mutex::default(),
+            meters,
+            lines: AtomicU64::new(0),
+            resets: AtomicU32::new(0),
+        }
     }
 
     /// Serves who is due, and says how the call at `place` stands; what it has then is for
@@ -122,9 +135,6 @@ impl<A: Algorithm> Shared<A> {
         lane: &'a mut Lane<A>,
         now: Nanos,
     ) -> Desk<'a, A> {
-        // Whoever read the clock and was held up on the way to the lock knows nothing of the time at
-        // which the permit was promised.
-        let now = if lane.owes() { now.max(self.now()) } else { now };
         let places = || self.lines.fetch_add(PLACES, Ordering::Relaxed);
         lane.desk(rules, now, || Line::new(places(), self.meters.line()))
     }

@@ -1,7 +1,7 @@
 //! What a call asks for, and how long it would wait for it.
 
 use crate::{
-    decision::{Decision, Outcome},
+    decision::Outcome,
     error::{RateLimited, Reason},
     nanos::Nanos,
 };
@@ -32,8 +32,8 @@ pub enum Patience {
 impl Terms {
     /// Whether a call would rather be refused than wait as long as it would have to.
     #[inline(always)]
-    pub(super) fn refuses(self, decision: Decision) -> bool {
-        match decision.outcome {
+    pub(super) fn refuses(self, outcome: Outcome) -> bool {
+        match outcome {
             Outcome::Later(wait) => !self.patience.accepts(wait),
             // Nobody knows how long it will be, so a maximum wait is a time-out there.
             Outcome::InUse(_) => self.patience == Patience::Now,

@@ -1,8 +1,8 @@
 //! Permits that were granted: used, given back, held until a call ends.
 
-use super::{Perished, line::Place, shared::Shared};
+use super::{Perished, desk::Taken, line::Place, shared::Shared};
 use crate::{
-    algorithm::{Algorithm, Permits},
+    algorithm::{Algorithm, Permits, Poured},
     decision::{Ask, Decision, Grant},
     nanos::Nanos,
     store::table::Fingerprint,
@@ -21,17 +21,53 @@ pub struct Ticket {
 /// Permits that were used.
 pub(super) struct Used {
     pub(super) key: Fingerprint,
-    pub(super) decision: Decision,
+    standing: Standing,
     /// How long the call stood in line.
     pub(super) waited: Nanos,
     /// How often everything had begun anew by then.
     resets: u32,
 }
 
+/// How the limit stood when permits were used.
+pub(super) enum Standing {
+    Decided(Decision),
+    /// Few ask, and it takes a division to say.
+    Poured(Poured),
+}
+
+impl Used {
+    /// How the limit stood.
+    pub(super) fn decision(&self) -> Decision {
+        match self.standing {
+            Standing::Decided(decision) => decision,
+            Standing::Poured(poured) => poured.decision(),
+        }
+    }
+
+    fn grant(&self) -> Option<Grant> {
+        match self.standing {
+            Standing::Decided(decision) => decision.grant(),
+            Standing::Poured(poured) => Some(poured.grant),
+        }
+    }
+}
+
+impl From<Decision> for Standing {
+    fn from(decision: Decision) -> Self {
+        Self::Decided(decision)
+    }
+}
+
+impl From<Poured> for Standing {
+    fn from(poured: Poured) -> Self {
+        Self::Poured(poured)
+    }
+}
+
 impl<A: Algorithm> Shared<A> {
     pub(super) fn keeps(&self, ticket: &Ticket) -> bool {
         match ticket.place {
-            Place::FREE => true,
+            Place::FREE | Place::PROMISED => true,
             place => self.at(ticket.key, |desk| desk.is_fresh(place)).unwrap_or(false),
         }
     }
@@ -43,32 +79,50 @@ impl<A: Algorithm> Shared<A> {
         // Read before the lock is taken: whoever took permits at a later instant has given back
         // those that had perished by then.
         let now = self.now();
-        let decision = match self.lanes.commit_quickly(key, now, place) {
-            Some(decision) => decision,
-            None => self.commit_in_line(key, place)?,
-        };
-        Ok(self.admit(key, decision, Nanos::ZERO))
+        match place {
+            Place::PROMISED => match self.lanes.pour(&self.short_way, key, now, 1) {
+                Some(Ok(poured)) => Ok(self.admit(key, poured, Nanos::ZERO)),
+                _ => self.commit_in_line(key, place),
+            },
+            _ => match self.lanes.commit_quickly(key, now, place) {
+                Some(decision) => Ok(self.admit(key, decision, Nanos::ZERO)),
+                None => self.commit_in_line(key, place),
+            },
+        }
     }
 
     /// Counts a call that takes place now. Nothing else makes permits that were used.
     #[inline(always)]
-    pub(super) fn admit(&self, key: Fingerprint, decision: Decision, waited: Nanos) -> Used {
+    pub(super) fn admit(
+        &self,
+        key: Fingerprint,
+        standing: impl Into<Standing>,
+        waited: Nanos,
+    ) -> Used {
         self.meters.admitted();
-        Used { key, decision, waited, resets: self.resets.load(Ordering::Relaxed) }
+        let resets = self.resets.load(Ordering::Relaxed);
+        Used { key, standing: standing.into(), waited, resets }
     }
 
     #[cold]
     #[inline(never)]
-    fn commit_in_line(&self, key: Fingerprint, place: Place) -> Result<Decision, Perished> {
-        match place {
-            Place::FREE => Ok(self.peek(key, 0)),
-            place => self.at(key, |desk| desk.commit(place)).flatten().ok_or(Perished),
-        }
+    fn commit_in_line(&self, key: Fingerprint, place: Place) -> Result<Used, Perished> {
+        let decision = match place {
+            Place::FREE => Some(self.peek(key, 0)),
+            // Others may have been faster than anybody thought.
+            Place::PROMISED => match self.at(key, |desk| desk.take(1)) {
+                Some(Taken::Granted(decision)) => Some(decision),
+                _ => None,
+            },
+            place => self.at(key, |desk| desk.commit(place)).flatten(),
+        };
+        let decision = decision.ok_or(Perished)?;
+        Ok(self.admit(key, decision, Nanos::ZERO))
     }
 
     pub(super) fn give_back(&self, ticket: Ticket) {
         match ticket.place {
-            Place::FREE => {}
+            Place::FREE | Place::PROMISED => {}
             place => self.leave(ticket.key, place),
         }
     }
@@ -87,17 +141,17 @@ impl<A: Algorithm> Shared<A> {
     pub(super) fn renew(&self, used: &mut Used) -> bool {
         match self.settle(used, Ask::Renew) {
             Some(decision) if decision.is_granted() => {
-                used.decision = decision;
+                used.standing = decision.into();
                 true
             }
             Some(_) => false,
-            None => used.decision.grant().is_none_or(|grant| grant.cost == 0),
+            None => used.grant().is_none_or(|grant| grant.cost == 0),
         }
     }
 
     /// The call that used these permits has cost so many, as it turned out.
     pub(super) fn settle_cost(&self, used: &mut Used, cost: u32) {
-        let Some(correction) = used.decision.grant().and_then(|grant| grant.correct(cost)) else {
+        let Some(correction) = used.grant().and_then(|grant| grant.correct(cost)) else {
             return;
         };
         // Where calls hold permits, all of them come back when the call ends, or count then.
@@ -114,11 +168,11 @@ impl<A: Algorithm> Shared<A> {
                 self.settle(used, |_| back);
             }
         }
-        used.decision = used.decision.costing(cost);
+        used.standing = used.decision().costing(cost).into();
     }
 
     fn settle(&self, used: &Used, ask: impl FnOnce(Grant) -> Ask) -> Option<Decision> {
-        let grant = used.decision.grant().filter(|grant| grant.cost > 0)?;
+        let grant = used.grant().filter(|grant| grant.cost > 0)?;
         // What was granted before a reset is in no state any more.
         if used.resets != self.resets.load(Ordering::Relaxed) {
             return None;

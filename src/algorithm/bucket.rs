@@ -1,0 +1,76 @@
+//! The arithmetic of limits whose whole state is one instant.
+
+use super::{Algorithm, LeakyBucket, Strict, end_of_time};
+use crate::{
+    decision::{Decision, Grant, Outcome},
+    nanos::Nanos,
+};
+use std::any::Any;
+
+/// What a [`LeakyBucket`] is to a call that has just come and is let go at once or not at all; so is
+/// [`Strict`], which holds one. Limiters in memory decide by it without a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bucket {
+    /// The time one permit takes, at least 1 ns.
+    pub(crate) interval: Nanos,
+    /// The time in which a full bucket leaks empty: the intervals of all permits that it holds.
+    pub(crate) depth: Nanos,
+}
+
+/// A call that was let go: all there is to know of it, from which is worked out what it is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Poured {
+    pub(crate) bucket: Bucket,
+    pub(crate) grant: Grant,
+    pub(crate) empty_at: Nanos,
+}
+
+impl Poured {
+    /// What the call is told.
+    #[inline(always)]
+    pub(crate) fn decision(self) -> Decision {
+        let Self { bucket, grant, empty_at } = self;
+        bucket.standing(Outcome::Granted(grant), empty_at, grant.at)
+    }
+}
+
+impl Bucket {
+    /// The bucket that an algorithm is, if it is one. Its state is a [`Nanos`] then: the instant at
+    /// which the bucket is empty, from which on it equals new.
+    pub(crate) fn of<A: Algorithm>(algorithm: &A) -> Option<Self> {
+        let algorithm: &dyn Any = algorithm;
+        match algorithm.downcast_ref::<LeakyBucket>() {
+            Some(leaky) => Some(leaky.bucket()),
+            None => algorithm.downcast_ref::<Strict>().map(Strict::bucket),
+        }
+    }
+
+    /// When the bucket would be empty with this call in it, or why it cannot be.
+    #[inline(always)]
+    pub(crate) fn pour(self, empty_at: Nanos, now: Nanos, cost: u32) -> Result<Nanos, Outcome> {
+        let poured = self.interval * cost;
+        if poured > self.depth {
+            return Err(Outcome::Never);
+        }
+        match empty_at.max(now).checked_add(poured) {
+            Some(end) if cost == 0 || end - now <= self.depth => Ok(end),
+            Some(end) => Err(Outcome::Later(end - now - self.depth)),
+            // The end of the time line: nothing more can be remembered, so nothing is let go.
+            None => Err(end_of_time(now)),
+        }
+    }
+
+    /// What somebody is told about a bucket that is empty then.
+    #[inline(always)]
+    pub(crate) fn standing(self, outcome: Outcome, empty_at: Nanos, now: Nanos) -> Decision {
+        let filled = empty_at - now;
+        Decision {
+            outcome,
+            // At most the capacity, which is a u32.
+            limit: (self.depth / self.interval) as u32,
+            remaining: ((self.depth - filled) / self.interval) as u32,
+            full_after: filled,
+            rate: 0,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The state of a limit in a word that calls change without a lock.
+
+use crate::{algorithm::Bucket, nanos::Nanos};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The state of a single limit, while the key is at rest; otherwise it is under the lock.
+///
+/// The word guards no other memory, so no ordering is needed. It is alone on its line, as whoever
+/// changes it takes the line from everybody else.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Cell {
+    empty_at: AtomicU64,
+    /// When somebody was last let through here.
+    seen: AtomicU64,
+}
+
+/// The state is not here. As a state it would be the end of time.
+const AWAY: u64 = u64::MAX;
+
+/// How many permits have to be left, beside one for each handle of the limiter, for one to be
+/// promised without a look at the clock.
+const PLENTY: u32 = 16;
+
+impl Cell {
+    /// Of a limit that was never used.
+    pub(super) fn new() -> Self {
+        Self { empty_at: AtomicU64::new(0), seen: AtomicU64::new(0) }
+    }
+
+    /// The state, if it is here.
+    #[inline(always)]
+    pub(super) fn load(&self) -> Option<Nanos> {
+        let empty_at = self.empty_at.load(Ordering::Relaxed);
+        (empty_at != AWAY).then_some(Nanos::new(empty_at))
+    }
+
+    /// Changes the state at `now`, if it is `before` still.
+    #[inline(always)]
+    pub(super) fn replace(&self, before: Nanos, after: Nanos, now: Nanos) -> bool {
+        let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+        let replaced = self.empty_at.compare_exchange(before.get(), after.get(), success, failure);
+        self.seen.store(now.get(), Ordering::Relaxed);
+        replaced.is_ok()
+    }
+
+    /// Takes the state out, if it is here. For who holds the lock.
+    #[inline]
+    pub(super) fn take_out(&self) -> Option<Nanos> {
+        let empty_at = self.empty_at.swap(AWAY, Ordering::Relaxed);
+        (empty_at != AWAY).then_some(Nanos::new(empty_at))
+    }
+
+    /// Puts the state back. For who holds the lock.
+    #[inline]
+    pub(super) fn put_back(&self, empty_at: Nanos) {
+        self.empty_at.store(empty_at.get(), Ordering::Relaxed);
+    }
+
+    /// Whether there are permits left for so many handles, and plenty besides, as far as one knows
+    /// without a look at the clock: from when it was last looked at, permits became more by time and
+    /// fewer by calls, each of which has looked.
+    #[inline(always)]
+    pub(super) fn has_plenty(&self, bucket: Bucket, handles: usize) -> bool {
+        let handles = u32::try_from(handles).unwrap_or(u32::MAX).saturating_add(PLENTY);
+        let seen = Nanos::new(self.seen.load(Ordering::Relaxed));
+        // Full it would be the end of time.
+        let filled = self.load().unwrap_or(Nanos::MAX) - seen;
+        filled <= bucket.depth && bucket.depth - filled >= bucket.interval * handles
+    }
+}

@@ -1,0 +1,130 @@
+//! The way past the lock, for calls that are let go at once or not at all.
+//!
+//! A limit that is a [`Bucket`] keeps its state in one word, and while nobody waits, holds permits
+//! that were not used yet, or has arithmetic of its own, that word is where everybody finds it: a
+//! call that comes changes it by itself. Whoever has more to do takes the word out first, under the
+//! lock, and puts it back when the key is at rest again.
+
+use super::rules::{Gate, Rules};
+use crate::{
+    algorithm::{Algorithm, Bucket, Poured},
+    decision::{Grant, Outcome},
+    nanos::Nanos,
+    rate::Rate,
+};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// The bucket that calls on the short way go by.
+///
+/// It is written as a whole and read as a whole: the version is odd while there is none, and another
+/// one after each change.
+#[derive(Debug)]
+pub(super) struct ShortWay {
+    version: AtomicU64,
+    interval: AtomicU64,
+    depth: AtomicU64,
+    permits: AtomicU64,
+    period: AtomicU64,
+}
+
+/// The lowest bit of the version: there is none.
+const SHUT: u64 = 1;
+
+impl ShortWay {
+    /// Open if the limit is a bucket and in force.
+    pub(super) fn new<A: Algorithm>(rules: &Rules<A>) -> Self {
+        let new = || AtomicU64::new(0);
+        let way = Self {
+            version: AtomicU64::new(SHUT),
+            interval: new(),
+            depth: new(),
+            permits: new(),
+            period: new(),
+        };
+        way.open(rules);
+        way
+    }
+
+    /// Sends everybody the long way. For one at a time, as [`open`](Self::open) is.
+    ///
+    /// Who has read the bucket and not changed a word yet comes before the change of the rules that
+    /// follows, or finds that somebody changed the word.
+    pub(super) fn shut(&self) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version | SHUT, Ordering::Relaxed);
+        // Before anything is written that comes after it.
+        fence(Ordering::Release);
+    }
+
+    /// Opens the way again, if the limit is a bucket and in force.
+    pub(super) fn open<A: Algorithm>(&self, rules: &Rules<A>) {
+        let bucket = Bucket::of(&*rules.algorithm).filter(|_| rules.gate == Gate::Working);
+        let (Some(bucket), Some(rate)) = (bucket, rules.algorithm.rate(0)) else { return };
+        let write = |word: &AtomicU64, value| word.store(value, Ordering::Relaxed);
+        write(&self.interval, bucket.interval.get());
+        write(&self.depth, bucket.depth.get());
+        write(&self.permits, rate.permits().into());
+        write(&self.period, Nanos::from(rate.period()).get());
+        let version = self.version.load(Ordering::Relaxed) | SHUT;
+        self.version.store(version + SHUT, Ordering::Release);
+    }
+
+    /// The bucket, if there is one.
+    #[inline(always)]
+    pub(super) fn bucket(&self) -> Option<Bucket> {
+        self.read(|| Bucket { interval: read(&self.interval), depth: read(&self.depth) })
+    }
+
+    /// The rate of the bucket, if there is one.
+    pub(super) fn rate(&self) -> Option<Rate> {
+        // Made of a rate's own parts, one of which is a u32.
+        self.read(|| Rate::of(read(&self.permits).get() as u32, read(&self.period)))
+    }
+
+    /// Takes permits that are used now from a word that others may change at the same time, or says
+    /// how long until they are there; `None` where that takes the long way.
+    #[inline(always)]
+    pub(super) fn pour(
+        &self,
+        cost: u32,
+        now: Nanos,
+        load: impl Fn() -> Option<Nanos>,
+        replace: impl Fn(Nanos, Nanos) -> bool,
+    ) -> Option<Result<Poured, Nanos>> {
+        if cost == 0 {
+            return None;
+        }
+        loop {
+            // The word first: it is not the same any more if the bucket changes in between.
+            let empty_at = load()?;
+            let bucket = self.bucket()?;
+            match bucket.pour(empty_at, now, cost) {
+                Ok(end) if end < Nanos::MAX => {
+                    if replace(empty_at, end) {
+                        let grant = Grant { cost, at: now };
+                        return Some(Ok(Poured { bucket, grant, empty_at: end }));
+                    }
+                }
+                Err(Outcome::Later(wait)) => return Some(Err(wait)),
+                Ok(_) | Err(_) => return None,
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn read<T>(&self, values: impl FnOnce() -> T) -> Option<T> {
+        let version = self.version.load(Ordering::Acquire);
+        if version & SHUT == SHUT {
+            return None;
+        }
+        let values = values();
+        // Whoever reads any value of a later change finds a later version, too.
+        fence(Ordering::Acquire);
+        (self.version.load(Ordering::Relaxed) == version).then_some(values)
+    }
+}
+
+#[inline(always)]
+fn read(word: &AtomicU64) -> Nanos {
+    Nanos::new(word.load(Ordering::Relaxed))
+}
