@@ -3,6 +3,7 @@
 mod entries;
 mod fingerprint;
 mod names;
+mod words;
 
 pub(crate) use fingerprint::{Fingerprint, Identity, Seed};
 pub use names::KeptKey;

@@ -1,0 +1,75 @@
+//! When which lines are worth a look, because some state there may equal new.
+
+use super::shape::Shape;
+use crate::nanos::Nanos;
+
+/// How many lines are looked at together.
+pub(super) const BLOCK: usize = 8;
+
+/// For each block of lines an instant before which nothing in there equals new.
+///
+/// Admissions only make states later, and a block's instant is not touched by them. It is worked out
+/// again when the block is looked at. That way whoever looks for room in a table of keys that are all
+/// in use looks at few of them: one block for each time that a state in it was pushed off.
+#[derive(Debug)]
+pub(super) struct Due {
+    blocks: Vec<Nanos>,
+    /// Before this, nothing equals new anywhere.
+    soonest: Nanos,
+    /// The block that is looked at next.
+    next: usize,
+    /// How many blocks in a row had nothing to drop.
+    fruitless: usize,
+}
+
+impl Due {
+    pub(super) fn new(shape: Shape) -> Self {
+        let mut due = Self { blocks: Vec::new(), soonest: Nanos::MAX, next: 0, fruitless: 0 };
+        due.cover(shape);
+        due
+    }
+
+    /// Knows of all these lines.
+    pub(super) fn cover(&mut self, shape: Shape) {
+        self.blocks.resize((shape.0 as usize).div_ceil(BLOCK), Nanos::MAX);
+    }
+
+    /// A state was put into this line, or made earlier there.
+    pub(super) fn note(&mut self, line: usize, state: Nanos) {
+        if let Some(block) = self.blocks.get_mut(line / BLOCK) {
+            *block = state.min(*block);
+        }
+        self.soonest = self.soonest.min(state);
+    }
+
+    pub(super) fn soonest(&self) -> Nanos {
+        self.soonest
+    }
+
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// The block whose turn it is, and whether anything in it may equal new.
+    pub(super) fn turn(&mut self, now: Nanos) -> (usize, bool) {
+        let block = self.next;
+        self.next = (block + 1) % self.blocks.len().max(1);
+        (block, self.blocks.get(block).is_some_and(|due| *due <= now))
+    }
+
+    /// So many were dropped of a block, of whose others none equals new before `soonest`.
+    pub(super) fn looked(&mut self, block: usize, soonest: Nanos) {
+        if let Some(block) = self.blocks.get_mut(block) {
+            *block = soonest;
+        }
+    }
+
+    /// The block whose turn it was had something to drop, or not.
+    pub(super) fn turned(&mut self, dropped: usize) {
+        self.fruitless = if dropped > 0 { 0 } else { self.fruitless + 1 };
+        if self.fruitless >= self.blocks.len() {
+            self.fruitless = 0;
+            self.soonest = self.blocks.iter().copied().min().unwrap_or(Nanos::MAX);
+        }
+    }
+}

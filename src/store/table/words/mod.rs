@@ -1,0 +1,163 @@
+//! States of one word for many keys: found and changed without a lock, in one or two cache lines.
+//!
+//! A state is the instant from which it equals new. [`Words`] is one shard's worth of them: a
+//! set-associative table in lines of 64 bytes, each of four slots, of which a key may be in two lines
+//! (cuckoo hashing). The table grows by one line at a time (linear hashing), which come in segments
+//! that stay where they are. The whole fingerprint of the key is in its slot, so nothing else is kept
+//! of it, and a line can be split without a look at anything else.
+//!
+//! Anybody may find a state and replace it at any time. Where keys are put in, moved, and taken out is
+//! for one at a time to change: whoever has the [`Keeper`], which belongs under a lock. Who does not
+//! find a key, or finds its state held, takes that lock and sees how things are.
+//!
+//! Why nobody's admission is lost, nor charged to somebody else:
+//!
+//! - The keeper takes a state out before its slot gets another owner, or none. An admission comes
+//!   before that and is in the state that was taken, or it fails.
+//! - A word says whose it is, by the number of the owner of its slot. An admission worked out for one
+//!   owner does not fit the word of another, see [`Pair::read`] and [`Pair::replace`].
+//! - A key that moves is in both slots for a while, and its state is held in the old one before it is
+//!   let go in the new one: there is one state to be had at most.
+//! - A line that is new counts once the keys are there that it takes from another. Who looks for those by
+//!   the old number of lines does not find them, or finds their states held.
+// To be taken out once the limiters keep their states here.
+#![allow(dead_code, unused_imports)]
+
+mod sync;
+mod packed;
+mod pair;
+mod shape;
+mod lines;
+mod due;
+mod put;
+mod grow;
+mod held;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::{held::Held, put::Put};
+
+use self::{
+    due::Due,
+    lines::Lines,
+    packed::Packed,
+    pair::{NOBODY, Pair},
+};
+use crate::nanos::Nanos;
+
+/// How many of a line's slots are taken, on average, before there is a line more. Above that, lookups
+/// take longer and keys remain homeless; below, keys take more memory.
+const TAKEN: usize = 3;
+
+/// One shard's worth of states.
+// On lines of its own: nothing in it changes but the number of lines, and whatever does, beside it,
+// would take it out of everybody's cache.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Words {
+    lines: Lines,
+}
+
+/// What only one at a time may have: the right to change who is where in the [`Words`] that it was
+/// made with.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    kept: usize,
+    due: Due,
+}
+
+/// The state of a key, as it was found.
+#[derive(Debug)]
+pub(crate) struct Word<'a> {
+    pair: &'a Pair,
+    packed: Packed,
+    state: Nanos,
+}
+
+impl Words {
+    /// A table for this many keys. It takes more than that, but the more there are the more of them
+    /// are homeless.
+    pub(crate) fn new(most_keys: usize) -> (Self, Keeper) {
+        let lines = Lines::new(most_keys.div_ceil(TAKEN));
+        let due = Due::new(lines.shape());
+        (Self { lines }, Keeper { kept: 0, due })
+    }
+
+    /// The state of this key. `None` when it has to be looked for by the keeper: it is not here, or
+    /// held.
+    #[inline]
+    pub(crate) fn find(&self, key: u64) -> Option<Word<'_>> {
+        let shape = self.lines.shape();
+        let pair = match self.lines.get(shape.first(key))?.of(key) {
+            Some(pair) => pair,
+            None => self.lines.get(shape.second(key))?.of(key)?,
+        };
+        let packed = pair.read(key)?;
+        Some(Word { pair, packed, state: packed.state()? })
+    }
+
+    /// Looks at all states.
+    pub(crate) fn each(&self, _: &mut Keeper, mut look: impl FnMut(u64, Nanos)) {
+        for line in self.all_lines() {
+            for (key, state) in self.kept_in(line) {
+                look(key, state);
+            }
+        }
+    }
+
+    /// Forgets all keys.
+    pub(crate) fn clear(&self, keeper: &mut Keeper) {
+        for line in self.all_lines() {
+            for pair in self.lines.line(line).pairs() {
+                pair.hold();
+                pair.vacate();
+            }
+        }
+        *keeper = Keeper { kept: 0, due: Due::new(self.lines.shape()) };
+    }
+
+    /// How many lines there are.
+    pub(crate) fn lines(&self) -> usize {
+        self.all_lines().len()
+    }
+
+    fn all_lines(&self) -> std::ops::Range<usize> {
+        0..self.lines.shape().0 as usize
+    }
+
+    /// The slot of this key, and the line it is in.
+    fn slot(&self, key: u64) -> Option<(usize, &Pair)> {
+        let lines = self.lines.shape().lines(key).into_iter();
+        let slot = |line| Some((line, self.lines.line(line).of(key)?));
+        lines.filter(|_| key != NOBODY).find_map(slot)
+    }
+
+    /// The keys of one line, and their states.
+    fn kept_in(&self, line: usize) -> impl Iterator<Item = (u64, Nanos)> {
+        let pairs = self.lines.line(line).pairs().iter();
+        pairs.filter_map(|pair| Some((pair.key()?, pair.state()?)))
+    }
+}
+
+impl Keeper {
+    /// How many keys there are.
+    pub(crate) fn len(&self) -> usize {
+        self.kept
+    }
+}
+
+impl Word<'_> {
+    /// The state, as it was found.
+    #[inline]
+    pub(crate) fn state(&self) -> Nanos {
+        self.state
+    }
+
+    /// Puts another state, which should be later, in the place of the one that was found. False when
+    /// it is not that any more, or a word cannot say the other one: it has to be looked for again.
+    #[inline]
+    pub(crate) fn replace(self, after: Nanos) -> bool {
+        self.packed.with(after).is_some_and(|after| self.pair.replace(self.packed, after))
+    }
+}

@@ -1,0 +1,95 @@
+//! A state and the number of its owner, in one word.
+
+use crate::nanos::Nanos;
+
+/// How many bits the instant takes; the others count the owners of the slot. They reach 36 years
+/// beyond the beginning of the clock: what ends later is kept elsewhere.
+const INSTANT: u32 = 60;
+
+/// Stands for the instant while nobody but the keeper may change the state.
+const HELD: u64 = (1 << INSTANT) - 1;
+
+/// The state of a slot, and which of the slot's owners, modulo 16, it belongs to.
+///
+/// With the number in the word, a change that was worked out for one owner does not go to the next,
+/// even if both have the same state, which is usual where clocks are coarse and limits are new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Packed(pub(super) u64);
+
+impl Packed {
+    /// That of a slot that never had an owner.
+    pub(super) const UNUSED: Self = Self(HELD);
+
+    /// Takes the state away, whatever it is, when a word is combined with this by "or".
+    pub(super) const HOLD: u64 = HELD;
+
+    /// Whether this is an instant that a word can say.
+    pub(super) const fn says(state: Nanos) -> bool {
+        state.get() < HELD
+    }
+
+    /// The state, if it is anybody's to change.
+    #[inline]
+    pub(super) const fn state(self) -> Option<Nanos> {
+        match self.0 & HELD {
+            HELD => None,
+            instant => Some(Nanos::new(instant)),
+        }
+    }
+
+    /// Another state of the same owner, if a word can say it.
+    #[inline]
+    pub(super) const fn with(self, state: Nanos) -> Option<Self> {
+        match Self::says(state) {
+            true => Some(Self(self.0 & !HELD | state.get())),
+            false => None,
+        }
+    }
+
+    /// The same owner, whose state is held.
+    pub(super) const fn held(self) -> Self {
+        Self(self.0 | HELD)
+    }
+
+    /// The next owner, whose state is held.
+    pub(super) const fn next_owner(self) -> Self {
+        Self(self.0.wrapping_add(1 << INSTANT) | HELD)
+    }
+
+    /// Whether two words of one slot are of the same owner.
+    #[inline]
+    pub(super) const fn has_owner_of(self, other: Self) -> bool {
+        (self.0 ^ other.0) >> INSTANT == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HELD, Packed};
+    use crate::nanos::Nanos;
+
+    #[test]
+    fn a_word_says_all_instants_but_the_last_of_36_years() {
+        let last = Nanos::new(HELD - 1);
+        let packed = Packed::UNUSED.next_owner();
+        assert_eq!(packed.with(last).and_then(Packed::state), Some(last));
+        assert_eq!(packed.with(Nanos::ZERO).and_then(Packed::state), Some(Nanos::ZERO));
+        assert_eq!(packed.with(Nanos::new(HELD)), None);
+        assert_eq!(packed.with(Nanos::MAX), None);
+        assert_eq!(packed.state(), None);
+    }
+
+    #[test]
+    fn owners_are_told_apart_by_their_number_alone() {
+        let first = Packed::UNUSED;
+        let mut owner = first;
+        for _ in 1..16 {
+            owner = owner.next_owner();
+            assert!(!owner.has_owner_of(first));
+            let state = owner.with(Nanos::new(7)).expect("a small state");
+            assert!(state.has_owner_of(owner) && state.held() == owner);
+            assert_ne!(Some(state), first.with(Nanos::new(7)));
+        }
+        assert_eq!(owner.next_owner(), first);
+    }
+}

@@ -1,0 +1,134 @@
+//! Slots: a key and its state, and the ways in which they may change.
+
+use super::{
+    packed::Packed,
+    sync::{AtomicU64, Ordering},
+};
+use crate::nanos::Nanos;
+
+/// How many pairs a line has.
+pub(super) const PAIRS: usize = 4;
+
+/// The tag of a slot without an owner. No key has it.
+pub(super) const NOBODY: u64 = 0;
+
+/// Four slots, which the processor fetches at once.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Line([Pair; PAIRS]);
+
+/// A slot: the whole fingerprint of its owner, and the state.
+///
+/// [`read`](Self::read) and [`replace`](Self::replace) are anybody's at any time. All else is the
+/// keeper's, who takes the state out before the owner changes, so that a change that comes in
+/// between fails and nobody's admission is lost.
+#[derive(Debug)]
+pub(super) struct Pair {
+    tag: AtomicU64,
+    word: AtomicU64,
+}
+
+impl Line {
+    pub(super) fn new() -> Self {
+        Self(std::array::from_fn(|_| Pair {
+            tag: AtomicU64::new(NOBODY),
+            word: AtomicU64::new(Packed::UNUSED.0),
+        }))
+    }
+
+    /// The slot of this key.
+    #[inline]
+    pub(super) fn of(&self, key: u64) -> Option<&Pair> {
+        self.0.iter().find(|pair| pair.tag.load(Ordering::Relaxed) == key)
+    }
+
+    pub(super) fn pairs(&self) -> &[Pair; PAIRS] {
+        &self.0
+    }
+}
+
+impl Pair {
+    /// The state of this key, if it is here and not held.
+    ///
+    /// A slot may change its owner between any two of these loads. Say the first is of the slot's
+    /// i-th owner: what is loaded after it is of the i-th or a later one. Say the tag is of the
+    /// j-th: the last load is of the j-th or a later one, for an owner's number is in the word before
+    /// the owner is in the tag. The first and the last load are of one owner, so all three are; were
+    /// it not for numbers that come again, when a slot has 16 owners between two loads.
+    #[inline]
+    pub(super) fn read(&self, key: u64) -> Option<Packed> {
+        let before = Packed(self.word.load(Ordering::Acquire));
+        if self.tag.load(Ordering::Acquire) != key {
+            return None;
+        }
+        let packed = Packed(self.word.load(Ordering::Acquire));
+        packed.has_owner_of(before).then_some(packed)
+    }
+
+    /// Changes the state, if nobody did since it was read: neither the state nor the owner.
+    ///
+    /// The owner's number is part of what is compared. For a change to go to somebody else's state,
+    /// the slot would have to have 16 owners since the state was read, and the same nanosecond for a
+    /// state. None of those may have been evicted: whoever comes after an eviction has a state later
+    /// than all before, as long as the clock does not go back.
+    #[inline]
+    pub(super) fn replace(&self, before: Packed, after: Packed) -> bool {
+        let (before, after) = (before.0, after.0);
+        self.word.compare_exchange(before, after, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// The keeper's: the key that is here.
+    pub(super) fn key(&self) -> Option<u64> {
+        Some(self.tag.load(Ordering::Relaxed)).filter(|key| *key != NOBODY)
+    }
+
+    /// The keeper's: the state, as it is just now.
+    pub(super) fn state(&self) -> Option<Nanos> {
+        Packed(self.word.load(Ordering::Relaxed)).state()
+    }
+
+    /// The keeper's: takes the state out. Nobody changes it until it is released, or has moved.
+    pub(super) fn hold(&self) -> Option<Nanos> {
+        Packed(self.word.fetch_or(Packed::HOLD, Ordering::AcqRel)).state()
+    }
+
+    /// The keeper's: lets go of a state, which has to be one that a word can say.
+    pub(super) fn release(&self, state: Nanos) {
+        let held = Packed(self.word.load(Ordering::Relaxed));
+        if let Some(packed) = held.with(state) {
+            self.word.store(packed.0, Ordering::Release);
+        }
+    }
+
+    /// The keeper's: an owner for a slot that has none.
+    pub(super) fn occupy(&self, key: u64, state: Nanos) {
+        let held = Packed(self.word.load(Ordering::Relaxed)).next_owner();
+        self.word.store(held.0, Ordering::Relaxed);
+        // Whoever sees the tag sees the number of its owner, too.
+        self.tag.store(key, Ordering::Release);
+        // Whoever sees the state sees the tag of its owner, or of a later one.
+        self.release(state);
+    }
+
+    /// The keeper's: ends the ownership, once the state is held.
+    pub(super) fn vacate(&self) {
+        self.tag.store(NOBODY, Ordering::Release);
+    }
+
+    /// The keeper's: ends the ownership if the state equals new, or says when it will.
+    pub(super) fn evict(&self, now: Nanos) -> Result<(), Nanos> {
+        let mut before = Packed(self.word.load(Ordering::Relaxed));
+        while let Some(state) = before.state() {
+            if state > now {
+                return Err(state);
+            }
+            // Somebody may be admitted just now, and then the state is later.
+            if self.replace(before, before.held()) {
+                break;
+            }
+            before = Packed(self.word.load(Ordering::Relaxed));
+        }
+        self.vacate();
+        Ok(())
+    }
+}

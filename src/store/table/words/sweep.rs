@@ -1,0 +1,55 @@
+//! Forgetting what equals new.
+
+use super::{Keeper, Words, due::BLOCK};
+use crate::nanos::Nanos;
+
+impl Words {
+    /// Forgets keys whose states equal new, and says how many: goes on from where the last sweep
+    /// stopped, until it has forgotten some, or has come by this many blocks of eight lines.
+    ///
+    /// With [`usize::MAX`] nothing is overlooked. It costs little where nothing can go.
+    pub(crate) fn sweep(&self, keeper: &mut Keeper, now: Nanos, blocks: usize) -> usize {
+        for _ in 0..blocks.min(keeper.due.blocks()) {
+            if now < keeper.due.soonest() {
+                break;
+            }
+            let (block, is_due) = keeper.due.turn(now);
+            let evicted = if is_due { self.sweep_block(keeper, block, now) } else { 0 };
+            keeper.due.turned(evicted);
+            if evicted > 0 {
+                return evicted;
+            }
+        }
+        0
+    }
+
+    fn sweep_block(&self, keeper: &mut Keeper, block: usize, now: Nanos) -> usize {
+        let (mut evicted, mut soonest) = (0, Nanos::MAX);
+        for line in self.all_lines().skip(block * BLOCK).take(BLOCK) {
+            let (dropped, kept_until) = self.sweep_line(keeper, line, now);
+            evicted += dropped;
+            soonest = soonest.min(kept_until);
+        }
+        keeper.due.looked(block, soonest);
+        evicted
+    }
+
+    /// Forgets what equals new in one line: how many that was, and when something of the rest will.
+    pub(super) fn sweep_line(
+        &self,
+        keeper: &mut Keeper,
+        line: usize,
+        now: Nanos,
+    ) -> (usize, Nanos) {
+        let (mut evicted, mut soonest) = (0, Nanos::MAX);
+        let taken = self.lines.line(line).pairs().iter().filter(|pair| pair.key().is_some());
+        for pair in taken {
+            match pair.evict(now) {
+                Ok(()) => evicted += 1,
+                Err(later) => soonest = soonest.min(later),
+            }
+        }
+        keeper.kept -= evicted;
+        (evicted, soonest)
+    }
+}

@@ -1,0 +1,269 @@
+//! The table against a plain map, and in a flood.
+
+use super::{Keeper, Put, Words};
+use crate::nanos::Nanos;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// What one does to the table; times and states are in nanoseconds from the present.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Puts the key in if it is not there.
+    Put(u64, u64),
+    /// Finds the key and makes its state later.
+    Replace(u64, u64),
+    /// Holds the key and releases it with a state from then on.
+    Release(u64, u64),
+    /// Holds the key and drops what was held.
+    Hold(u64),
+    Remove(u64),
+    Sweep(usize),
+    /// Sweeps until nothing can go any more.
+    SweepAll,
+    Later(u64),
+    Earlier(u64),
+    Clear,
+}
+
+/// A fingerprint: spread over all bits, or such that many have the same lines.
+fn fingerprint(number: u64) -> u64 {
+    match number % 4 {
+        0 => number | (number << 40),
+        _ => number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = || (1..400_u64).prop_map(fingerprint);
+    let time = || prop_oneof![0..1000_u64, Just(500)];
+    prop_oneof![
+        600 => (key(), time()).prop_map(|(key, state)| Step::Put(key, state)),
+        100 => (key(), time()).prop_map(|(key, later)| Step::Replace(key, later)),
+        100 => (key(), time()).prop_map(|(key, state)| Step::Release(key, state)),
+        20 => key().prop_map(Step::Hold),
+        40 => key().prop_map(Step::Remove),
+        20 => (0..4_usize).prop_map(Step::Sweep),
+        5 => Just(Step::SweepAll),
+        40 => (0..50_u64).prop_map(Step::Later),
+        3 => (0..50_u64).prop_map(Step::Earlier),
+        1 => Just(Step::Clear),
+    ]
+}
+
+/// The table beside a map of what it should keep.
+struct Pairing {
+    words: Words,
+    keeper: Keeper,
+    kept: BTreeMap<u64, Nanos>,
+    now: Nanos,
+}
+
+impl Pairing {
+    fn new(most_keys: usize) -> Self {
+        let (words, keeper) = Words::new(most_keys);
+        Self { words, keeper, kept: BTreeMap::new(), now: Nanos::new(1000) }
+    }
+
+    fn put(&mut self, key: u64, state: Nanos) -> Put {
+        let put = self.words.put(&mut self.keeper, key, state, self.now);
+        self.drop_evicted(put.evicted);
+        if !put.homeless {
+            self.kept.insert(key, state);
+        }
+        put
+    }
+
+    /// Of those that equal new, the table may choose; of the others it may drop none.
+    fn drop_evicted(&mut self, evicted: usize) {
+        if evicted == 0 {
+            // `check` sees whether that is true.
+            return;
+        }
+        let gone: Vec<u64> =
+            self.kept.keys().copied().filter(|key| self.words.find(*key).is_none()).collect();
+        assert_eq!(gone.len(), evicted);
+        for key in gone {
+            assert!(self.kept[&key] <= self.now, "a key was dropped that is in use");
+            self.kept.remove(&key);
+        }
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Put(key, state) if !self.kept.contains_key(&key) => {
+                let _ = self.put(key, self.now + Nanos::new(state));
+            }
+            Step::Put(..) => {}
+            Step::Replace(key, later) => {
+                let found = self.words.find(key);
+                assert_eq!(found.as_ref().map(super::Word::state), self.kept.get(&key).copied());
+                let Some(word) = found else { return };
+                let after = word.state() + Nanos::new(later);
+                assert!(word.replace(after));
+                self.kept.insert(key, after);
+            }
+            Step::Release(key, state) => {
+                let held = self.words.hold(&mut self.keeper, key);
+                assert_eq!(held.as_ref().map(super::Held::state), self.kept.get(&key).copied());
+                let Some(held) = held else { return };
+                assert!(self.words.find(key).is_none(), "what is held cannot be found");
+                let state = self.now - Nanos::new(500) + Nanos::new(state);
+                assert!(held.release(state));
+                self.kept.insert(key, state);
+            }
+            Step::Hold(key) => drop(self.words.hold(&mut self.keeper, key)),
+            Step::Remove(key) => {
+                let held = self.words.hold(&mut self.keeper, key);
+                assert_eq!(held.is_some(), self.kept.remove(&key).is_some());
+                if let Some(held) = held {
+                    held.remove();
+                }
+            }
+            Step::Sweep(blocks) => {
+                let evicted = self.words.sweep(&mut self.keeper, self.now, blocks);
+                self.drop_evicted(evicted);
+            }
+            Step::SweepAll => {
+                loop {
+                    let evicted = self.words.sweep(&mut self.keeper, self.now, usize::MAX);
+                    self.drop_evicted(evicted);
+                    if evicted == 0 {
+                        break;
+                    }
+                }
+                assert!(self.kept.values().all(|state| *state > self.now), "not all was swept");
+            }
+            Step::Later(by) => self.now = self.now + Nanos::new(by),
+            Step::Earlier(by) => self.now = self.now - Nanos::new(by),
+            Step::Clear => {
+                self.words.clear(&mut self.keeper);
+                self.kept.clear();
+            }
+        }
+    }
+
+    fn check(&mut self) {
+        assert_eq!(self.keeper.len(), self.kept.len());
+        let mut each = BTreeMap::new();
+        self.words.each(&mut self.keeper, |key, state| {
+            assert!(each.insert(key, state).is_none(), "a key is here twice");
+        });
+        assert_eq!(each, self.kept);
+        for (key, state) in &self.kept {
+            assert_eq!(self.words.find(*key).map(|word| word.state()), Some(*state));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_table_keeps_what_a_map_keeps(
+        most_keys in prop_oneof![Just(1_usize), Just(100), Just(100_000)],
+        steps in prop::collection::vec(step(), 1..1200),
+    ) {
+        let mut pairing = Pairing::new(most_keys);
+        for (index, step) in steps.into_iter().enumerate() {
+            pairing.take(step);
+            if index % 64 == 0 {
+                pairing.check();
+            }
+        }
+        pairing.check();
+    }
+}
+
+/// Numbers as good as random ones.
+fn random(mut number: u64) -> u64 {
+    number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
+#[test]
+fn almost_no_key_is_homeless_while_the_table_grows() {
+    let (words, mut keeper) = Words::new(50_000);
+    let state = Nanos::new(1);
+    let mut homeless = 0;
+    for key in (1..=50_000).map(random) {
+        homeless += usize::from(words.put(&mut keeper, key, state, Nanos::ZERO).homeless);
+    }
+    assert!(homeless <= 5, "{homeless} are homeless");
+    assert_eq!(keeper.len(), 50_000 - homeless);
+    assert_eq!(words.lines(), keeper.len().div_ceil(3));
+}
+
+#[test]
+fn a_flood_leaves_the_table_as_small_as_it_was_and_live_keys_their_states() {
+    const CAP: usize = 1000;
+    let (words, mut keeper) = Words::new(CAP);
+    let limited: Vec<u64> = (1..=100).map(random).collect();
+    let until = Nanos::new(1_000_000);
+    for key in &limited {
+        assert!(!words.put(&mut keeper, *key, until, Nanos::ZERO).homeless);
+    }
+    let mut most = 0;
+    for number in 1000..101_000 {
+        let now = Nanos::new(number);
+        while keeper.len() >= CAP {
+            assert_ne!(words.sweep(&mut keeper, now, usize::MAX), 0, "those before 900 ns can go");
+        }
+        let _ = words.put(&mut keeper, random(number), now + Nanos::new(800), now);
+        most = most.max(words.lines());
+    }
+    assert!(most <= CAP.div_ceil(3), "{most} lines");
+    for key in &limited {
+        assert_eq!(words.find(*key).map(|word| word.state()), Some(until));
+    }
+}
+
+#[test]
+fn states_that_a_word_cannot_say_are_homeless() {
+    let (words, mut keeper) = Words::new(10);
+    let far = Nanos::new(1 << 60);
+    let homeless = Put { evicted: 0, homeless: true };
+    assert_eq!(words.put(&mut keeper, 7, far, Nanos::ZERO), homeless);
+    assert_eq!(words.put(&mut keeper, 0, Nanos::new(1), Nanos::ZERO), homeless);
+
+    assert!(!words.put(&mut keeper, 7, Nanos::new(1), Nanos::ZERO).homeless);
+    assert!(!words.find(7).expect("it is here").replace(far));
+    assert!(!words.hold(&mut keeper, 7).expect("it is here").release(far));
+    assert!(words.find(7).is_none());
+    assert_eq!(keeper.len(), 0);
+}
+
+#[test]
+fn a_change_that_comes_too_late_fails() {
+    let (words, mut keeper) = Words::new(10);
+    let (state, later) = (Nanos::new(5), Nanos::new(9));
+    assert!(!words.put(&mut keeper, 7, state, Nanos::ZERO).homeless);
+    let found = [(); 3].map(|()| words.find(7).expect("it is here"));
+    let [first, second, third] = found;
+    assert!(first.replace(later));
+    assert!(!second.replace(later), "another change was sooner");
+    words.hold(&mut keeper, 7).expect("it is here").remove();
+    // The slot goes to another key with the same state.
+    assert!(!words.put(&mut keeper, 8, state, Nanos::ZERO).homeless);
+    assert!(!third.replace(later), "the slot has another owner");
+    assert_eq!(words.find(8).map(|word| word.state()), Some(state));
+}
+
+/// Whoever is refused room again and again costs little each time.
+#[test]
+fn a_sweep_looks_at_nothing_before_anything_can_go() {
+    let (words, mut keeper) = Words::new(3000);
+    for number in 1..=3000 {
+        let put = words.put(&mut keeper, random(number), Nanos::new(1000 + number), Nanos::ZERO);
+        assert!(!put.homeless);
+    }
+    assert_eq!(keeper.due.soonest(), Nanos::new(1001));
+    // The one that could go first is admitted again.
+    assert!(words.find(random(1)).expect("it is here").replace(Nanos::new(9000)));
+    assert_eq!(words.sweep(&mut keeper, Nanos::new(1001), usize::MAX), 0);
+    assert_eq!(keeper.due.soonest(), Nanos::new(1002));
+    // And gives back what it took.
+    assert!(words.hold(&mut keeper, random(1)).expect("it is here").release(Nanos::new(1001)));
+    assert_eq!(keeper.due.soonest(), Nanos::new(1001));
+    assert_eq!(words.sweep(&mut keeper, Nanos::new(1001), usize::MAX), 1);
+}
