@@ -1,5 +1,6 @@
 //! The state of a limit in a word that calls change without a lock.
 
+use super::short_way::Word;
 use crate::{algorithm::Bucket, nanos::Nanos};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +16,14 @@ pub(super) struct Cell {
     seen: AtomicU64,
 }
 
+/// The state of a cell, as it was found.
+#[derive(Debug)]
+pub(super) struct Found<'a> {
+    cell: &'a Cell,
+    empty_at: Nanos,
+    now: Nanos,
+}
+
 /// The state is not here. As a state it would be the end of time.
 const AWAY: u64 = u64::MAX;
 
@@ -28,20 +37,17 @@ impl Cell {
         Self { empty_at: AtomicU64::new(0), seen: AtomicU64::new(0) }
     }
 
-    /// The state, if it is here.
+    /// The state as it is now, if it is here, for a call that comes at this instant.
     #[inline(always)]
-    pub(super) fn load(&self) -> Option<Nanos> {
-        let empty_at = self.empty_at.load(Ordering::Relaxed);
-        (empty_at != AWAY).then_some(Nanos::new(empty_at))
+    pub(super) fn find(&self, now: Nanos) -> Option<Found<'_>> {
+        let empty_at = self.load()?;
+        Some(Found { cell: self, empty_at, now })
     }
 
-    /// Changes the state at `now`, if it is `before` still.
     #[inline(always)]
-    pub(super) fn replace(&self, before: Nanos, after: Nanos, now: Nanos) -> bool {
-        let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
-        let replaced = self.empty_at.compare_exchange(before.get(), after.get(), success, failure);
-        self.seen.store(now.get(), Ordering::Relaxed);
-        replaced.is_ok()
+    fn load(&self) -> Option<Nanos> {
+        let empty_at = self.empty_at.load(Ordering::Relaxed);
+        (empty_at != AWAY).then_some(Nanos::new(empty_at))
     }
 
     /// Takes the state out, if it is here. For who holds the lock.
@@ -67,5 +73,21 @@ impl Cell {
         // Full it would be the end of time.
         let filled = self.load().unwrap_or(Nanos::MAX) - seen;
         filled <= bucket.depth && bucket.depth - filled >= bucket.interval * handles
+    }
+}
+
+impl Word for Found<'_> {
+    #[inline(always)]
+    fn state(&self) -> Nanos {
+        self.empty_at
+    }
+
+    #[inline(always)]
+    fn replace(self, after: Nanos) -> bool {
+        let (before, after) = (self.empty_at.get(), after.get());
+        let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+        let replaced = self.cell.empty_at.compare_exchange(before, after, success, failure);
+        self.cell.seen.store(self.now.get(), Ordering::Relaxed);
+        replaced.is_ok()
     }
 }

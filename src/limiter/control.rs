@@ -174,25 +174,34 @@ impl<A: Algorithm> Shared<A> {
 
     /// Changes the rules, and works wherever there is a line.
     fn at_lines(&self, change: impl FnMut(&mut Rules<A>), work: impl Fn(&mut Desk<'_, A>)) {
-        self.everywhere(change, |rules, lane| match lane.has_line() {
+        let at_line = |rules: &Rules<A>, lane: &mut Lane<A>| match lane.has_line() {
             true => self.serve(rules, lane, &work),
             false => Wakes::default(),
+        };
+        self.alone(|wakes| {
+            self.lanes.all_in_use(change, |rules, lane| wakes.add(at_line(rules, lane)));
         });
     }
 
-    /// Changes the rules, works on all lanes, and wakes whom that lets go once no lock is held.
+    /// Changes the rules, and works on all lanes.
     fn everywhere(
         &self,
         change: impl FnMut(&mut Rules<A>),
         work: impl Fn(&Rules<A>, &mut Lane<A>) -> Wakes,
     ) {
+        self.alone(|wakes| {
+            self.lanes.all(change, |rules, lane| wakes.add(work(rules, lane)));
+        });
+    }
+
+    /// Makes one change after the other, or keys would be left with the rules of different ones. Wakes
+    /// whom it lets go once no lock is held.
+    fn alone(&self, change: impl FnOnce(&mut Wakes)) {
         let mut wakes = Wakes::default();
-        // One change after the other, or keys would be left with the rules of different ones. A
-        // panic in somebody's algorithm is no reason to panic in everybody else's calls.
+        // A panic in somebody's algorithm is no reason to panic in everybody else's calls.
         let alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         self.short_way.shut();
-        self.lanes
-            .all(change, |rules, lane| wakes = std::mem::take(&mut wakes).and(work(rules, lane)));
+        change(&mut wakes);
         self.short_way.open(&self.lanes.rules());
         drop(alone);
         wakes.wake();

@@ -48,9 +48,14 @@ pub(super) struct Wakes {
 impl Wakes {
     /// These and others.
     pub(super) fn and(mut self, others: Self) -> Self {
+        self.add(others);
+        self
+    }
+
+    /// Others as well.
+    pub(super) fn add(&mut self, others: Self) {
         self.due.extend(others.due);
         self.done.extend(others.done);
-        self
     }
 
     pub(super) fn wake(self) {

@@ -11,6 +11,7 @@ use crate::{
     algorithm::Algorithm,
     decision::{Ask, Decision, Grant, Take},
     nanos::Nanos,
+    store::table::Keep,
 };
 use std::{any::Any, fmt, sync::Arc};
 
@@ -30,14 +31,6 @@ struct Queue<A: Algorithm> {
 }
 
 impl<A: Algorithm> Lane<A> {
-    /// From when on the lane equals a new one; `None` while anybody has a place in its line.
-    pub(super) fn new_at(&self, algorithm: &A) -> Option<Nanos> {
-        match self.queue {
-            None => Some(algorithm.new_at(&self.state)),
-            Some(_) => None,
-        }
-    }
-
     /// One that goes on with a state from before.
     pub(super) fn with_state(state: A::State) -> Self {
         Self { state, queue: None }
@@ -215,6 +208,26 @@ impl<A: Algorithm> Lane<A> {
         let Queue { line, forecast, own } = &mut **queue;
         let algorithm: &A = own.as_ref().unwrap_or(&rules.algorithm);
         Desk::new(algorithm, rules, now, &mut self.state, line, forecast)
+    }
+}
+
+impl<A: Algorithm> Keep<Rules<A>> for Lane<A> {
+    /// Never while anybody has a place in its line.
+    fn new_at(&self, rules: &Rules<A>) -> Option<Nanos> {
+        match self.queue {
+            None => Some(rules.algorithm.new_at(&self.state)),
+            Some(_) => None,
+        }
+    }
+
+    fn word(&self) -> Option<Nanos> {
+        self.at_rest()
+    }
+
+    fn from_word(word: Nanos) -> Self {
+        let mut lane = Self::default();
+        lane.resume(word);
+        lane
     }
 }
 

@@ -93,15 +93,8 @@ impl<A: Algorithm> Lanes<A> {
         cost: u32,
     ) -> Option<Result<Poured, Nanos>> {
         match self {
-            Lanes::One(single) => {
-                let cell = single.cell();
-                let replace = |before, after| cell.replace(before, after, now);
-                way.pour(cost, now, || cell.load(), replace)
-            }
-            Lanes::Many(..) => {
-                let _ = key;
-                None
-            }
+            Lanes::One(single) => way.pour(cost, now, || single.cell().find(now)),
+            Lanes::Many(table, _) => way.pour(cost, now, || table.word(key)),
         }
     }
 
@@ -171,14 +164,12 @@ impl<A: Algorithm> Lanes<A> {
         // Asked for twice at most, and used once.
         let mut work = Some(work);
         let mut once = |rules: &Rules<A>, lane: &mut Lane<A>| {
-            let result = work.take().map(|work| work(rules, lane));
-            lane.tidy();
-            result
+            work.take().map(|work| tidily(rules, lane, work))
         };
-        let mut result = table.entry(*key, now, new_at, Lane::default, &mut once);
+        let mut result = table.entry(*key, now, &mut once);
         if let (Err(Full), AtCapacity::ShareOne) = (&result, at_capacity) {
             *key = Fingerprint::OVERFLOW;
-            result = table.entry(*key, now, new_at, Lane::default, &mut once);
+            result = table.entry(*key, now, &mut once);
         }
         result.ok().flatten().ok_or(Reason::TooManyKeys)
     }
@@ -210,7 +201,7 @@ impl<A: Algorithm> Lanes<A> {
         match self {
             Lanes::One(single) => Ok(single.with(|rules, lane| work(rules, lane))),
             Lanes::Many(table, _) => {
-                let worked = table.entry(key, now, new_at, Lane::default, work);
+                let worked = table.entry(key, now, work);
                 worked.map_err(|Full| Reason::TooManyKeys)
             }
         }
@@ -233,10 +224,23 @@ impl<A: Algorithm> Lanes<A> {
                 change(rules);
                 work(rules, lane);
             }),
-            Lanes::Many(table, _) => table.all(change, |rules, lane| {
-                work(rules, lane);
-                lane.tidy();
-            }),
+            Lanes::Many(table, _) => {
+                table.all(change, |rules, lane| tidily(rules, lane, &mut work));
+            }
+        }
+    }
+
+    /// The same without those that are at rest.
+    pub(super) fn all_in_use(
+        &self,
+        change: impl FnMut(&mut Rules<A>),
+        mut work: impl FnMut(&Rules<A>, &mut Lane<A>),
+    ) {
+        match self {
+            Lanes::One(_) => self.all(change, work),
+            Lanes::Many(table, _) => {
+                table.all_but_words(change, |rules, lane| tidily(rules, lane, &mut work));
+            }
         }
     }
 
@@ -273,23 +277,16 @@ impl<A: Algorithm> Lanes<A> {
     pub(super) fn evict(&self, now: Nanos) -> usize {
         match self {
             Lanes::One(_) => 0,
-            Lanes::Many(table, _) => table.evict(now, new_at),
+            Lanes::Many(table, _) => table.evict(now),
         }
     }
 
     /// Forgets the lane of this key if it equals a new one.
     pub(super) fn forget(&self, key: Fingerprint, now: Nanos) {
         if let Lanes::Many(table, _) = self {
-            table.forget(key, |rules, lane| {
-                lane.new_at(&rules.algorithm).is_some_and(|at| at <= now)
-            });
+            table.forget(key, now);
         }
     }
-}
-
-/// From when on a lane equals a new one.
-fn new_at<A: Algorithm>(rules: &Rules<A>, lane: &Lane<A>) -> Option<Nanos> {
-    lane.new_at(&rules.algorithm)
 }
 
 /// The rate that a refusal names.
@@ -308,9 +305,17 @@ fn entry<A: Algorithm, T>(
     key: Fingerprint,
     work: impl FnOnce(&Rules<A>, &mut Lane<A>) -> T,
 ) -> Option<T> {
-    table.existing(key, |rules, lane| {
-        let result = work(rules, lane);
-        lane.tidy();
-        result
-    })
+    table.existing(key, |rules, lane| tidily(rules, lane, work))
+}
+
+/// Works on a lane, and does away with its line if nobody has a place there any more.
+#[inline(always)]
+fn tidily<A: Algorithm, T>(
+    rules: &Rules<A>,
+    lane: &mut Lane<A>,
+    work: impl FnOnce(&Rules<A>, &mut Lane<A>) -> T,
+) -> T {
+    let result = work(rules, lane);
+    lane.tidy();
+    result
 }

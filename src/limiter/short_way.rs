@@ -11,6 +11,7 @@ use crate::{
     decision::{Grant, Outcome},
     nanos::Nanos,
     rate::Rate,
+    store::table,
 };
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
@@ -25,6 +26,26 @@ pub(super) struct ShortWay {
     depth: AtomicU64,
     permits: AtomicU64,
     period: AtomicU64,
+}
+
+/// A state that others may change at any time, as it was found.
+pub(super) trait Word {
+    fn state(&self) -> Nanos;
+
+    /// Puts another state in its place; false when somebody else did, and it has to be found again.
+    fn replace(self, after: Nanos) -> bool;
+}
+
+impl Word for table::Word<'_> {
+    #[inline(always)]
+    fn state(&self) -> Nanos {
+        self.state()
+    }
+
+    #[inline(always)]
+    fn replace(self, after: Nanos) -> bool {
+        self.replace(after)
+    }
 }
 
 /// The lowest bit of the version: there is none.
@@ -84,23 +105,22 @@ impl ShortWay {
     /// Takes permits that are used now from a word that others may change at the same time, or says
     /// how long until they are there; `None` where that takes the long way.
     #[inline(always)]
-    pub(super) fn pour(
+    pub(super) fn pour<W: Word>(
         &self,
         cost: u32,
         now: Nanos,
-        load: impl Fn() -> Option<Nanos>,
-        replace: impl Fn(Nanos, Nanos) -> bool,
+        find: impl Fn() -> Option<W>,
     ) -> Option<Result<Poured, Nanos>> {
         if cost == 0 {
             return None;
         }
         loop {
             // The word first: it is not the same any more if the bucket changes in between.
-            let empty_at = load()?;
+            let word = find()?;
             let bucket = self.bucket()?;
-            match bucket.pour(empty_at, now, cost) {
+            match bucket.pour(word.state(), now, cost) {
                 Ok(end) if end < Nanos::MAX => {
-                    if replace(empty_at, end) {
+                    if word.replace(end) {
                         let grant = Grant { cost, at: now };
                         return Some(Ok(Poured { bucket, grant, empty_at: end }));
                     }

@@ -5,7 +5,7 @@ use crate::{
     nanos::Nanos,
     store::{
         StoreKey,
-        table::{Seed, Table},
+        table::{Keep, Seed, Table},
     },
 };
 use std::{
@@ -31,6 +31,12 @@ struct Refusal {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent(u64);
 
+impl Keep<()> for Refusal {
+    fn new_at(&self, (): &()) -> Option<Nanos> {
+        Some(self.until)
+    }
+}
+
 impl Refused {
     /// Remembers at most this many keys.
     pub(super) fn new(keys: usize, meter: KeyMeter) -> Self {
@@ -55,26 +61,25 @@ impl Refused {
     /// store saw first.
     pub(super) fn note(&self, key: &StoreKey, cost: u32, until: Nanos, now: Nanos, sent: Sent) {
         let fingerprint = self.table.fingerprint(key.bytes());
-        let over_at = |(): &(), refusal: &Refusal| Some(refusal.until);
         // Looked at under the lock that `freed` takes after it has counted.
         let note = |(): &(), refusal: &mut Refusal| {
             if self.freed.load(Ordering::Relaxed) == sent.0 {
                 *refusal = Refusal { cost, until };
             }
         };
-        let _ = self.table.entry(fingerprint, now, over_at, Refusal::default, note);
+        let _ = self.table.entry(fingerprint, now, note);
     }
 
     /// Something came back: there may be permits now.
     pub(super) fn freed(&self, key: &StoreKey) {
         self.freed.fetch_add(1, Ordering::Relaxed);
-        self.table.forget(self.table.fingerprint(key.bytes()), |(), _| true);
+        self.table.forget(self.table.fingerprint(key.bytes()), Nanos::MAX);
     }
 
     /// The limit is another one.
     pub(super) fn forget_all(&self) {
         self.freed.fetch_add(1, Ordering::Relaxed);
-        self.table.evict(Nanos::MAX, |(), refusal| Some(refusal.until));
+        self.table.evict(Nanos::MAX);
     }
 }
 

@@ -1,73 +1,98 @@
 //! States of many keys in this process: bounded, sharded, evicting exactly.
+//!
+//! A key whose state is one instant, and that nobody waits for, is a [word](words) and no more: calls
+//! find and change it without a lock. Everything else about keys takes the lock of their shard.
 
 mod entries;
 mod fingerprint;
 mod names;
+mod shard;
 mod words;
 
 pub(crate) use fingerprint::{Fingerprint, Identity, Seed};
 pub use names::KeptKey;
+pub(crate) use words::Word;
 
-use self::{entries::Entries, names::Names};
+use self::{
+    entries::Entries,
+    names::Names,
+    shard::{Locked, Open},
+    words::Words,
+};
 use crate::{key::Key, meters::KeyMeter, nanos::Nanos};
 use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap, hash_map},
-    hash::BuildHasherDefault,
-    sync::{Mutex, MutexGuard, PoisonError},
+    fmt,
+    sync::{Mutex, PoisonError},
 };
 
 const SHARDS: usize = 16;
-
-/// How many entries an insertion below the cap looks at to find some that can go.
-const EVICTIONS: usize = 3;
-
-/// How long an entry in use is left alone before it is looked at again.
-const IN_USE: Nanos = Nanos::new(1_000_000_000);
 
 /// The table is full, and all its entries are in use.
 #[derive(Debug)]
 pub(crate) struct Full;
 
+/// What a table keeps for a key, by rules that all keys have in common.
+pub(crate) trait Keep<R>: Default {
+    /// From when on it equals a new one; `None` while it is in use.
+    fn new_at(&self, rules: &R) -> Option<Nanos>;
+
+    /// All of it, where that is one instant, from which on it equals a new one.
+    fn word(&self) -> Option<Nanos> {
+        None
+    }
+
+    /// What said that it was this word.
+    fn from_word(_word: Nanos) -> Self {
+        Self::default()
+    }
+}
+
 /// A table of at most `capacity` entries, in shards so that keys rarely wait for each other. All
 /// entries go by the same rules, of which each shard has its copy under its own lock.
-#[derive(Debug)]
 pub(crate) struct Table<V, R> {
     seed: Seed,
-    shards: [Mutex<Shard<V, R>>; SHARDS],
+    shards: [Shard<V, R>; SHARDS],
     entries: Entries,
     /// The keys themselves, where they are to be listed.
     names: Option<Names>,
 }
 
-/// One lock's worth of the table.
-#[derive(Debug)]
 struct Shard<V, R> {
-    rules: R,
-    entries: HashMap<Fingerprint, V, BuildHasherDefault<Identity>>,
-    /// When to look whether an entry can go: one appointment for each, never after the instant
-    /// at which it can. Earlier ones are moved when their time comes, so the one on top says
-    /// whether any entry can go at all.
-    appointments: BinaryHeap<Reverse<(Nanos, Fingerprint)>>,
+    words: Words,
+    locked: Mutex<Locked<V, R>>,
 }
 
-impl<V, R: Clone> Table<V, R> {
+impl<V: Keep<R>, R: Clone> Table<V, R> {
     pub(crate) fn new(seed: Seed, capacity: usize, rules: &R, meter: KeyMeter) -> Self {
+        // Some shards have more than their share. What finds no room there is kept under the lock.
+        let share = capacity.div_ceil(SHARDS);
+        let share = share.saturating_add(share / 4);
+        let shard = |_| {
+            let (words, keeper) = Words::new(share);
+            Shard { words, locked: Mutex::new(Locked::new(rules.clone(), keeper)) }
+        };
         Self {
             seed,
             names: None,
-            shards: std::array::from_fn(|_| Mutex::new(Shard::new(rules.clone()))),
+            shards: std::array::from_fn(shard),
             entries: Entries::new(capacity, meter),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fingerprint(&self, key: &(impl Key + ?Sized)) -> Fingerprint {
         let fingerprint = Fingerprint::of(&self.seed, key);
+        if self.names.is_some() {
+            self.note(fingerprint, key);
+        }
+        fingerprint
+    }
+
+    #[cold]
+    fn note(&self, fingerprint: Fingerprint, key: &(impl Key + ?Sized)) {
         if let Some(names) = &self.names {
             names.note(fingerprint, key, self.len(), |key| self.contains(key));
         }
-        fingerprint
     }
 
     /// Remembers from now on which keys those are that ask.
@@ -81,7 +106,7 @@ impl<V, R: Clone> Table<V, R> {
     }
 
     fn contains(&self, key: Fingerprint) -> bool {
-        self.shard(key).entries.contains_key(&key)
+        self.open(key, |mut shard| shard.contains(key))
     }
 
     /// How many entries there are.
@@ -89,15 +114,16 @@ impl<V, R: Clone> Table<V, R> {
         self.entries.count()
     }
 
-    /// Forgets the entry of this key if it equals a new one, ahead of its appointment.
-    pub(crate) fn forget(&self, key: Fingerprint, equals_new: impl FnOnce(&R, &V) -> bool) {
-        let mut shard = self.shard(key);
-        let Shard { rules, entries, .. } = &mut *shard;
-        if entries.get(&key).is_some_and(|entry| equals_new(rules, entry)) {
-            shard.entries.remove(&key);
-            self.entries.evicted(1);
-            shard.compact();
-        }
+    /// The word of this key, to be changed without a lock; `None` where it is not, or something
+    /// else is being done to it.
+    #[inline(always)]
+    pub(crate) fn word(&self, key: Fingerprint) -> Option<Word<'_>> {
+        self.shard(key).words.find(key.0)
+    }
+
+    /// Forgets the entry of this key if it equals a new one, ahead of its time.
+    pub(crate) fn forget(&self, key: Fingerprint, now: Nanos) {
+        self.open(key, |mut shard| shard.forget(key, now));
     }
 
     /// Works on the entry of this key, if there is one.
@@ -107,37 +133,46 @@ impl<V, R: Clone> Table<V, R> {
         key: Fingerprint,
         work: impl FnOnce(&R, &mut V) -> T,
     ) -> Option<T> {
-        let Shard { rules, entries, .. } = &mut *self.shard(key);
-        entries.get_mut(&key).map(|entry| work(rules, entry))
+        self.open(key, |mut shard| shard.work(key, work))
     }
 
     /// Works on all entries, shard by shard, and on the rules first.
     pub(crate) fn all(&self, mut change: impl FnMut(&mut R), mut work: impl FnMut(&R, &mut V)) {
-        for shard in &self.shards {
-            let Shard { rules, entries, .. } = &mut *lock(shard);
-            change(rules);
-            entries.values_mut().for_each(|entry| work(rules, entry));
-        }
+        self.each_shard(|mut shard| {
+            change(&mut shard.locked.rules);
+            shard.work_on_all(&mut work);
+        });
+    }
+
+    /// The same without those that are a word.
+    pub(crate) fn all_but_words(
+        &self,
+        mut change: impl FnMut(&mut R),
+        mut work: impl FnMut(&R, &mut V),
+    ) {
+        self.each_shard(|mut shard| {
+            change(&mut shard.locked.rules);
+            shard.work_on_entries(&mut work);
+        });
     }
 
     /// Looks at all entries, shard by shard.
     pub(crate) fn each(&self, mut look: impl FnMut(Fingerprint, &R, &V)) {
-        for shard in &self.shards {
-            let Shard { rules, entries, .. } = &*lock(shard);
-            entries.iter().for_each(|(key, entry)| look(*key, rules, entry));
-        }
+        self.each_shard(|mut shard| shard.each(&mut look));
     }
 
     /// Puts in an entry from before, to look at when it is `due`; false if the key has one. It may
     /// be one more than there may be: what is kept already is not given up.
     pub(crate) fn restore(&self, key: Fingerprint, entry: V, due: Nanos) -> bool {
-        let Shard { entries, appointments, .. } = &mut *self.shard(key);
-        let hash_map::Entry::Vacant(vacant) = entries.entry(key) else { return false };
-        vacant.insert(entry);
-        appointments.push(Reverse((due, key)));
-        self.entries.exceed();
-        self.entries.made();
-        true
+        self.open(key, |mut shard| {
+            if shard.contains(key) {
+                return false;
+            }
+            self.entries.exceed();
+            self.entries.made();
+            shard.insert(key, entry, due, Nanos::ZERO);
+            true
+        })
     }
 
     /// The seed of the fingerprints.
@@ -146,21 +181,18 @@ impl<V, R: Clone> Table<V, R> {
     }
 
     /// Forgets all entries that equal new ones, and says how many those were.
-    pub(crate) fn evict(&self, now: Nanos, new_at: impl Fn(&R, &V) -> Option<Nanos>) -> usize {
-        let evict = |shard: &Mutex<Shard<V, R>>| lock(shard).evict(now, usize::MAX, &new_at);
-        let evicted = self.shards.iter().map(evict).sum();
-        self.entries.evicted(evicted);
+    pub(crate) fn evict(&self, now: Nanos) -> usize {
+        let mut evicted = 0;
+        self.each_shard(|mut shard| evicted += shard.evict_all(now));
         evicted
     }
 
     /// The rules.
     pub(crate) fn rules(&self) -> R {
-        lock(&self.shards[0]).rules.clone()
+        self.open(Fingerprint::OVERFLOW, |shard| shard.locked.rules.clone())
     }
 
     /// Works on the entry of this key, and makes one first if there is none.
-    ///
-    /// `new_at` tells from when on an entry equals a new one; `None` while it is in use.
     ///
     /// # Errors
     ///
@@ -169,45 +201,55 @@ impl<V, R: Clone> Table<V, R> {
         &self,
         key: Fingerprint,
         now: Nanos,
-        new_at: impl Fn(&R, &V) -> Option<Nanos>,
-        make: impl FnOnce() -> V,
         work: impl FnOnce(&R, &mut V) -> T,
     ) -> Result<T, Full> {
-        let mut shard = self.shard(key);
-        let Shard { rules, entries, .. } = &mut *shard;
-        if let Some(entry) = entries.get_mut(&key) {
-            return Ok(work(rules, entry));
-        }
-        let evicted = shard.evict(now, EVICTIONS, &new_at);
-        self.entries.evicted(evicted);
-        if key == Fingerprint::OVERFLOW {
-            self.entries.exceed();
-        } else if !self.entries.reserve() {
-            drop(shard);
-            self.make_room(now, &new_at)?;
-            shard = self.shard(key);
-        }
-        let Shard { rules, entries, appointments } = &mut *shard;
-        let entry = match entries.entry(key) {
-            // Made by somebody else while the lock was let go to make room.
-            hash_map::Entry::Occupied(entry) => {
-                self.entries.not_made();
-                return Ok(work(rules, entry.into_mut()));
+        // Asked for up to three times, and used once.
+        let mut work = Some(work);
+        let mut once = |rules: &R, entry: &mut V| work.take().map(|work| work(rules, entry));
+        let mut is_counted = false;
+        loop {
+            let done = self.open(key, |mut shard| {
+                if let Some(result) = shard.work(key, &mut once) {
+                    if is_counted {
+                        // Made by somebody else while the lock was let go to make room.
+                        self.entries.not_made();
+                    }
+                    return result;
+                }
+                shard.evict_some(now);
+                if key == Fingerprint::OVERFLOW {
+                    self.entries.exceed();
+                } else if !is_counted && !self.entries.reserve() {
+                    return None;
+                }
+                let mut entry = V::default();
+                let result = once(&shard.locked.rules, &mut entry);
+                if entry.word().is_some_and(|word| word <= now) {
+                    // As new as it was before.
+                    self.entries.not_made();
+                    return result;
+                }
+                let due = entry.new_at(&shard.locked.rules).unwrap_or(now);
+                self.entries.made();
+                shard.insert(key, entry, due, now);
+                result
+            });
+            if let Some(result) = done {
+                return Ok(result);
             }
-            hash_map::Entry::Vacant(vacant) => vacant.insert(make()),
-        };
-        self.entries.made();
-        let result = work(rules, entry);
-        let appointment = new_at(rules, entry).unwrap_or(now);
-        appointments.push(Reverse((appointment, key)));
-        Ok(result)
+            self.make_room(now)?;
+            is_counted = true;
+        }
     }
 
     /// Evicts an entry from any shard and counts the one that takes its place.
-    fn make_room(&self, now: Nanos, new_at: &impl Fn(&R, &V) -> Option<Nanos>) -> Result<(), Full> {
+    fn make_room(&self, now: Nanos) -> Result<(), Full> {
         for shard in &self.shards {
-            let evicted = lock(shard).evict(now, usize::MAX, new_at);
-            self.entries.evicted(evicted);
+            while self.open_shard(shard, |mut shard| shard.evict_any(now)) {
+                if self.entries.reserve() {
+                    return Ok(());
+                }
+            }
             if self.entries.reserve() {
                 return Ok(());
             }
@@ -215,62 +257,30 @@ impl<V, R: Clone> Table<V, R> {
         Err(Full)
     }
 
-    #[inline]
-    fn shard(&self, key: Fingerprint) -> MutexGuard<'_, Shard<V, R>> {
-        // The upper bits; the map inside uses the lower and the uppermost seven.
-        lock(&self.shards[(key.0 >> 32) as usize % SHARDS])
+    #[inline(always)]
+    fn shard(&self, key: Fingerprint) -> &Shard<V, R> {
+        // Bits that the words, and the map, make no use of.
+        &self.shards[(key.0 >> 32) as usize % SHARDS]
+    }
+
+    fn open<T>(&self, key: Fingerprint, work: impl FnOnce(Open<'_, V, R>) -> T) -> T {
+        self.open_shard(self.shard(key), work)
+    }
+
+    fn open_shard<T>(&self, shard: &Shard<V, R>, work: impl FnOnce(Open<'_, V, R>) -> T) -> T {
+        // A panic in somebody's algorithm leaves a state that was not changed or half changed: for
+        // that key only, and no reason to refuse everyone else.
+        let locked = &mut *shard.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        work(Open { locked, words: &shard.words, counted: &self.entries })
+    }
+
+    fn each_shard(&self, mut work: impl FnMut(Open<'_, V, R>)) {
+        self.shards.iter().for_each(|shard| self.open_shard(shard, &mut work));
     }
 }
 
-/// A panic in somebody's algorithm leaves a state that was not changed or half changed: for that
-/// key only, and no reason to refuse everyone else.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<V, R> Shard<V, R> {
-    fn new(rules: R) -> Self {
-        Self { rules, entries: HashMap::default(), appointments: BinaryHeap::new() }
-    }
-
-    /// Looks at up to `most` entries whose time has come, and drops those that equal new.
-    fn evict(
-        &mut self,
-        now: Nanos,
-        most: usize,
-        new_at: &impl Fn(&R, &V) -> Option<Nanos>,
-    ) -> usize {
-        let before = self.entries.len();
-        for _ in 0..most {
-            let Some(&Reverse((due, key))) = self.appointments.peek() else {
-                break;
-            };
-            if due > now {
-                break;
-            }
-            self.appointments.pop();
-            let Some(entry) = self.entries.get(&key) else {
-                continue;
-            };
-            match new_at(&self.rules, entry) {
-                Some(at) if at <= now => {
-                    self.entries.remove(&key);
-                }
-                Some(later) => self.appointments.push(Reverse((later, key))),
-                None => self.appointments.push(Reverse((now + IN_USE, key))),
-            }
-        }
-        before - self.entries.len()
-    }
-
-    /// Drops the appointments of entries that are gone, once they are the most.
-    fn compact(&mut self) {
-        if self.appointments.len() > 2 * self.entries.len() + EVICTIONS {
-            let mut seen = HashMap::<_, (), BuildHasherDefault<Identity>>::default();
-            let entries = &self.entries;
-            self.appointments.retain(|Reverse((_, key))| {
-                entries.contains_key(key) && seen.insert(*key, ()).is_none()
-            });
-        }
+impl<V, R> fmt::Debug for Table<V, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("entries", &self.entries).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,224 @@
+//! One lock's worth of a table.
+
+use super::{
+    Fingerprint, Keep,
+    entries::Entries,
+    fingerprint::Identity,
+    words::{Keeper, Put, Words},
+};
+use crate::nanos::Nanos;
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, hash_map},
+    hash::BuildHasherDefault,
+};
+
+/// How many entries an insertion below the cap looks at to find some that can go.
+const EVICTIONS: usize = 3;
+
+/// How many blocks of words it looks at.
+const BLOCKS: usize = 1;
+
+/// How long an entry in use is left alone before it is looked at again.
+const IN_USE: Nanos = Nanos::new(1_000_000_000);
+
+/// What is under the lock of a shard: its entries, but for those that are a word, which are beside it.
+#[derive(Debug)]
+pub(super) struct Locked<V, R> {
+    pub(super) rules: R,
+    keeper: Keeper,
+    entries: HashMap<Fingerprint, V, BuildHasherDefault<Identity>>,
+    /// When to look whether an entry can go: one appointment for each, never after the instant
+    /// at which it can. Earlier ones are moved when their time comes, so the one on top says
+    /// whether any entry can go at all.
+    appointments: BinaryHeap<Reverse<(Nanos, Fingerprint)>>,
+}
+
+/// A shard whose lock is held.
+pub(super) struct Open<'a, V, R> {
+    pub(super) locked: &'a mut Locked<V, R>,
+    pub(super) words: &'a Words,
+    pub(super) counted: &'a Entries,
+}
+
+impl<V, R> Locked<V, R> {
+    pub(super) fn new(rules: R, keeper: Keeper) -> Self {
+        let (entries, appointments) = (HashMap::default(), BinaryHeap::new());
+        Self { rules, keeper, entries, appointments }
+    }
+}
+
+impl<V: Keep<R>, R> Open<'_, V, R> {
+    pub(super) fn contains(&mut self, key: Fingerprint) -> bool {
+        self.locked.entries.contains_key(&key) || self.hold(key).is_some()
+    }
+
+    fn hold(&mut self, key: Fingerprint) -> Option<super::words::Held<'_>> {
+        self.words.hold(&mut self.locked.keeper, key.0)
+    }
+
+    /// Works on the entry of this key, if there is one.
+    pub(super) fn work<T>(
+        &mut self,
+        key: Fingerprint,
+        work: impl FnOnce(&R, &mut V) -> T,
+    ) -> Option<T> {
+        let Locked { rules, keeper, entries, appointments } = &mut *self.locked;
+        if let Some(entry) = entries.get_mut(&key) {
+            let result = work(rules, entry);
+            if let Some(word) = entry.word() {
+                self.settle(key, word);
+            }
+            return Some(result);
+        }
+        let held = self.words.hold(keeper, key.0)?;
+        let mut entry = V::from_word(held.state());
+        let result = work(rules, &mut entry);
+        let is_kept = match entry.word() {
+            // It equals new, whatever the time.
+            Some(Nanos::ZERO) => {
+                held.remove();
+                self.counted.evicted(1);
+                true
+            }
+            Some(word) => held.release(word),
+            None => {
+                held.remove();
+                false
+            }
+        };
+        if !is_kept {
+            entries.insert(key, entry);
+            appointments.push(Reverse((Nanos::ZERO, key)));
+        }
+        Some(result)
+    }
+
+    /// Makes a word of an entry that is one again, if there is room.
+    fn settle(&mut self, key: Fingerprint, word: Nanos) {
+        let Put { evicted, homeless } =
+            self.words.put(&mut self.locked.keeper, key.0, word, Nanos::ZERO);
+        self.counted.evicted(evicted);
+        if !homeless {
+            self.locked.entries.remove(&key);
+            self.compact();
+        }
+    }
+
+    /// Puts in an entry that is not there, and has been counted.
+    pub(super) fn insert(&mut self, key: Fingerprint, entry: V, due: Nanos, now: Nanos) {
+        if let Some(word) = entry.word() {
+            let put = self.words.put(&mut self.locked.keeper, key.0, word, now);
+            self.counted.evicted(put.evicted);
+            if !put.homeless {
+                return;
+            }
+        }
+        self.locked.entries.insert(key, entry);
+        self.locked.appointments.push(Reverse((due, key)));
+    }
+
+    /// Forgets the entry of this key if it equals a new one, ahead of its appointment.
+    pub(super) fn forget(&mut self, key: Fingerprint, now: Nanos) {
+        let Locked { rules, keeper, entries, .. } = &mut *self.locked;
+        if let hash_map::Entry::Occupied(entry) = entries.entry(key) {
+            if entry.get().new_at(rules).is_some_and(|at| at <= now) {
+                entry.remove();
+                self.counted.evicted(1);
+                self.compact();
+            }
+        } else if let Some(held) = self.words.hold(keeper, key.0)
+            && held.state() <= now
+        {
+            held.remove();
+            self.counted.evicted(1);
+        }
+    }
+
+    /// Works on all entries, whether they are words or not.
+    pub(super) fn work_on_all(&mut self, mut work: impl FnMut(&R, &mut V)) {
+        let mut words = Vec::new();
+        self.words.each(&mut self.locked.keeper, |key, _| words.push(Fingerprint(key)));
+        self.work_on_entries(&mut work);
+        for key in words {
+            self.work(key, &mut work);
+        }
+    }
+
+    /// Works on all entries that are not a word.
+    pub(super) fn work_on_entries(&mut self, mut work: impl FnMut(&R, &mut V)) {
+        let Locked { rules, entries, .. } = &mut *self.locked;
+        entries.values_mut().for_each(|entry| work(rules, entry));
+    }
+
+    /// Looks at all entries.
+    pub(super) fn each(&mut self, mut look: impl FnMut(Fingerprint, &R, &V)) {
+        let Locked { rules, keeper, entries, .. } = &mut *self.locked;
+        entries.iter().for_each(|(key, entry)| look(*key, rules, entry));
+        self.words.each(keeper, |key, state| look(Fingerprint(key), rules, &V::from_word(state)));
+    }
+
+    /// Drops a few entries that equal new, if there are some.
+    pub(super) fn evict_some(&mut self, now: Nanos) {
+        let swept = self.words.sweep(&mut self.locked.keeper, now, BLOCKS);
+        let evicted = self.locked.evict(now, EVICTIONS);
+        self.counted.evicted(swept + evicted);
+    }
+
+    /// Drops entries that equal new until there were some; whether there were.
+    pub(super) fn evict_any(&mut self, now: Nanos) -> bool {
+        let evicted = self.locked.evict(now, usize::MAX);
+        let swept = self.words.sweep(&mut self.locked.keeper, now, usize::MAX);
+        self.counted.evicted(swept + evicted);
+        swept + evicted > 0
+    }
+
+    /// Drops all entries that equal new, and says how many those were.
+    pub(super) fn evict_all(&mut self, now: Nanos) -> usize {
+        let before = self.counted_here();
+        while self.evict_any(now) {}
+        before - self.counted_here()
+    }
+
+    fn counted_here(&self) -> usize {
+        self.locked.entries.len() + self.locked.keeper.len()
+    }
+
+    /// Drops the appointments of entries that are gone, once they are the most.
+    fn compact(&mut self) {
+        let Locked { entries, appointments, .. } = &mut *self.locked;
+        if appointments.len() > 2 * entries.len() + EVICTIONS {
+            let mut seen = HashMap::<_, (), BuildHasherDefault<Identity>>::default();
+            appointments.retain(|Reverse((_, key))| {
+                entries.contains_key(key) && seen.insert(*key, ()).is_none()
+            });
+        }
+    }
+}
+
+impl<V: Keep<R>, R> Locked<V, R> {
+    /// Looks at up to `most` entries whose time has come, and drops those that equal new.
+    fn evict(&mut self, now: Nanos, most: usize) -> usize {
+        let before = self.entries.len();
+        for _ in 0..most {
+            let Some(&Reverse((due, key))) = self.appointments.peek() else {
+                break;
+            };
+            if due > now {
+                break;
+            }
+            self.appointments.pop();
+            let Some(entry) = self.entries.get(&key) else {
+                continue;
+            };
+            match entry.new_at(&self.rules) {
+                Some(at) if at <= now => {
+                    self.entries.remove(&key);
+                }
+                Some(later) => self.appointments.push(Reverse((later, key))),
+                None => self.appointments.push(Reverse((now + IN_USE, key))),
+            }
+        }
+        before - self.entries.len()
+    }
+}
