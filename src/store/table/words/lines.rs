@@ -94,7 +94,7 @@ fn position(line: usize) -> (usize, usize) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::{Lines, position};
 

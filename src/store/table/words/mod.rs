@@ -33,8 +33,10 @@ mod put;
 mod grow;
 mod held;
 mod sweep;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
+#[cfg(all(test, loom))]
+mod models;
 
 pub(crate) use self::{held::Held, put::Put};
 

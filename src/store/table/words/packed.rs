@@ -63,7 +63,7 @@ impl Packed {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::{HELD, Packed};
     use crate::nanos::Nanos;

@@ -51,10 +51,10 @@ impl Pair {
     /// The state of this key, if it is here and not held.
     ///
     /// A slot may change its owner between any two of these loads. Say the first is of the slot's
-    /// i-th owner: what is loaded after it is of the i-th or a later one. Say the tag is of the
-    /// j-th: the last load is of the j-th or a later one, for an owner's number is in the word before
-    /// the owner is in the tag. The first and the last load are of one owner, so all three are; were
-    /// it not for numbers that come again, when a slot has 16 owners between two loads.
+    /// i-th owner: its number comes after the tag of the one before is gone, so the tag is of the
+    /// i-th or a later one. Say of the j-th: its number comes before its tag, so the last load is of the
+    /// j-th or a later one. The first and the last load are of one owner, so all three are; were it not
+    /// for numbers that come again, when a slot has 16 owners between two loads.
     #[inline]
     pub(super) fn read(&self, key: u64) -> Option<Packed> {
         let before = Packed(self.word.load(Ordering::Acquire));
@@ -103,10 +103,10 @@ impl Pair {
     /// The keeper's: an owner for a slot that has none.
     pub(super) fn occupy(&self, key: u64, state: Nanos) {
         let held = Packed(self.word.load(Ordering::Relaxed)).next_owner();
-        self.word.store(held.0, Ordering::Relaxed);
+        // Whoever sees the number does not see the owner before in the tag any more.
+        self.word.store(held.0, Ordering::Release);
         // Whoever sees the tag sees the number of its owner, too.
         self.tag.store(key, Ordering::Release);
-        // Whoever sees the state sees the tag of its owner, or of a later one.
         self.release(state);
     }
 

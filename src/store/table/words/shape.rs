@@ -52,7 +52,7 @@ impl Shape {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::Shape;
 
