@@ -133,7 +133,8 @@
 //! algorithm](AnyAlgorithm) and the [`Builder`] of each limiter a table), `stream` (streams, sinks,
 //! and bytes a second), `sqlite` (a store in an SQLite file, with the library of the system) and
 //! `sqlite-bundled` (the same, with the library compiled in), `redis` (stores in Redis and Redis
-//! Cluster), `postgres` (a store in Postgres), `full` (all of these), and for tests `conformance`
+//! Cluster), `postgres` (a store in Postgres), `quanta` and `coarse-clock` ([clocks](Clock) that are
+//! cheaper to read), `full` (all of these), and for tests `conformance`
 //! (whether algorithms, stores, limiters and layers of your own keep their contracts).
 //!
 //! # Watching

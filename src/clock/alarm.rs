@@ -1,14 +1,14 @@
 //! Waking a task when its time has come.
 
 use super::{
-    Clock, Source, Wakes,
+    Clock, Source, Wakes, left,
     precise::{Call, EARLY},
     since,
 };
 use crate::nanos::Nanos;
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant as RealInstant},
 };
 use tokio::time::{Instant, Sleep};
@@ -45,7 +45,9 @@ impl Alarm {
         let at = clock.at_source(at);
         match &clock.source {
             Source::Manual(clock) => clock.poll_until(at, cx),
-            Source::Custom(clock) => self.poll_custom(clock, at, cx),
+            Source::Custom(clock) => self.poll_looking(|| clock.left(at), cx),
+            Source::Quanta(clock) => self.poll_looking(|| left(clock.now(), at), cx),
+            Source::Coarse(clock) => self.poll_looking(|| left(clock.now(), at), cx),
             Source::Monotonic { origin, wakes: Wakes::Ticking } => {
                 self.poll_sleep(far_enough(*origin, at), cx)
             }
@@ -55,7 +57,20 @@ impl Alarm {
         }
     }
 
-    pub(super) fn poll_sleep(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready once nothing is left until the instant. Nobody knows how fast the clock goes, compared
+    /// with tokio's, so it is looked at again whenever that much has passed by tokio's.
+    fn poll_looking(
+        &mut self,
+        left: impl Fn() -> Option<Duration>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        while let Some(left) = left() {
+            ready!(self.poll_sleep(far_enough(Instant::now(), left.into()), cx));
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_sleep(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if sleep.deadline() != deadline || sleep.is_elapsed() {
             sleep.as_mut().reset(deadline);

@@ -1,14 +1,8 @@
 //! A clock that reads the time elsewhere.
 
-use super::{Clock, Source, alarm::Alarm, since_1970, wall_time};
+use super::{Clock, Source, left, since_1970, wall_time};
 use crate::nanos::Nanos;
-use std::{
-    fmt,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
-use tokio::time::Instant;
+use std::{fmt, sync::Arc, time::Duration};
 
 /// How long a caller who waits goes without a look at a clock that may have been set meanwhile.
 const LOOK: Duration = Duration::from_secs(1);
@@ -97,23 +91,7 @@ impl Custom {
 
     /// How long to sleep before the clock is looked at again, if `at` has not come.
     pub(super) fn left(&self, at: Nanos) -> Option<Duration> {
-        let left = Duration::from(at - self.now());
-        (!left.is_zero()).then(|| left.min(LOOK))
-    }
-}
-
-impl Alarm {
-    /// Ready once the clock shows `at`.
-    pub(super) fn poll_custom(
-        &mut self,
-        clock: &Custom,
-        at: Nanos,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        while let Some(left) = clock.left(at) {
-            ready!(self.poll_sleep(Instant::now() + left, cx));
-        }
-        Poll::Ready(())
+        left(self.now(), at).map(|left| left.min(LOOK))
     }
 }
 

@@ -2,6 +2,16 @@
 
 mod manual;
 mod custom;
+#[cfg(feature = "quanta")]
+mod quanta;
+#[cfg(not(feature = "quanta"))]
+#[path = "no_quanta.rs"]
+mod quanta;
+#[cfg(feature = "coarse-clock")]
+mod coarse;
+#[cfg(not(feature = "coarse-clock"))]
+#[path = "no_coarse.rs"]
+mod coarse;
 mod alarm;
 mod precise;
 mod sleeper;
@@ -15,8 +25,9 @@ pub(crate) use alarm::Alarm;
 pub(crate) use sleeper::Sleeper;
 pub(crate) use wall::{WallTime, after_1970, passed, since_1970, wall_time};
 
+use self::{coarse::Coarse, custom::Custom, quanta::Counter};
 use crate::nanos::Nanos;
-use custom::Custom;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Where a limiter reads the time, and how its callers wait for it to pass.
@@ -30,9 +41,13 @@ pub struct Clock {
     ahead: i64,
 }
 
+// With a tag of its own, not one within that of a clock, which takes longer to tell.
 #[derive(Clone, Debug)]
+#[repr(u8)]
 enum Source {
+    Quanta(Counter),
     Monotonic { origin: Instant, wakes: Wakes },
+    Coarse(Coarse),
     Manual(ManualClock),
     Custom(Custom),
 }
@@ -95,20 +110,16 @@ impl Clock {
     #[inline(always)]
     #[must_use]
     pub fn now(&self) -> Nanos {
-        Nanos::new(self.shown_by_source().get().saturating_add_signed(self.ahead))
+        let shown = self.source.now();
+        // Only that of a restored limiter is ahead.
+        match self.ahead {
+            0 => shown,
+            ahead => set_ahead(shown, ahead),
+        }
     }
 
     fn of(source: Source) -> Self {
         Self { source, ahead: 0 }
-    }
-
-    #[inline(always)]
-    fn shown_by_source(&self) -> Nanos {
-        match &self.source {
-            Source::Monotonic { origin, .. } => since(*origin),
-            Source::Manual(clock) => clock.now(),
-            Source::Custom(clock) => clock.now(),
-        }
     }
 
     /// What its source shows when it shows `at`.
@@ -118,10 +129,38 @@ impl Clock {
 
     /// The same clock, set so that it shows `now` now; at most 292 years off its source.
     pub(crate) fn showing(self, now: Nanos) -> Self {
-        let ahead = i128::from(now.get()) - i128::from(self.shown_by_source().get());
+        let ahead = i128::from(now.get()) - i128::from(self.source.now().get());
         let ahead = i64::try_from(ahead).unwrap_or(if ahead > 0 { i64::MAX } else { i64::MIN });
         Self { ahead, ..self }
     }
+}
+
+impl Source {
+    #[inline(always)]
+    fn now(&self) -> Nanos {
+        match self {
+            Source::Quanta(clock) => clock.now(),
+            Source::Monotonic { origin, .. } => since(*origin),
+            Source::Coarse(clock) => clock.now(),
+            // Behind a call, so that the others are found by comparisons and not by a table.
+            _ => self.told(),
+        }
+    }
+
+    #[inline(never)]
+    fn told(&self) -> Nanos {
+        match self {
+            Source::Manual(clock) => clock.now(),
+            Source::Custom(clock) => clock.now(),
+            _ => self.now(),
+        }
+    }
+}
+
+/// What a clock shows whose source shows this.
+#[cold]
+fn set_ahead(shown: Nanos, ahead: i64) -> Nanos {
+    Nanos::new(shown.get().saturating_add_signed(ahead))
 }
 
 impl Default for Clock {
@@ -136,8 +175,25 @@ impl From<ManualClock> for Clock {
     }
 }
 
+impl From<Counter> for Source {
+    fn from(clock: Counter) -> Self {
+        Source::Quanta(clock)
+    }
+}
+
+impl From<Coarse> for Source {
+    fn from(clock: Coarse) -> Self {
+        Source::Coarse(clock)
+    }
+}
+
 #[inline(always)]
 fn since(origin: Instant) -> Nanos {
     // 584 years fit.
     Nanos::new(Instant::now().duration_since(origin).as_nanos() as u64)
+}
+
+/// How long it takes from now to `at`, if that has not come.
+fn left(now: Nanos, at: Nanos) -> Option<Duration> {
+    (now < at).then(|| Duration::from(at - now))
 }

@@ -63,11 +63,15 @@ impl Sleeper {
                     self.sleep(Instant::now() + left, Wakes::Ticking);
                 }
             }
-            Source::Monotonic { wakes, .. } => {
-                let left = Duration::from(at - clock.now()).min(LONGEST_SLEEP);
-                self.sleep(Instant::now() + left, *wakes);
-            }
+            Source::Monotonic { wakes, .. } => self.sleep_on(clock, at, *wakes),
+            Source::Quanta(_) | Source::Coarse(_) => self.sleep_on(clock, at, Wakes::Ticking),
         }
+    }
+
+    /// Sleeps as long as is left by a clock that goes as fast as the thread's timer.
+    fn sleep_on(&self, clock: &Clock, at: Nanos, wakes: Wakes) {
+        let left = Duration::from(at - clock.now()).min(LONGEST_SLEEP);
+        self.sleep(Instant::now() + left, wakes);
     }
 
     fn sleep(&self, end: Instant, wakes: Wakes) {

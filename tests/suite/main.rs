@@ -5,6 +5,7 @@ mod algorithms;
 mod blocking;
 mod cases;
 mod clocks;
+mod fast_clocks;
 #[cfg(feature = "serde")]
 mod config;
 mod conformance;
