@@ -1,17 +1,17 @@
 //! What a limit publishes of itself: a name, a quota and a window.
 
 use crate::limiter::Standing;
-use std::fmt;
+use std::borrow::Cow;
 
 /// The name of the policy of a limit without a name.
 pub(super) const UNNAMED: &str = "default";
 
-/// Writes by which name the policy goes: that of the limit, and of several rates which one.
-pub(super) fn write_name(standing: &Standing<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
+/// By which name the policy goes: that of the limit, and of several rates which one.
+pub(super) fn name<'a>(standing: &Standing<'a>) -> Cow<'a, str> {
     match (standing.limit(), standing.rate().filter(|_| standing.is_one_of_several())) {
-        (name, None) => out.write_str(name.unwrap_or(UNNAMED)),
-        (None, Some(rate)) => write!(out, "{rate}"),
-        (Some(name), Some(rate)) => write!(out, "{name} {rate}"),
+        (name, None) => name.unwrap_or(UNNAMED).into(),
+        (None, Some(rate)) => rate.to_string().into(),
+        (Some(name), Some(rate)) => format!("{name} {rate}").into(),
     }
 }
 

@@ -9,8 +9,8 @@ use crate::{
     limiter::Standing,
     reply::Reply,
 };
-use http::{HeaderValue, Response, header};
-use std::fmt::{self, Write as _};
+use http::{HeaderValue, Response, StatusCode, header};
+use std::borrow::Cow;
 
 /// Refusals are answered as [`TooManyRequests`](super::TooManyRequests) does, with a body of type
 /// `application/problem+json` (RFC 9457); made by
@@ -98,48 +98,44 @@ impl<B: From<String>, E> Reply<Response<B>, E> for ProblemDetails {
 
 fn body(refusal: &RateLimited, limits: impl Fn(&mut dyn FnMut(Standing<'_>))) -> String {
     let status = status(refusal.reason());
-    let mut body = String::with_capacity(256);
     match refusal.reason() {
-        Reason::UsedUp | Reason::Exhausted | Reason::TooCostly => body.push_str(EXCEEDED),
-        Reason::Unavailable | Reason::QueueFull | Reason::TooManyKeys => body.push_str(REDUCED),
+        Reason::UsedUp | Reason::Exhausted | Reason::TooCostly => {
+            let mut body = None;
+            limits(&mut |limit| {
+                body.get_or_insert_with(|| exceeded(status, &policy::name(&limit)));
+            });
+            body.unwrap_or_else(|| exceeded(status, refusal.limit().unwrap_or(policy::UNNAMED)))
+        }
+        Reason::Unavailable | Reason::QueueFull | Reason::TooManyKeys => {
+            [REDUCED, r#""status":"#, status.as_str(), "}"].concat()
+        }
         // Without a type it means what the status means.
         _ => {
             let title = status.canonical_reason().unwrap_or_default();
-            body.extend([r#"{"title":""#, title, r#"","#]);
+            [r#"{"title":""#, title, r#"","status":"#, status.as_str(), "}"].concat()
         }
     }
-    body.extend([r#""status":"#, status.as_str()]);
-    if let Reason::UsedUp | Reason::Exhausted | Reason::TooCostly = refusal.reason() {
-        body.push_str(r#","violated-policies":[""#);
-        let mut is_told = false;
-        limits(&mut |limit| {
-            if !is_told {
-                // A string takes whatever is written.
-                let _ = policy::write_name(&limit, &mut Escaped(&mut body));
-                is_told = true;
-            }
-        });
-        if !is_told {
-            let _ = Escaped(&mut body).write_str(refusal.limit().unwrap_or(policy::UNNAMED));
-        }
-        body.push_str(r#""]"#);
-    }
-    body.push('}');
-    body
+}
+
+/// As long as it is: what is longer is copied, or kept with a count of its own, by who sends it.
+fn exceeded(status: StatusCode, name: &str) -> String {
+    let (name, violated) = (escaped(name), r#","violated-policies":[""#);
+    [EXCEEDED, r#""status":"#, status.as_str(), violated, &name, r#""]}"#].concat()
 }
 
 /// The inside of a JSON string.
-struct Escaped<'a>(&'a mut String);
-
-impl fmt::Write for Escaped<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            match character {
-                '"' | '\\' => self.0.extend(['\\', character]),
-                '\0'..='\x1f' => write!(self.0, "\\u{:04x}", u32::from(character))?,
-                _ => self.0.push(character),
-            }
-        }
-        Ok(())
+fn escaped(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte| !matches!(byte, b'"' | b'\\' | b'\0'..=b'\x1f');
+    if text.bytes().all(is_plain) {
+        return Cow::Borrowed(text);
     }
+    let mut escaped = String::with_capacity(2 * text.len());
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => escaped.extend(['\\', character]),
+            '\0'..='\x1f' => escaped.push_str(&format!("\\u{:04x}", u32::from(character))),
+            _ => escaped.push(character),
+        }
+    }
+    Cow::Owned(escaped)
 }

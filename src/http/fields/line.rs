@@ -2,13 +2,12 @@
 
 use crate::http::number;
 use http::HeaderValue;
-use std::fmt;
 
 /// More than that no client is sent.
 const LONGEST: usize = 1024;
 
 /// The largest integer of a structured field: fifteen digits.
-const LARGEST: u64 = 999_999_999_999_999;
+pub(super) const LARGEST: u64 = 999_999_999_999_999;
 
 /// What most are shorter than. All of it is set to zero for each line.
 const SHORT: usize = 128;
@@ -24,12 +23,6 @@ pub(super) struct Line {
 /// There is no room for it, or no field may carry it.
 #[derive(Debug)]
 pub(super) struct Unwritable;
-
-impl From<fmt::Error> for Unwritable {
-    fn from(_: fmt::Error) -> Self {
-        Unwritable
-    }
-}
 
 impl Line {
     pub(super) fn new() -> Self {
@@ -99,21 +92,16 @@ impl Line {
         self.length = end;
         Ok(())
     }
-}
 
-/// The inside of a structured string: printable ASCII only.
-pub(super) struct Quoted<'a>(pub(super) &'a mut Line);
-
-impl fmt::Write for Quoted<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
+    /// The inside of a structured string: printable ASCII only.
+    pub(super) fn quoted(&mut self, text: &str) -> Result<(), Unwritable> {
         for (index, character) in text.char_indices() {
-            let written = match character {
-                '"' => self.0.text("\\\""),
-                '\\' => self.0.text("\\\\"),
-                ' '..='~' => self.0.text(&text[index..=index]),
-                _ => Err(Unwritable),
-            };
-            written.map_err(|Unwritable| fmt::Error)?;
+            match character {
+                '"' => self.text("\\\"")?,
+                '\\' => self.text("\\\\")?,
+                ' '..='~' => self.text(&text[index..=index])?,
+                _ => return Err(Unwritable),
+            }
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 mod reply;
 mod write;
+mod plan;
+mod state;
 mod line;
 
 pub use reply::WithFields;
@@ -16,7 +18,7 @@ use crate::{
     per_key::PerKeyLayer,
     store::Store,
 };
-use write::Plan;
+use plan::Plan;
 
 /// Which header fields say how the limits stand, and on which responses; for
 /// [`PerKeyLayer::fields`], [`RateLimitLayer::fields`] and [`JointLayer::fields`].

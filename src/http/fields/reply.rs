@@ -1,6 +1,9 @@
 //! A reply that adds the fields.
 
-use super::write::{NotedFields, Plan};
+use super::{
+    plan::Plan,
+    write::{Draft, NotedFields},
+};
 use crate::{
     error::RateLimited,
     limiter::{Standing, Terms},
@@ -8,7 +11,10 @@ use crate::{
     reply::Reply,
 };
 use http::Response;
-use std::sync::Arc;
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
 
 /// A reply, or a source of keys, whose responses say how the limits stand; made by
 /// [`RateLimitLayer::fields`](crate::RateLimitLayer::fields) and its like.
@@ -57,11 +63,27 @@ where
         decided: Result<(), &RateLimited>,
         limits: impl Fn(&mut dyn FnMut(Standing<'_>)),
     ) -> Self::Note {
-        let fields = match decided {
-            Ok(()) if !self.plan.fields.is_always => NotedFields::default(),
-            _ => self.plan.write(decided.err(), &limits),
-        };
-        (self.inner.note(decided, limits), fields)
+        if decided.is_ok() && !self.plan.fields.is_always {
+            return (self.inner.note(decided, limits), NotedFields::default());
+        }
+        let draft = RefCell::new(Draft::new(&self.plan, decided.err()));
+        let is_asked = Cell::new(false);
+        // A look at the limits takes time, so one does for both: who is told by the inner reply's
+        // look is told here, too.
+        let note = self.inner.note(decided, |tell| {
+            let is_first = !is_asked.replace(true);
+            limits(&mut |limit| {
+                if is_first {
+                    draft.borrow_mut().add(&limit);
+                }
+                tell(limit);
+            });
+        });
+        let mut draft = draft.into_inner();
+        if !is_asked.get() {
+            limits(&mut |limit| draft.add(&limit));
+        }
+        (note, draft.finish())
     }
 
     fn refuse(
@@ -70,7 +92,7 @@ where
         (note, fields): Self::Note,
     ) -> Result<Response<B>, R::Error> {
         let mut response = self.inner.refuse(refusal, note)?;
-        fields.add_to(response.headers_mut());
+        fields.add_to(&self.plan, response.headers_mut());
         Ok(response)
     }
 
@@ -85,7 +107,7 @@ where
         (note, fields): Self::Note,
     ) {
         if !response.status().is_redirection() {
-            fields.add_to(response.headers_mut());
+            fields.add_to(&self.plan, response.headers_mut());
         }
         self.inner.responded(response, hold, note);
     }
