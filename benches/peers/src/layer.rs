@@ -1,8 +1,11 @@
 //! What a layer adds to a service that does nothing, when every call is let through.
 
-use crate::harness::{
-    Bound, Length, Stat, Table, over,
-    service::{Called, Nothing, SLICE, SLICES, added, nanoseconds, seconds},
+use crate::{
+    clocks,
+    harness::{
+        Bound, Length, Stat, Table, over,
+        service::{Called, Nothing, SLICE, SLICES, added, nanoseconds, seconds},
+    },
 };
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
@@ -11,15 +14,17 @@ use tower::{Layer, Service, limit};
 use tower_governor::{
     GovernorLayer, governor::GovernorConfigBuilder, key_extractor::GlobalKeyExtractor,
 };
-use tower_ratelimit::{LeakyBucket, ManualClock, Rate, RateLimitLayer, RateLimiter};
+use tower_ratelimit::{Clock, LeakyBucket, ManualClock, Rate, RateLimitLayer, RateLimiter};
 
-/// What one limit of ours may add, as a multiple of what tower's `RateLimit` adds.
-const MOST: f64 = 2.5;
+/// What one limit of ours may add, as a multiple of what tower's `RateLimit` adds, by its clock.
+const MOST: [(usize, f64); 3] = [(OURS, 2.3), (OURS_QUANTA, 1.25), (OURS_COARSE, 0.65)];
 
-// Where the rows are that others are compared with.
+// Where the rows are that are compared with others.
 const BARE: usize = 0;
 const TOWER: usize = 1;
 const OURS: usize = 2;
+const OURS_QUANTA: usize = 3;
+const OURS_COARSE: usize = 4;
 
 pub fn run(length: Length) -> Vec<Bound> {
     let rounds = length.pick(25, 2);
@@ -37,12 +42,11 @@ pub fn run(length: Length) -> Vec<Bound> {
     );
     let samples = nanoseconds(&mut rows, rounds);
     print(&rows, &samples);
-    let ratios = ratios(&samples, OURS);
-    vec![Bound::new(
-        "layer: one limit of ours adds, over what tower's RateLimit adds",
-        &ratios,
-        0.0..=MOST,
-    )]
+    let bound = |(row, most): (usize, f64)| {
+        let name = format!("layer: {} adds, over what tower's RateLimit adds", rows[row].name);
+        Bound::new(name, &ratios(&samples, row), 0.0..=most)
+    };
+    MOST.map(bound).into()
 }
 
 fn print(rows: &[Called], samples: &[Vec<f64>]) {
@@ -75,7 +79,7 @@ fn rows() -> Vec<Called> {
     // The bucket has leaked empty before the next call. Nothing is to be had from knowing that
     // there is room for many more.
     let small = leaky_bucket(1_000_000_000, 10);
-    let timeless = RateLimiter::builder(bucket).clock(ManualClock::new()).build();
+    let on = |clock: Clock| RateLimitLayer::new(RateLimiter::builder(bucket).clock(clock).build());
     let tower = limit::rate::Rate::new(u64::MAX, Duration::from_secs(1));
     let governor = GovernorConfigBuilder::default()
         .per_nanosecond(1)
@@ -88,9 +92,11 @@ fn rows() -> Vec<Called> {
         row("bare", Nothing),
         row("tower RateLimit (not `Clone`)", limit::RateLimit::new(Nothing, tower)),
         row("ours, one limit", RateLimitLayer::new(bucket).layer(Nothing)),
+        row("ours, one limit, quanta clock", on(clocks::quanta()).layer(Nothing)),
+        row("ours, one limit, coarse clock", on(clocks::coarse()).layer(Nothing)),
         row("ours, one limit, one permit a ns", RateLimitLayer::new(fastest).layer(Nothing)),
         row("ours, one limit, a burst of 10", RateLimitLayer::new(small).layer(Nothing)),
-        row("ours, one limit, clock stands still", RateLimitLayer::new(timeless).layer(Nothing)),
+        row("ours, one limit, clock stands still", on(ManualClock::new().into()).layer(Nothing)),
         row("ours, per key, one u64", per_key().layer(Nothing)),
         row("ours, per key, may wait", per_key().wait().layer(Nothing)),
         row("tower ConcurrencyLimit", limit::ConcurrencyLimitLayer::new(1024).layer(Nothing)),

@@ -5,8 +5,22 @@ use std::{fs, process::Command, thread};
 /// The versions that cargo chose.
 const LOCK: &str = include_str!("../Cargo.lock");
 
-const PEERS: [&str; 6] =
-    ["axum_gcra", "governor", "leaky-bucket", "tokio", "tower", "tower_governor"];
+const PEERS: [&str; 14] = [
+    "async-rate-limiter",
+    "axum_gcra",
+    "gcra",
+    "governor",
+    "leaky-bucket",
+    "limitador",
+    "pacekeeper",
+    "quanta",
+    "ratelimit",
+    "tokio",
+    "tokio-rate-limit",
+    "tower",
+    "tower_governor",
+    "trypema",
+];
 
 pub fn print() {
     let cores = thread::available_parallelism().map_or(0, |cores| cores.get());
@@ -31,6 +45,7 @@ fn compiler() -> Option<String> {
 
 fn version(package: &str) -> Option<&'static str> {
     let named = format!("name = \"{package}\"\nversion = \"");
-    let (_, after) = LOCK.split_once(&named)?;
+    // Of several versions the newest is the last, and the one that is measured.
+    let (_, after) = LOCK.rsplit_once(&named)?;
     after.split_once('"').map(|(version, _)| version)
 }

@@ -3,28 +3,35 @@
 
 #![forbid(unsafe_code)]
 
+mod clocks;
 mod harness;
 mod http;
 mod layer;
 mod machine;
+mod memory;
 mod pacing;
 mod stores;
+mod waiting;
 
-use harness::{Bound, Length, Table};
+use harness::{Bound, Length, PART, Table};
 use std::process::ExitCode;
 
 type Group = fn(Length) -> Vec<Bound>;
 
-/// By name, in the order in which `all` runs them. A group prints its tables and returns its
+/// By their names, in the order in which `all` runs them. A group prints its tables and returns its
 /// bounds.
-const GROUPS: [(&str, Group); 7] = [
-    ("layer", layer::run),
-    ("http calls", http::calls::run),
-    ("http loopback", http::loopback::run),
-    ("pacing", pacing::run),
-    ("stores redis", stores::redis::run),
-    ("stores sqlite", stores::sqlite::run),
-    ("stores postgres", stores::postgres::run),
+const GROUPS: [(&[&str], Group); 11] = [
+    (&["memory one"], memory::one::run),
+    (&["memory keys"], memory::keys::run),
+    (&["memory line"], memory::line::run),
+    (&["memory window"], memory::window::run),
+    (&["layer", "memory layer"], layer::run),
+    (&["http calls", "memory layer"], http::calls::run),
+    (&["pacing", "memory pace"], pacing::run),
+    (&["http loopback"], http::loopback::run),
+    (&["stores redis"], stores::redis::run),
+    (&["stores sqlite"], stores::sqlite::run),
+    (&["stores postgres"], stores::postgres::run),
 ];
 
 struct Arguments {
@@ -34,10 +41,15 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() == Some(PART) {
+        memory::do_part(&words.collect::<Vec<_>>());
+        return ExitCode::SUCCESS;
+    }
     let arguments = match parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(problem) => {
-            let groups = GROUPS.map(|(name, _)| name).join(" | ");
+            let groups = GROUPS.map(|(names, _)| names.join(" = ")).join(" | ");
             eprintln!(
                 "{problem}\nusage: cargo run --release -- {groups} | all [--check] [--quick]"
             );
@@ -75,9 +87,11 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
     }
     let is_meant = |name: &str| {
         let mut name = name.split(' ');
-        words == ["all"] || words.iter().all(|word| name.next() == Some(word))
+        words.iter().all(|word| name.next() == Some(word))
     };
-    let meant = GROUPS.into_iter().filter(|(name, _)| is_meant(name));
+    let is_any_meant = |names: &[&str]| names.iter().any(|name| is_meant(name));
+    let is_in = |names| words == ["all"] || is_any_meant(names);
+    let meant = GROUPS.into_iter().filter(|(names, _)| is_in(names));
     parsed.groups.extend(meant.map(|(_, group)| group));
     if parsed.groups.is_empty() {
         return Err(format!("there is no group `{}`", words.join(" ")));

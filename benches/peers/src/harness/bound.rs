@@ -19,6 +19,11 @@ impl Bound {
         Self { name: name.into(), ratio: Stat::of(ratios), rounds: ratios.len(), allowed }
     }
 
+    /// A count that comes out the same whenever it is taken; NaN where it could not be.
+    pub fn exact(name: impl Into<String>, ratio: f64, allowed: RangeInclusive<f64>) -> Self {
+        Self { name: name.into(), ratio: Stat::of(&[ratio]), rounds: FEWEST_ROUNDS, allowed }
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }

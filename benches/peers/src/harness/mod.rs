@@ -1,14 +1,21 @@
 //! What the groups share: rounds that visit every row, their statistics, tables, bounds.
 
 mod bound;
+mod limit;
+mod own_process;
+mod random;
 mod rounds;
 pub mod service;
 mod stack;
 mod stat;
 mod table;
+pub mod threads;
 
 pub use bound::Bound;
-pub use rounds::{Length, interleave};
+pub use limit::Limit;
+pub use own_process::{PART, figure, part, part_under};
+pub use random::Random;
+pub use rounds::{Length, interleave, sliced};
 pub use stack::at_another_place;
 pub use stat::{Stat, over};
 pub use table::Table;

@@ -1,6 +1,6 @@
 //! What calling a service costs, when nothing has to be waited for.
 
-use super::{Stat, at_another_place, interleave};
+use super::{at_another_place, sliced};
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use std::{
@@ -14,8 +14,7 @@ use std::{
 };
 use tower::Service;
 
-/// A round gives each service this many slices, in turn, and counts the median one, so that it does
-/// not matter when something else took the processor in between.
+/// How many slices of a round are for each service.
 pub const SLICES: usize = 30;
 pub const SLICE: Duration = Duration::from_millis(1);
 
@@ -35,12 +34,35 @@ impl Called {
     /// A service that answers each of these requests at once, with this status.
     pub fn new<S>(
         name: &'static str,
-        mut service: S,
+        service: S,
         request: fn() -> Request<Body>,
         status: StatusCode,
     ) -> Self
     where
         S: Service<Request<Body>, Response = Response<Body>, Error: fmt::Debug> + 'static,
+    {
+        Self::judged(name, service, request, move |answer| match answer {
+            Ok(response) => assert_eq!(response.status(), status, "{name}"),
+            Err(error) => panic!("{name} fails: {error:?}"),
+        })
+    }
+
+    /// A service that answers each of these requests at once, with an error.
+    pub fn failing<S>(name: &'static str, service: S, request: fn() -> Request<Body>) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>> + 'static,
+    {
+        Self::judged(name, service, request, move |answer| assert!(answer.is_err(), "{name}"))
+    }
+
+    fn judged<S>(
+        name: &'static str,
+        mut service: S,
+        request: fn() -> Request<Body>,
+        judge: impl Fn(&Result<Response<Body>, S::Error>) + 'static,
+    ) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>> + 'static,
     {
         let run = move |calls| {
             let mut context = Context::from_waker(Waker::noop());
@@ -50,10 +72,10 @@ impl Called {
                 };
                 let request = black_box(request());
                 let response = pin!(service.call(request)).poll(&mut context);
-                let Poll::Ready(Ok(response)) = black_box(response) else {
+                let Poll::Ready(answer) = black_box(response) else {
                     panic!("{name} has no response at once");
                 };
-                assert_eq!(response.status(), status, "{name}");
+                judge(&answer);
             }
         };
         let run = Box::new(run);
@@ -81,15 +103,7 @@ fn calls(run: &mut impl FnMut(u32)) -> f64 {
 
 /// Nanoseconds a call, by service and round.
 pub fn nanoseconds(services: &mut [Called], rounds: usize) -> Vec<Vec<f64>> {
-    interleave(services, 1, Called::slice);
-    let mut samples = vec![Vec::new(); services.len()];
-    for _ in 0..rounds {
-        let slices = interleave(services, SLICES, Called::slice);
-        for (samples, slices) in samples.iter_mut().zip(slices) {
-            samples.push(Stat::of(&slices).median);
-        }
-    }
-    samples
+    sliced(services, rounds, SLICES, Called::slice)
 }
 
 /// How long that takes.

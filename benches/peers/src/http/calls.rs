@@ -1,14 +1,22 @@
 //! What a limit for each address adds to a service that does nothing, without sockets.
 
-use super::layers::{Limit, gcra, governor, ours, ours_on, quanta};
-use crate::harness::{
-    Bound, Length, Stat, Table, over,
-    service::{Called, Nothing, SLICE, SLICES, added, nanoseconds, seconds},
+use super::layers::{gcra, governor, ours, ours_on};
+use crate::{
+    clocks::quanta,
+    harness::{
+        Bound, Length, Limit, Stat, Table, over,
+        service::{Called, Nothing, SLICE, SLICES, added, nanoseconds, seconds},
+    },
 };
 use axum::{body::Body, extract::ConnectInfo};
 use axum_gcra::real_ip::RealIp;
 use http::{Request, Response, StatusCode};
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::SocketAddr,
+    pin::pin,
+    task::{Context, Waker},
+};
 use tower::{Layer, Service};
 use tower_governor::GovernorLayer;
 use tower_ratelimit::http::{
@@ -22,6 +30,8 @@ const OURS_QUANTA: &str = "ours, governor's clock";
 const OURS_FIELDS: &str = "ours, fields";
 const GOVERNOR: &str = "tower_governor";
 const GOVERNOR_HEADERS: &str = "tower_governor, headers";
+const OURS_REFUSED: &str = "ours, refused";
+const GCRA_REFUSED: &str = "axum_gcra, refused";
 
 pub fn run(length: Length) -> Vec<Bound> {
     let rounds = length.pick(25, 2);
@@ -58,8 +68,9 @@ pub fn run(length: Length) -> Vec<Bound> {
     };
     vec![
         bound(OURS, GOVERNOR, 1.0),
-        bound(OURS_QUANTA, GOVERNOR, 1.0),
+        bound(OURS_QUANTA, GOVERNOR, 0.7),
         bound(OURS_FIELDS, GOVERNOR_HEADERS, 0.75),
+        bound(OURS_REFUSED, GCRA_REFUSED, 0.8),
     ]
 }
 
@@ -88,12 +99,13 @@ fn rows() -> Vec<Called> {
         admitting(GOVERNOR, GovernorLayer::new(bare_governor(Limit::Ample)).layer(Nothing)),
         admitting(GOVERNOR_HEADERS, GovernorLayer::new(headers).layer(Nothing)),
         Called::new("axum_gcra", gcra(Limit::Ample).build().layer(Nothing), known, StatusCode::OK),
-        refusing("ours, refused", ours(Limit::Gone).layer(Nothing)),
+        refusing(OURS_REFUSED, ours(Limit::Gone).layer(Nothing)),
         refusing("ours, refused, all fields and a problem", told.layer(Nothing)),
         refusing(
             "tower_governor, refused",
             GovernorLayer::new(bare_governor(Limit::Gone)).layer(Nothing),
         ),
+        Called::failing(GCRA_REFUSED, used_up(gcra(Limit::Gone).build().layer(Nothing)), known),
     ]
 }
 
@@ -115,6 +127,12 @@ where
 
 fn address() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 7], 50_000))
+}
+
+/// The same where the refusal is an error, of which the user makes the response.
+fn used_up<S: Service<Request<Body>>>(mut service: S) -> S {
+    drop(pin!(service.call(known())).poll(&mut Context::from_waker(Waker::noop())));
+    service
 }
 
 /// As axum keeps the address of a connection.

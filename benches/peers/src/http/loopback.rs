@@ -2,10 +2,10 @@
 
 use super::{
     client,
-    layers::{Limit, gcra, governor, ours},
+    layers::{gcra, governor, ours},
     server::Servers,
 };
-use crate::harness::{Bound, Length, Stat, Table, interleave, over};
+use crate::harness::{Bound, Length, Limit, Stat, Table, interleave, over};
 use axum::{Router, routing::get};
 use std::{cell::RefCell, net::SocketAddr, time::Duration};
 use tokio::runtime::{self, Runtime};

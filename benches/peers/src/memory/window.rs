@@ -1,0 +1,5 @@
+//! x
+use crate::harness::{Bound, Length};
+pub fn run(_: Length) -> Vec<Bound> {
+    Vec::new()
+}
