@@ -77,7 +77,8 @@ pub fn tokio_rate_limit(a_second: u32) -> Arc<tokio_rate_limit::RateLimiter> {
 
 impl Wait for Arc<tokio_rate_limit::RateLimiter> {
     async fn wait(&mut self) {
-        self.acquire("all").await;
+        let decision = self.acquire("all").await;
+        assert!(decision.permitted, "it waits until it is");
     }
 }
 

@@ -1,5 +1,92 @@
-//! x
-use crate::harness::{Bound, Length};
-pub fn run(_: Length) -> Vec<Bound> {
-    Vec::new()
+//! Many who wait for their turn.
+
+mod crowd;
+mod floors;
+mod keys;
+mod rows;
+
+use crate::harness::{Bound, Length, Stat, Table, interleave, over};
+use crowd::Crowd;
+use rows::{A_SECOND, OURS, Row, rows};
+use tokio::runtime::Builder;
+
+/// Where the rows are that are compared with others.
+const FLOOR: usize = 0;
+
+pub fn run(length: Length) -> Vec<Bound> {
+    println!("## memory line\n");
+    let mut bounds = on_two_threads(length);
+    bounds.push(on_one_thread(length));
+    keys::print(length);
+    bounds
+}
+
+/// What a crowd costs, and how long it takes.
+fn on_two_threads(length: Length) -> Vec<Bound> {
+    let tasks = length.pick(100_000, 5_000);
+    let mut rows = rows();
+    println!("{tasks} tasks at {A_SECOND} a second, on two threads:\n");
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(2).enable_time();
+    let walls = interleave(&mut rows, length.pick(5, 1), |row| {
+        row.visit(&mut builder, tasks);
+        row.seen().wall_over_ideal
+    });
+    let ratios = |row: usize| over(&rows[row].all(processor), &rows[FLOOR].all(processor));
+    let mut table = Table::new([
+        "limiter",
+        "wall over ideal [p25-p75]",
+        "processor, us a task",
+        "over the floor",
+        "after a later one",
+    ]);
+    for (index, (row, walls)) in rows.iter().zip(&walls).enumerate() {
+        let disorder = Stat::of(&row.all(|crowd| crowd.overtaken as f64)).median;
+        table.row([
+            row.name.into(),
+            Stat::of(walls).show(3),
+            Stat::of(&row.all(processor)).show(2),
+            Stat::of(&ratios(index)).show(2),
+            format!("{:.1} %", 100.0 * disorder / f64::from(tasks)),
+        ]);
+    }
+    println!("{table}");
+    let ours = place(&rows, OURS);
+    vec![
+        Bound::new(format!("memory line: {OURS}, wall over ideal"), &walls[ours], 0.0..=1.02),
+        Bound::new(
+            format!("memory line: {OURS}, processor time a task over that of {}", rows[FLOOR].name),
+            &ratios(ours),
+            0.0..=1.3,
+        ),
+    ]
+}
+
+/// Whether those who came first go first, where nothing else makes them run in another order.
+fn on_one_thread(length: Length) -> Bound {
+    let tasks = length.pick(100_000, 5_000);
+    let mut rows = rows();
+    println!("{tasks} tasks at {A_SECOND} a second, on one thread:\n");
+    let mut builder = Builder::new_current_thread();
+    builder.enable_time();
+    let overtaken = interleave(&mut rows, length.pick(5, 1), |row| {
+        row.visit(&mut builder, tasks);
+        row.seen().overtaken as f64
+    });
+    let mut table = Table::new(["limiter", "tasks that run after a later one [p25-p75]"]);
+    for (row, overtaken) in rows.iter().zip(&overtaken) {
+        table.row([row.name.into(), Stat::of(overtaken).show(0)]);
+    }
+    println!("{table}");
+    let worst = overtaken[place(&rows, OURS)].iter().copied().fold(0.0, f64::max);
+    let name = format!("memory line: {OURS}, tasks on one thread that run after a later one");
+    Bound::exact(name, worst, 0.0..=0.0)
+}
+
+fn processor(crowd: &Crowd) -> f64 {
+    crowd.processor
+}
+
+fn place(rows: &[Row], name: &str) -> usize {
+    rows.iter().position(|row| row.name == name).expect("there is this row")
 }
