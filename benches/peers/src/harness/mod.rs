@@ -13,7 +13,7 @@ pub mod threads;
 
 pub use bound::Bound;
 pub use limit::Limit;
-pub use own_process::{PART, figure, part, part_under};
+pub use own_process::{PART, figures, part, part_under, resident};
 pub use random::Random;
 pub use rounds::{Length, interleave, sliced};
 pub use stack::at_another_place;

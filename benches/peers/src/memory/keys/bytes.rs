@@ -4,8 +4,8 @@ use super::{
     kind::Kind,
     peers::{self, GOVERNOR, OURS},
 };
-use crate::harness::{Bound, Length, Stat, Table, figure, over, part};
-use std::{fs, net::IpAddr};
+use crate::harness::{Bound, Length, Stat, Table, figures, over, part, resident};
+use std::net::IpAddr;
 
 /// The part of this group that is measured: `PART KIND NAME KEYS`.
 pub const PART: &str = "bytes";
@@ -47,7 +47,7 @@ fn a_key<K: Kind>(name: &str, keys: u32) -> f64 {
     let mut part = part(&[PART, K::NAME, name, &keys.to_string()]);
     // Otherwise the allocator would keep tables that were grown out of, how many depends on luck.
     part.env("MALLOC_MMAP_THRESHOLD_", "65536").env("MALLOC_TRIM_THRESHOLD_", "65536");
-    figure(part)
+    figures(part)[0]
 }
 
 /// Bytes a key, in this process.
@@ -71,12 +71,4 @@ fn fill<K: Kind>(name: &str, keys: u32) -> f64 {
         assert!(asked.ask(&K::number(number)), "{name} lets every key through");
     }
     (resident() - before) / f64::from(keys)
-}
-
-/// How many bytes of this process are in memory.
-fn resident() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux tells what a process has");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-    kilobytes.expect("the line has a number of kB") * 1024.0
 }

@@ -1,6 +1,7 @@
 //! Many limits, one for each key.
 
 pub mod bytes;
+pub mod flood;
 mod floors;
 mod full;
 mod keyed;
@@ -26,6 +27,7 @@ pub fn run(length: Length) -> Vec<Bound> {
     bounds.extend(of::<String>(length, &Allowed { hot: 0.6, uniform: 0.6, bytes: 0.35 }));
     bounds.push(full::run(length));
     bounds.extend(leaving::run(length));
+    bounds.extend(flood::run(length));
     bounds
 }
 

@@ -3,6 +3,7 @@
 mod crowd;
 mod floors;
 mod keys;
+mod order;
 mod rows;
 
 use crate::harness::{Bound, Length, Stat, Table, interleave, over};
@@ -62,24 +63,29 @@ fn on_two_threads(length: Length) -> Vec<Bound> {
     ]
 }
 
-/// Whether those who came first go first, where nothing else makes them run in another order.
+/// Whether those who asked first go first, where nothing else makes them go in another order.
 fn on_one_thread(length: Length) -> Bound {
-    let tasks = length.pick(100_000, 5_000);
+    let calls = length.pick(100_000, 5_000);
     let mut rows = rows();
-    println!("{tasks} tasks at {A_SECOND} a second, on one thread:\n");
+    println!("{calls} calls at {A_SECOND} a second, on one thread:\n");
     let mut builder = Builder::new_current_thread();
     builder.enable_time();
-    let overtaken = interleave(&mut rows, length.pick(5, 1), |row| {
-        row.visit(&mut builder, tasks);
-        row.seen().overtaken as f64
+    let overtaking = interleave(&mut rows, length.pick(5, 1), |row| {
+        row.visit(&mut builder, calls);
+        row.overtaking(&mut builder, calls) as f64
     });
-    let mut table = Table::new(["limiter", "tasks that run after a later one [p25-p75]"]);
-    for (row, overtaken) in rows.iter().zip(&overtaken) {
-        table.row([row.name.into(), Stat::of(overtaken).show(0)]);
+    let mut table = Table::new([
+        "limiter",
+        "calls let go before an earlier one [p25-p75]",
+        "tasks that run after a later one",
+    ]);
+    for (row, overtaking) in rows.iter().zip(&overtaking) {
+        let overtaken = Stat::of(&row.all(|crowd| crowd.overtaken as f64));
+        table.row([row.name.into(), Stat::of(overtaking).show(0), overtaken.show(0)]);
     }
     println!("{table}");
-    let worst = overtaken[place(&rows, OURS)].iter().copied().fold(0.0, f64::max);
-    let name = format!("memory line: {OURS}, tasks on one thread that run after a later one");
+    let worst = overtaking[place(&rows, OURS)].iter().copied().fold(0.0, f64::max);
+    let name = format!("memory line: {OURS}, calls let go before an earlier one, on one thread");
     Bound::exact(name, worst, 0.0..=0.0)
 }
 

@@ -3,6 +3,7 @@
 use super::{
     crowd::{Crowd, crowd},
     floors::SlotAndSleep,
+    order::overtaking,
 };
 use crate::waiting::{self, Wait};
 use std::{pin::Pin, time::Duration};
@@ -17,32 +18,43 @@ pub const A_SECOND: u32 = 50_000;
 /// counted as time saved.
 const CAPACITY: u32 = 1000;
 
-type Run = Box<dyn Fn(u32) -> Pin<Box<dyn Future<Output = Crowd>>>>;
+type Run<R> = Box<dyn Fn(u32) -> Pin<Box<dyn Future<Output = R>>>>;
 
 /// One limit, and what became of the crowds before it.
 pub struct Row {
     pub name: &'static str,
     /// Lets so many tasks wait for a limit that is made for them.
-    run: Run,
+    crowd: Run<Crowd>,
+    /// The same without tasks, to see whether they are let go in order.
+    overtaking: Run<usize>,
     crowds: Vec<Crowd>,
 }
 
 impl Row {
     /// A limit of which so many have nothing to wait for.
     fn new<W: Wait + Clone>(name: &'static str, at_once: u32, make: fn() -> W) -> Self {
-        let run: Run = Box::new(move |tasks| {
+        let overtaking: Run<usize> = Box::new(move |calls| {
+            Box::pin(async move { overtaking(vec![make(); calls as usize]).await })
+        });
+        let crowd: Run<Crowd> = Box::new(move |tasks| {
             Box::pin(async move {
                 let ideal = f64::from(tasks.saturating_sub(at_once).max(1)) / f64::from(A_SECOND);
                 crowd(vec![make(); tasks as usize], ideal).await
             })
         });
-        Self { name, run, crowds: Vec::new() }
+        Self { name, crowd, overtaking, crowds: Vec::new() }
     }
 
     /// On a runtime of their own, so that nothing is left over from those before.
     pub fn visit(&mut self, runtime: &mut Builder, tasks: u32) {
         let runtime = runtime.build().expect("the system has threads and timers");
-        self.crowds.push(runtime.block_on((self.run)(tasks)));
+        self.crowds.push(runtime.block_on((self.crowd)(tasks)));
+    }
+
+    /// How many of so many calls were let go while one before them had to wait.
+    pub fn overtaking(&self, runtime: &mut Builder, calls: u32) -> usize {
+        let runtime = runtime.build().expect("the system has threads and timers");
+        runtime.block_on((self.overtaking)(calls))
     }
 
     /// The last crowd.
