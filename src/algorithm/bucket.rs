@@ -73,4 +73,15 @@ impl Bucket {
             rate: 0,
         }
     }
+
+    /// How it stands when nobody is in line: what is left, and once that is nothing, how a call of
+    /// one permit would fare.
+    #[inline]
+    pub(crate) fn look(self, empty_at: Nanos, now: Nanos) -> Decision {
+        let whole = self.standing(Outcome::Granted(Grant { cost: 0, at: now }), empty_at, now);
+        match self.pour(empty_at, now, 1) {
+            Err(outcome) if whole.remaining == 0 => Decision { outcome, ..whole },
+            _ => whole,
+        }
+    }
 }

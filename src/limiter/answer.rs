@@ -250,8 +250,24 @@ impl<A: Algorithm> Shared<A> {
     }
 
     /// How the limit of this key stands, which was asked just now.
-    pub(super) fn standing(&self, mut key: Fingerprint, tell: &mut dyn FnMut(Standing<'_>)) {
+    pub(super) fn standing(&self, key: Fingerprint, tell: &mut dyn FnMut(Standing<'_>)) {
         let now = self.now();
+        if let (Some(bucket), Some(rate), Some(empty_at)) =
+            (self.short_way.bucket(), self.short_way.rate(), self.lanes.state(key))
+        {
+            let name = self.settings.name.as_deref();
+            return tell(Standing::of_bucket(name, rate, bucket.look(empty_at, now)));
+        }
+        self.standing_under_lock(key, now, tell);
+    }
+
+    #[inline(never)]
+    fn standing_under_lock(
+        &self,
+        mut key: Fingerprint,
+        now: Nanos,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
         let look = |rules: &Rules<A>, lane: &mut Lane<A>| {
             // Under the same lock, as each lock is time that every response takes.
             let algorithm = Arc::clone(lane.own().unwrap_or(&rules.algorithm));

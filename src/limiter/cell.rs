@@ -44,8 +44,9 @@ impl Cell {
         Some(Found { cell: self, empty_at, now })
     }
 
+    /// The state, if it is here.
     #[inline(always)]
-    fn load(&self) -> Option<Nanos> {
+    pub(super) fn load(&self) -> Option<Nanos> {
         let empty_at = self.empty_at.load(Ordering::Relaxed);
         (empty_at != AWAY).then_some(Nanos::new(empty_at))
     }

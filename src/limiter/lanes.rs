@@ -98,6 +98,15 @@ impl<A: Algorithm> Lanes<A> {
         }
     }
 
+    /// The state of this key, where it can be looked at without a lock.
+    #[inline(always)]
+    pub(super) fn state(&self, key: Fingerprint) -> Option<Nanos> {
+        match self {
+            Lanes::One(single) => single.cell().load(),
+            Lanes::Many(table, _) => table.word(key).map(|word| word.state()),
+        }
+    }
+
     /// Uses the permits of this place, if that is all there is to do.
     #[inline(always)]
     pub(super) fn commit_quickly(

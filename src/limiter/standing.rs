@@ -49,6 +49,11 @@ impl<'a> Standing<'a> {
         Self { limit, rate, is_one_of_several, most, holds, decision }
     }
 
+    /// A limit that is one bucket, of this rate.
+    pub(super) fn of_bucket(limit: Option<&'a str>, rate: Rate, decision: Decision) -> Self {
+        Self::new(limit, decision.limit).with_rate(rate).with_decision(decision)
+    }
+
     /// Sets the rate it publishes.
     #[must_use]
     pub fn with_rate(self, rate: Rate) -> Self {
