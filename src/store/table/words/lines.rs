@@ -7,18 +7,16 @@ use super::{
 };
 use std::sync::OnceLock;
 
-/// How many lines there are at first, which is the size of the first segment; the next has as many,
-/// and each one then twice as many as the one before.
-pub(super) const FIRST: u32 = 4;
+/// How many lines there are at first, which is the size of the first segment; each one has twice as
+/// many as the one before.
+pub(super) const FIRST: u32 = 1 << FIRST_BITS;
+const FIRST_BITS: u32 = 2;
 
-/// The size of the largest segments: 64 KiB, which takes some ten microseconds to make.
-const SEGMENT: usize = 1024;
-
-/// How many segments hold the first [`SEGMENT`] lines.
-const SMALL: usize = (SEGMENT / FIRST as usize).ilog2() as usize + 1;
+/// Up to this size: 1024 lines, 64 KiB, which take some ten microseconds to make.
+const LARGEST_BITS: u32 = 10;
 
 /// At most so many lines are there, however many keys there may be: 2²⁴, which is 1 GiB.
-const LARGEST: usize = 1 << 24;
+const MOST: usize = 1 << 24;
 
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -29,7 +27,7 @@ pub(super) struct Lines {
 impl Lines {
     /// Room for up to this many lines, of which a few are made.
     pub(super) fn new(most: usize) -> Self {
-        let (last, _) = position(most.min(LARGEST).saturating_sub(1));
+        let (last, _) = position(most.min(MOST).saturating_sub(1));
         let lines = Self {
             count: AtomicU32::new(FIRST),
             segments: (0..=last).map(|_| OnceLock::new()).collect(),
@@ -69,29 +67,21 @@ impl Lines {
     }
 
     fn make(&self, segment: usize) -> Option<&[Line]> {
-        let lines = self.segments.get(segment)?.get_or_init(|| {
-            let size = match segment {
-                0 => FIRST as usize,
-                small @ 1..SMALL => (FIRST as usize) << (small - 1),
-                _ => SEGMENT,
-            };
-            (0..size).map(|_| Line::new()).collect()
-        });
-        Some(lines)
+        let size = 1_usize << LARGEST_BITS.min(FIRST_BITS + u32::try_from(segment).ok()?);
+        let new = || (0..size).map(|_| Line::new()).collect();
+        Some(self.segments.get(segment)?.get_or_init(new))
     }
 }
 
-/// The segment of a line, and where in there it is.
+/// The segment of a line, and where in there it is. Without a branch, which nobody could predict.
 #[inline]
 fn position(line: usize) -> (usize, usize) {
-    if line >= SEGMENT {
-        return (SMALL - 1 + line / SEGMENT, line % SEGMENT);
-    }
-    // The first segment has no upper bit of its own.
-    match (line / FIRST as usize).checked_ilog2() {
-        None => (0, line),
-        Some(bit) => (bit as usize + 1, line - ((FIRST as usize) << bit)),
-    }
+    // With as many lines more as the first segment has, each segment begins at its size, or, of those
+    // of the largest size, at a multiple of it.
+    let line = line + FIRST as usize;
+    let bits = line.ilog2().min(LARGEST_BITS);
+    let segment = (bits - FIRST_BITS) as usize + (line >> bits) - 1;
+    (segment, line & ((1 << bits) - 1))
 }
 
 #[cfg(all(test, not(loom)))]
@@ -100,22 +90,21 @@ mod tests {
 
     #[test]
     fn each_line_has_a_place_of_its_own() {
-        let mut expected = (0, 0);
-        let mut size = 4;
+        let (mut expected, mut size) = ((0, 0), 4);
         for line in 0..5000 {
             assert_eq!(position(line), expected, "line {line}");
             expected.1 += 1;
             if expected.1 == size {
                 expected = (expected.0 + 1, 0);
-                size = if line < 4 { 4 } else { (size * 2).min(1024) };
+                size = (size * 2).min(1024);
             }
         }
     }
 
     #[test]
     fn lines_are_there_up_to_the_most_that_there_may_be() {
-        let lines = Lines::new(2048);
-        for count in 4..2048 {
+        let lines = Lines::new(2044);
+        for count in 4..2044 {
             assert!(lines.next().is_some());
             lines.count_next();
             assert!(lines.get(count).is_some());

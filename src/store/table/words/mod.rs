@@ -40,12 +40,7 @@ mod models;
 
 pub(crate) use self::{held::Held, put::Put};
 
-use self::{
-    due::Due,
-    lines::Lines,
-    packed::Packed,
-    pair::{NOBODY, Pair},
-};
+use self::{due::Due, lines::Lines, packed::Packed, pair::Pair};
 use crate::nanos::Nanos;
 
 /// How many of a line's slots are taken, on average, before there is a line more. Above that, lookups
@@ -91,10 +86,8 @@ impl Words {
     #[inline]
     pub(crate) fn find(&self, key: u64) -> Option<Word<'_>> {
         let shape = self.lines.shape();
-        let pair = match self.lines.get(shape.first(key))?.of(key) {
-            Some(pair) => pair,
-            None => self.lines.get(shape.second(key))?.of(key)?,
-        };
+        let [first, second] = shape.lines(key).map(|line| self.lines.get(line));
+        let pair = first?.guess(second?, key);
         let packed = pair.read(key)?;
         Some(Word { pair, packed, state: packed.state()? })
     }
@@ -130,9 +123,9 @@ impl Words {
 
     /// The slot of this key, and the line it is in.
     fn slot(&self, key: u64) -> Option<(usize, &Pair)> {
-        let lines = self.lines.shape().lines(key).into_iter();
-        let slot = |line| Some((line, self.lines.line(line).of(key)?));
-        lines.filter(|_| key != NOBODY).find_map(slot)
+        let here = |pair: &&Pair| pair.key() == Some(key);
+        let slot = |line| Some((line, self.lines.line(line).pairs().iter().find(here)?));
+        self.lines.shape().lines(key).into_iter().find_map(slot)
     }
 
     /// The keys of one line, and their states.

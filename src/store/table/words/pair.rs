@@ -5,6 +5,7 @@ use super::{
     sync::{AtomicU64, Ordering},
 };
 use crate::nanos::Nanos;
+use std::hint::select_unpredictable;
 
 /// How many pairs a line has.
 pub(super) const PAIRS: usize = 4;
@@ -36,10 +37,17 @@ impl Line {
         }))
     }
 
-    /// The slot of this key.
+    /// The slot of this key in one of two lines, if it is in there; any other one if not.
+    ///
+    /// All slots of both lines are looked at, and nothing depends on what is in them but the result:
+    /// both lines come from memory side by side, as fast as one. To stop where the key is would be to
+    /// guess, wrong more often than not: on keys in the cache it takes half as long again.
     #[inline]
-    pub(super) fn of(&self, key: u64) -> Option<&Pair> {
-        self.0.iter().find(|pair| pair.tag.load(Ordering::Relaxed) == key)
+    pub(super) fn guess<'a>(&'a self, other: &'a Self, key: u64) -> &'a Pair {
+        let [nearest, pairs @ ..] = &self.0;
+        pairs.iter().chain(&other.0).fold(nearest, |found, pair| {
+            select_unpredictable(pair.tag.load(Ordering::Relaxed) == key, pair, found)
+        })
     }
 
     pub(super) fn pairs(&self) -> &[Pair; PAIRS] {
@@ -112,7 +120,7 @@ impl Pair {
 
     /// The keeper's: ends the ownership, once the state is held.
     pub(super) fn vacate(&self) {
-        self.tag.store(NOBODY, Ordering::Release);
+        self.tag.store(NOBODY, Ordering::Relaxed);
     }
 
     /// The keeper's: ends the ownership if the state equals new, or says when it will.
