@@ -49,11 +49,10 @@ impl Bucket {
     #[inline(always)]
     pub(crate) fn pour(self, empty_at: Nanos, now: Nanos, cost: u32) -> Result<Nanos, Outcome> {
         let poured = self.interval * cost;
-        if poured > self.depth {
-            return Err(Outcome::Never);
-        }
         match empty_at.max(now).checked_add(poured) {
             Some(end) if cost == 0 || end - now <= self.depth => Ok(end),
+            // However long it waits.
+            _ if poured > self.depth => Err(Outcome::Never),
             Some(end) => Err(Outcome::Later(end - now - self.depth)),
             // The end of the time line: nothing more can be remembered, so nothing is let go.
             None => Err(end_of_time(now)),

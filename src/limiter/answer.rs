@@ -96,7 +96,7 @@ impl<A: Algorithm> Shared<A> {
     ) -> Attempt<T, Waiting<A>> {
         let now = self.now();
         match self.lanes.pour(&self.short_way, key, now, terms.cost) {
-            Some(Ok(poured)) => Attempt::Now(Ok(keep(self.admit(key, poured, Nanos::ZERO)))),
+            Some(Ok(poured)) => Attempt::Now(Ok(keep(self.admit_poured(key, poured)))),
             Some(Err(wait)) if terms.refuses(Outcome::Later(wait)) => {
                 Attempt::Now(Err(self.refuse(wait, terms)))
             }

@@ -78,6 +78,8 @@ impl Cell {
 }
 
 impl Word for Found<'_> {
+    const END: Nanos = Nanos::new(AWAY);
+
     #[inline(always)]
     fn state(&self) -> Nanos {
         self.empty_at

@@ -1,8 +1,8 @@
 //! A limit for each key.
 
 use super::{
-    Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Perished, RateLimiter, Settles,
-    Standing, Terms, Ticket, Waiting, permit::Kept, shared::Shared,
+    Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Patience, Perished, Permit,
+    RateLimiter, Settles, Standing, Terms, Ticket, Waiting, permit::Kept, shared::Shared,
 };
 use crate::{algorithm::Algorithm, error::RateLimited, key::Key, store::table::KeptKey};
 use std::{fmt, sync::Arc};
@@ -18,10 +18,10 @@ use std::{fmt, sync::Arc};
 /// use tower_ratelimit::{KeyedRateLimiter, Rate, SlidingWindow};
 ///
 /// let limiter = KeyedRateLimiter::new(SlidingWindow::new(Rate::per_minute(1)?));
-/// let alice = limiter.key("alice");
-/// assert!(alice.try_acquire().is_ok());
-/// assert!(alice.try_acquire().is_err());
-/// assert!(limiter.key("bob").try_acquire().is_ok());
+/// assert!(limiter.try_acquire("alice").is_ok());
+/// assert!(limiter.try_acquire("alice").is_err());
+/// assert!(limiter.try_acquire("bob").is_ok());
+/// assert_eq!(limiter.key("bob").peek(1).remaining, 0);
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 pub struct KeyedRateLimiter<A: Algorithm>(Arc<Shared<A>>);
@@ -52,6 +52,25 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
         if cost > 0 {
             let (mut key, now) = (self.0.lanes.fingerprint(key), self.0.now());
             let _ = self.0.lanes.with(&mut key, now, |rules, lane| lane.use_up(rules, now, cost));
+        }
+    }
+
+    /// Takes one permit of this key now, or not at all; [`key`](Self::key) is for all else that can be
+    /// asked of a key.
+    ///
+    /// It never waits, and never fails because somebody else is asking at the same time.
+    ///
+    /// # Errors
+    ///
+    /// [`RateLimited`] when there is no permit, or others stand in line for that key, and
+    /// [`TooManyKeys`](crate::Reason::TooManyKeys) as [`at_capacity`](Builder::at_capacity) says.
+    #[inline]
+    pub fn try_acquire<K: Key + ?Sized>(&self, key: &K) -> Result<Permit<'_, A>, RateLimited> {
+        let terms = Terms { cost: 1, patience: Patience::Now };
+        let key = self.0.lanes.fingerprint(key);
+        match self.0.take(key, terms, |used| Permit::new(&self.0, used)) {
+            Attempt::Now(result) => result,
+            Attempt::Later(_) => unreachable!("a call without patience is answered at once"),
         }
     }
 

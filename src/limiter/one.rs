@@ -78,7 +78,8 @@ impl<A: Algorithm> RateLimiter<A> {
         self.shared.take(self.key, terms, keep)
     }
 
-    pub(super) fn shared(&self) -> &Shared<A> {
+    #[inline(always)]
+    pub(super) fn shared(&self) -> &Arc<Shared<A>> {
         &self.shared
     }
 

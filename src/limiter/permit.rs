@@ -38,15 +38,15 @@ use std::{
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 pub struct Permit<'a, A: Algorithm> {
-    limiter: Cow<'a, RateLimiter<A>>,
+    shared: Cow<'a, Arc<Shared<A>>>,
     /// Gone once it was refunded.
     used: Option<Used>,
 }
 
 impl<'a, A: Algorithm> Permit<'a, A> {
     #[inline(always)]
-    pub(super) fn new(limiter: &'a RateLimiter<A>, used: Used) -> Self {
-        Self { limiter: Cow::Borrowed(limiter), used: Some(used) }
+    pub(super) fn new(shared: &'a Arc<Shared<A>>, used: Used) -> Self {
+        Self { shared: Cow::Borrowed(shared), used: Some(used) }
     }
 
     /// How the limit stood when the permits were granted.
@@ -60,14 +60,14 @@ impl<'a, A: Algorithm> Permit<'a, A> {
 
     /// How long the call stood in line.
     pub fn waited(&self) -> Duration {
-        self.used.as_ref().map_or(Duration::ZERO, |used| used.waited.into())
+        self.used.as_ref().map_or(Duration::ZERO, |used| used.waited().into())
     }
 
     /// Gives the permits back, to the next in line if there is one. What the limit has recovered
     /// by itself since does not come back twice.
     pub fn refund(mut self) {
         if let Some(used) = self.used.take() {
-            self.limiter.shared().refund(&used);
+            self.shared.refund(&used);
         }
     }
 
@@ -82,7 +82,7 @@ impl<'a, A: Algorithm> Permit<'a, A> {
         if !A::Permits::HELD {
             return Ok(());
         }
-        match self.used.as_mut().is_none_or(|used| self.limiter.shared().renew(used)) {
+        match self.used.as_mut().is_none_or(|used| self.shared.renew(used)) {
             true => Ok(()),
             false => Err(LeaseLost),
         }
@@ -107,7 +107,7 @@ impl<'a, A: Algorithm> Permit<'a, A> {
     /// # }
     /// ```
     pub fn into_owned(mut self) -> Permit<'static, A> {
-        Permit { limiter: Cow::Owned(self.limiter.as_ref().clone()), used: self.used.take() }
+        Permit { shared: Cow::Owned(Arc::clone(&self.shared)), used: self.used.take() }
     }
 }
 
@@ -117,7 +117,7 @@ impl<A: Algorithm> Drop for Permit<'_, A> {
         if A::Permits::HELD
             && let Some(used) = self.used.take()
         {
-            self.limiter.shared().end(&used);
+            self.shared.end(&used);
         }
     }
 }
@@ -217,7 +217,8 @@ impl<'a, A: Algorithm> Reservation<'a, A> {
     /// [`Perished`] when the permits were older than one interval. They went back.
     pub fn commit(mut self) -> Result<Permit<'a, A>, Perished> {
         let ticket = self.ticket.take().ok_or(Perished)?;
-        Ok(Permit::new(self.limiter, self.limiter.shared().commit(ticket)?))
+        let shared = self.limiter.shared();
+        Ok(Permit::new(shared, shared.commit(ticket)?))
     }
 }
 
@@ -238,7 +239,7 @@ impl<A: Algorithm> fmt::Debug for Reservation<'_, A> {
 impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
     #[inline(always)]
     fn ask(limiter: &'a RateLimiter<A>, terms: Terms) -> Attempt<Self, Waiting<A>> {
-        limiter.take_on(terms, |used| Self::new(limiter, used))
+        limiter.take_on(terms, |used| Self::new(limiter.shared(), used))
     }
 
     fn poll(
@@ -246,11 +247,11 @@ impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
         waiting: &mut Waiting<A>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self, RateLimited>> {
-        waiting.poll_used(cx).map_ok(|used| Self::new(limiter, used))
+        waiting.poll_used(cx).map_ok(|used| Self::new(limiter.shared(), used))
     }
 
     fn block(limiter: &'a RateLimiter<A>, waiting: Waiting<A>) -> Result<Self, RateLimited> {
-        waiting.block_used().map(|used| Self::new(limiter, used))
+        waiting.block_used().map(|used| Self::new(limiter.shared(), used))
     }
 }
 

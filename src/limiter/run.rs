@@ -63,7 +63,7 @@ impl<A: Algorithm> RateLimiter<A> {
         let limiter = self.clone();
         match self.take_on(terms, |used| used) {
             Attempt::Now(Ok(used)) => Ok(tokio::spawn(async move {
-                let _used = Permit::new(&limiter, used);
+                let _used = Permit::new(limiter.shared(), used);
                 Ok(future.await)
             })),
             Attempt::Now(Err(refusal)) => Err(refusal),

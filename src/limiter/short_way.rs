@@ -30,6 +30,9 @@ pub(super) struct ShortWay {
 
 /// A state that others may change at any time, as it was found.
 pub(super) trait Word {
+    /// States from here on have no room in it.
+    const END: Nanos;
+
     fn state(&self) -> Nanos;
 
     /// Puts another state in its place; false when somebody else did, and it has to be found again.
@@ -37,6 +40,8 @@ pub(super) trait Word {
 }
 
 impl Word for table::Word<'_> {
+    const END: Nanos = Self::END;
+
     #[inline(always)]
     fn state(&self) -> Nanos {
         self.state()
@@ -119,7 +124,7 @@ impl ShortWay {
             let word = find()?;
             let bucket = self.bucket()?;
             match bucket.pour(word.state(), now, cost) {
-                Ok(end) if end < Nanos::MAX => {
+                Ok(end) if end < W::END => {
                     if word.replace(end) {
                         let grant = Grant { cost, at: now };
                         return Some(Ok(Poured { bucket, grant, empty_at: end }));

@@ -21,46 +21,45 @@ pub struct Ticket {
 /// Permits that were used.
 pub(super) struct Used {
     pub(super) key: Fingerprint,
-    standing: Standing,
-    /// How long the call stood in line.
-    pub(super) waited: Nanos,
+    how: How,
     /// How often everything had begun anew by then.
     resets: u32,
 }
 
-/// How the limit stood when permits were used.
-pub(super) enum Standing {
-    Decided(Decision),
-    /// Few ask, and it takes a division to say.
+/// How permits were used.
+enum How {
+    /// At once, on the short way. Few ask how the limit stood then, and it takes a division to say.
     Poured(Poured),
+    /// So the limit stood, and so long the call stood in line.
+    Decided(Decision, Nanos),
 }
 
 impl Used {
     /// How the limit stood.
     pub(super) fn decision(&self) -> Decision {
-        match self.standing {
-            Standing::Decided(decision) => decision,
-            Standing::Poured(poured) => poured.decision(),
+        match self.how {
+            How::Poured(poured) => poured.decision(),
+            How::Decided(decision, _) => decision,
+        }
+    }
+
+    /// How long the call stood in line.
+    pub(super) fn waited(&self) -> Nanos {
+        match self.how {
+            How::Poured(_) => Nanos::ZERO,
+            How::Decided(_, waited) => waited,
         }
     }
 
     fn grant(&self) -> Option<Grant> {
-        match self.standing {
-            Standing::Decided(decision) => decision.grant(),
-            Standing::Poured(poured) => Some(poured.grant),
+        match self.how {
+            How::Poured(poured) => Some(poured.grant),
+            How::Decided(decision, _) => decision.grant(),
         }
     }
-}
 
-impl From<Decision> for Standing {
-    fn from(decision: Decision) -> Self {
-        Self::Decided(decision)
-    }
-}
-
-impl From<Poured> for Standing {
-    fn from(poured: Poured) -> Self {
-        Self::Poured(poured)
+    fn decide(&mut self, decision: Decision) {
+        self.how = How::Decided(decision, self.waited());
     }
 }
 
@@ -81,7 +80,7 @@ impl<A: Algorithm> Shared<A> {
         let now = self.now();
         match place {
             Place::PROMISED => match self.lanes.pour(&self.short_way, key, now, 1) {
-                Some(Ok(poured)) => Ok(self.admit(key, poured, Nanos::ZERO)),
+                Some(Ok(poured)) => Ok(self.admit_poured(key, poured)),
                 _ => self.commit_in_line(key, place),
             },
             _ => match self.lanes.commit_quickly(key, now, place) {
@@ -91,17 +90,22 @@ impl<A: Algorithm> Shared<A> {
         }
     }
 
-    /// Counts a call that takes place now. Nothing else makes permits that were used.
+    /// Counts a call that takes place now.
+    pub(super) fn admit(&self, key: Fingerprint, decision: Decision, waited: Nanos) -> Used {
+        self.count(key, How::Decided(decision, waited))
+    }
+
+    /// The same for one that came by the short way.
     #[inline(always)]
-    pub(super) fn admit(
-        &self,
-        key: Fingerprint,
-        standing: impl Into<Standing>,
-        waited: Nanos,
-    ) -> Used {
+    pub(super) fn admit_poured(&self, key: Fingerprint, poured: Poured) -> Used {
+        self.count(key, How::Poured(poured))
+    }
+
+    /// Nothing else makes permits that were used.
+    #[inline(always)]
+    fn count(&self, key: Fingerprint, how: How) -> Used {
         self.meters.admitted();
-        let resets = self.resets.load(Ordering::Relaxed);
-        Used { key, standing: standing.into(), waited, resets }
+        Used { key, how, resets: self.resets.load(Ordering::Relaxed) }
     }
 
     #[cold]
@@ -141,7 +145,7 @@ impl<A: Algorithm> Shared<A> {
     pub(super) fn renew(&self, used: &mut Used) -> bool {
         match self.settle(used, Ask::Renew) {
             Some(decision) if decision.is_granted() => {
-                used.standing = decision.into();
+                used.decide(decision);
                 true
             }
             Some(_) => false,
@@ -168,7 +172,7 @@ impl<A: Algorithm> Shared<A> {
                 self.settle(used, |_| back);
             }
         }
-        used.standing = used.decision().costing(cost).into();
+        used.decide(used.decision().costing(cost));
     }
 
     fn settle(&self, used: &Used, ask: impl FnOnce(Grant) -> Ask) -> Option<Decision> {

@@ -143,6 +143,9 @@ impl Keeper {
 }
 
 impl Word<'_> {
+    /// The first instant that a word cannot say.
+    pub(crate) const END: Nanos = Packed::END;
+
     /// The state, as it was found.
     #[inline]
     pub(crate) fn state(&self) -> Nanos {

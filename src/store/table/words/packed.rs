@@ -2,14 +2,15 @@
 
 use crate::nanos::Nanos;
 
-/// How many bits the instant takes; the others count the owners of the slot. They reach 36 years
-/// beyond the beginning of the clock: what ends later is kept elsewhere.
-const INSTANT: u32 = 60;
+/// How many bits the instant takes; the others count the owners of the slot. They reach 146 years
+/// beyond the beginning of the clock, which is the year 2116 for one that counts from 1970: what ends
+/// later is kept elsewhere.
+const INSTANT: u32 = 62;
 
 /// Stands for the instant while nobody but the keeper may change the state.
 const HELD: u64 = (1 << INSTANT) - 1;
 
-/// The state of a slot, and which of the slot's owners, modulo 16, it belongs to.
+/// The state of a slot, and which of the slot's owners, modulo 4, it belongs to.
 ///
 /// With the number in the word, a change that was worked out for one owner does not go to the next,
 /// even if both have the same state, which is usual where clocks are coarse and limits are new.
@@ -22,6 +23,9 @@ impl Packed {
 
     /// Takes the state away, whatever it is, when a word is combined with this by "or".
     pub(super) const HOLD: u64 = HELD;
+
+    /// The first instant that a word cannot say.
+    pub(super) const END: Nanos = Nanos::new(HELD);
 
     /// Whether this is an instant that a word can say.
     pub(super) const fn says(state: Nanos) -> bool {
@@ -69,7 +73,7 @@ mod tests {
     use crate::nanos::Nanos;
 
     #[test]
-    fn a_word_says_all_instants_but_the_last_of_36_years() {
+    fn a_word_says_all_instants_but_the_last_of_146_years() {
         let last = Nanos::new(HELD - 1);
         let packed = Packed::UNUSED.next_owner();
         assert_eq!(packed.with(last).and_then(Packed::state), Some(last));
@@ -83,7 +87,7 @@ mod tests {
     fn owners_are_told_apart_by_their_number_alone() {
         let first = Packed::UNUSED;
         let mut owner = first;
-        for _ in 1..16 {
+        for _ in 1..4 {
             owner = owner.next_owner();
             assert!(!owner.has_owner_of(first));
             let state = owner.with(Nanos::new(7)).expect("a small state");

@@ -62,7 +62,7 @@ impl Pair {
     /// i-th owner: its number comes after the tag of the one before is gone, so the tag is of the
     /// i-th or a later one. Say of the j-th: its number comes before its tag, so the last load is of the
     /// j-th or a later one. The first and the last load are of one owner, so all three are; were it not
-    /// for numbers that come again, when a slot has 16 owners between two loads.
+    /// for numbers that come again, when a slot has four owners between two loads.
     #[inline]
     pub(super) fn read(&self, key: u64) -> Option<Packed> {
         let before = Packed(self.word.load(Ordering::Acquire));
@@ -76,7 +76,7 @@ impl Pair {
     /// Changes the state, if nobody did since it was read: neither the state nor the owner.
     ///
     /// The owner's number is part of what is compared. For a change to go to somebody else's state,
-    /// the slot would have to have 16 owners since the state was read, and the same nanosecond for a
+    /// the slot would have to have four owners since the state was read, and the same nanosecond for a
     /// state. None of those may have been evicted: whoever comes after an eviction has a state later
     /// than all before, as long as the clock does not go back.
     #[inline]
