@@ -1,7 +1,7 @@
 //! How a call is answered that has just come, and how one is refused.
 
 use super::{
-    Attempt, Patience, Standing, Terms,
+    Attempt, Patience, Permit, Standing, Terms,
     desk::{Desk, Taken, Wakes},
     lane::Lane,
     line::Place,
@@ -91,16 +91,29 @@ impl<A: Algorithm> Shared<A> {
     pub(super) fn take<T>(
         self: &Arc<Self>,
         key: Fingerprint,
-        terms: Terms,
+        terms: &Terms,
         keep: impl FnOnce(Used) -> T,
     ) -> Attempt<T, Waiting<A>> {
         let now = self.now();
         match self.lanes.pour(&self.short_way, key, now, terms.cost) {
             Some(Ok(poured)) => Attempt::Now(Ok(keep(self.admit_poured(key, poured)))),
             Some(Err(wait)) if terms.refuses(Outcome::Later(wait)) => {
-                Attempt::Now(Err(self.refuse(wait, terms)))
+                Attempt::Now(Err(self.refuse(wait, *terms)))
             }
             _ => self.take_under_lock(key, now, terms).map(keep),
+        }
+    }
+
+    /// Answers a call without patience.
+    #[inline(always)]
+    pub(super) fn take_now(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        terms: &Terms,
+    ) -> Result<Permit<'_, A>, RateLimited> {
+        match self.take(key, terms, |used| Permit::new(self, used)) {
+            Attempt::Now(result) => result,
+            Attempt::Later(_) => unreachable!("a call without patience is answered at once"),
         }
     }
 
@@ -117,17 +130,17 @@ impl<A: Algorithm> Shared<A> {
         self: &Arc<Self>,
         key: Fingerprint,
         now: Nanos,
-        terms: Terms,
+        terms: &Terms,
     ) -> Attempt<Used, Waiting<A>> {
         match self.lanes.use_quickly(key, now, terms.cost) {
             Some((decision, _)) if decision.is_granted() => {
                 Attempt::Now(Ok(self.admit(key, decision, Nanos::ZERO)))
             }
             Some((decision, rate)) if terms.refuses(decision.outcome) => {
-                let decision = self.if_it_waits(decision, terms);
-                Attempt::Now(Err(self.refusal(Reason::UsedUp, decision.outcome, rate, terms)))
+                let decision = self.if_it_waits(decision, *terms);
+                Attempt::Now(Err(self.refusal(Reason::UsedUp, decision.outcome, rate, *terms)))
             }
-            _ => self.take_in_line(key, now, terms),
+            _ => self.take_in_line(key, now, *terms),
         }
     }
 

@@ -66,12 +66,8 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
     /// [`TooManyKeys`](crate::Reason::TooManyKeys) as [`at_capacity`](Builder::at_capacity) says.
     #[inline]
     pub fn try_acquire<K: Key + ?Sized>(&self, key: &K) -> Result<Permit<'_, A>, RateLimited> {
-        let terms = Terms { cost: 1, patience: Patience::Now };
         let key = self.0.lanes.fingerprint(key);
-        match self.0.take(key, terms, |used| Permit::new(&self.0, used)) {
-            Attempt::Now(result) => result,
-            Attempt::Later(_) => unreachable!("a call without patience is answered at once"),
-        }
+        self.0.take_now(key, &Terms { cost: 1, patience: Patience::Now })
     }
 
     /// The limit of this key, as a limiter of its own. Nothing is kept for a key that is not
@@ -238,7 +234,7 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
     #[inline(always)]
     fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Kept<A>, Waiting<A>> {
         let key = self.0.lanes.fingerprint(key);
-        self.0.take(key, terms, |used| Hold::keep(&self.0, used))
+        self.0.take(key, &terms, |used| Hold::keep(&self.0, used))
     }
 
     fn keeps(&self, ticket: &Ticket) -> bool {
@@ -275,7 +271,7 @@ impl<A: Algorithm> Settles for KeyedRateLimiter<A> {
 
     fn take_open<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Hold<A>, Waiting<A>> {
         let key = self.0.lanes.fingerprint(key);
-        self.0.take(key, terms, |used| Hold::open(&self.0, used))
+        self.0.take(key, &terms, |used| Hold::open(&self.0, used))
     }
 
     fn commit_open(&self, ticket: Ticket) -> Result<Hold<A>, Perished> {

@@ -2,7 +2,7 @@
 
 use super::{
     Acquire, Attempt, Builder, Hold, Limiter, Patience, Perished, Permit, Reservation, Settles,
-    Standing, Terms, Ticket, Waiting, acquire::Granted, permit::Kept, shared::Shared, used::Used,
+    Standing, Terms, Ticket, Waiting, permit::Kept, shared::Shared, used::Used,
 };
 use crate::{
     algorithm::Algorithm, decision::Decision, error::RateLimited, key::Key, nanos::Nanos,
@@ -72,7 +72,7 @@ impl<A: Algorithm> RateLimiter<A> {
     #[inline(always)]
     pub(super) fn take_on<T>(
         &self,
-        terms: Terms,
+        terms: &Terms,
         keep: impl FnOnce(Used) -> T,
     ) -> Attempt<T, Waiting<A>> {
         self.shared.take(self.key, terms, keep)
@@ -101,7 +101,7 @@ impl<A: Algorithm> RateLimiter<A> {
     /// [`retry_after`](RateLimited::retry_after) is then when this call's turn would come.
     #[inline(always)]
     pub fn try_acquire(&self) -> Result<Permit<'_, A>, RateLimited> {
-        self.try_acquire_many(1)
+        self.take_now(&Terms { cost: 1, patience: Patience::Now })
     }
 
     /// Takes `cost` permits now, or none of them.
@@ -112,10 +112,12 @@ impl<A: Algorithm> RateLimiter<A> {
     /// that many could never be had.
     #[inline(always)]
     pub fn try_acquire_many(&self, cost: u32) -> Result<Permit<'_, A>, RateLimited> {
-        match Permit::ask(self, Terms { cost, patience: Patience::Now }) {
-            Attempt::Now(result) => result,
-            Attempt::Later(_) => unreachable!("a call without patience is answered at once"),
-        }
+        self.take_now(&Terms { cost, patience: Patience::Now })
+    }
+
+    #[inline(always)]
+    fn take_now(&self, terms: &Terms) -> Result<Permit<'_, A>, RateLimited> {
+        self.shared.take_now(self.key, terms)
     }
 
     /// Takes one permit and waits for it in line; [`Acquire`] says how to ask for more, or to wait less.
@@ -262,7 +264,7 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
 
     #[inline(always)]
     fn take<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<Kept<A>, Waiting<A>> {
-        self.take_on(terms, |used| Hold::keep(&self.shared, used))
+        self.take_on(&terms, |used| Hold::keep(&self.shared, used))
     }
 
     fn keeps(&self, ticket: &Ticket) -> bool {
@@ -296,7 +298,7 @@ impl<A: Algorithm> Settles for RateLimiter<A> {
     type Account = Hold<A>;
 
     fn take_open<K: Key + ?Sized>(&self, _: &K, terms: Terms) -> Attempt<Hold<A>, Waiting<A>> {
-        self.take_on(terms, |used| Hold::open(&self.shared, used))
+        self.take_on(&terms, |used| Hold::open(&self.shared, used))
     }
 
     fn commit_open(&self, ticket: Ticket) -> Result<Hold<A>, Perished> {

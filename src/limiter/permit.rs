@@ -239,7 +239,7 @@ impl<A: Algorithm> fmt::Debug for Reservation<'_, A> {
 impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
     #[inline(always)]
     fn ask(limiter: &'a RateLimiter<A>, terms: Terms) -> Attempt<Self, Waiting<A>> {
-        limiter.take_on(terms, |used| Self::new(limiter.shared(), used))
+        limiter.take_on(&terms, |used| Self::new(limiter.shared(), used))
     }
 
     fn poll(

@@ -61,7 +61,7 @@ impl<A: Algorithm> RateLimiter<A> {
     {
         let terms = Terms { cost: 1, patience: Patience::Forever };
         let limiter = self.clone();
-        match self.take_on(terms, |used| used) {
+        match self.take_on(&terms, |used| used) {
             Attempt::Now(Ok(used)) => Ok(tokio::spawn(async move {
                 let _used = Permit::new(limiter.shared(), used);
                 Ok(future.await)
