@@ -18,13 +18,11 @@ pub(super) struct Due {
     soonest: Nanos,
     /// The block that is looked at next.
     next: usize,
-    /// How many blocks in a row had nothing to drop.
-    fruitless: usize,
 }
 
 impl Due {
     pub(super) fn new(shape: Shape) -> Self {
-        let mut due = Self { blocks: Vec::new(), soonest: Nanos::MAX, next: 0, fruitless: 0 };
+        let mut due = Self { blocks: Vec::new(), soonest: Nanos::MAX, next: 0 };
         due.cover(shape);
         due
     }
@@ -57,18 +55,16 @@ impl Due {
         (block, self.blocks.get(block).is_some_and(|due| *due <= now))
     }
 
-    /// So many were dropped of a block, of whose others none equals new before `soonest`.
+    /// The block whose turn it was has been looked at: nothing in it equals new before `soonest`.
     pub(super) fn looked(&mut self, block: usize, soonest: Nanos) {
         if let Some(block) = self.blocks.get_mut(block) {
             *block = soonest;
         }
     }
 
-    /// The block whose turn it was had something to drop, or not.
-    pub(super) fn turned(&mut self, dropped: usize) {
-        self.fruitless = if dropped > 0 { 0 } else { self.fruitless + 1 };
-        if self.fruitless >= self.blocks.len() {
-            self.fruitless = 0;
+    /// Works out the soonest of all blocks, when they have all had their turns.
+    pub(super) fn end_turn(&mut self) {
+        if self.next == 0 {
             self.soonest = self.blocks.iter().copied().min().unwrap_or(Nanos::MAX);
         }
     }

@@ -12,8 +12,9 @@ use std::sync::OnceLock;
 pub(super) const FIRST: u32 = 1 << FIRST_BITS;
 const FIRST_BITS: u32 = 2;
 
-/// Up to this size: 1024 lines, 64 KiB, which take some ten microseconds to make.
-const LARGEST_BITS: u32 = 10;
+/// Up to this size, 256 lines or 16 KiB: whoever needs a segment more waits until it is made, and the
+/// system has found memory for it, which for 64 KiB takes five times as long.
+const LARGEST_BITS: u32 = 8;
 
 /// At most so many lines are there, however many keys there may be: 2²⁴, which is 1 GiB.
 const MOST: usize = 1 << 24;
@@ -96,7 +97,7 @@ mod tests {
             expected.1 += 1;
             if expected.1 == size {
                 expected = (expected.0 + 1, 0);
-                size = (size * 2).min(1024);
+                size = (size * 2).min(256);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! States of one word for many keys: found and changed without a lock, in one or two cache lines.
+//! States of one word for many keys: found and changed without a lock, in two cache lines.
 //!
 //! A state is the instant from which it equals new. [`Words`] is one shard's worth of them: a
 //! set-associative table in lines of 64 bytes, each of four slots, of which a key may be in two lines
@@ -73,8 +73,8 @@ pub(crate) struct Word<'a> {
 }
 
 impl Words {
-    /// A table for this many keys. It takes more than that, but the more there are the more of them
-    /// are homeless.
+    /// A table for this many keys, of which this shard may have some more than its share. It takes more
+    /// than that, but does not grow any more, and the more there are the more of them are homeless.
     pub(crate) fn new(most_keys: usize) -> (Self, Keeper) {
         let lines = Lines::new(most_keys.div_ceil(TAKEN));
         let due = Due::new(lines.shape());
@@ -82,7 +82,7 @@ impl Words {
     }
 
     /// The state of this key. `None` when it has to be looked for by the keeper: it is not here, or
-    /// held.
+    /// held. 0 is no key, and never here.
     #[inline]
     pub(crate) fn find(&self, key: u64) -> Option<Word<'_>> {
         let shape = self.lines.shape();

@@ -120,7 +120,8 @@ impl Pair {
 
     /// The keeper's: ends the ownership, once the state is held.
     pub(super) fn vacate(&self) {
-        self.tag.store(NOBODY, Ordering::Relaxed);
+        // Whoever looks for nobody finds the state held.
+        self.tag.store(NOBODY, Ordering::Release);
     }
 
     /// The keeper's: ends the ownership if the state equals new, or says when it will.

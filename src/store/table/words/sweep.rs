@@ -15,7 +15,7 @@ impl Words {
             }
             let (block, is_due) = keeper.due.turn(now);
             let evicted = if is_due { self.sweep_block(keeper, block, now) } else { 0 };
-            keeper.due.turned(evicted);
+            keeper.due.end_turn();
             if evicted > 0 {
                 return evicted;
             }

@@ -156,7 +156,7 @@ impl Pairing {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn the_table_keeps_what_a_map_keeps(
