@@ -31,6 +31,7 @@ pub trait Key {
 }
 
 impl Key for [u8] {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         out(&(self.len() as u64).to_le_bytes());
         out(self);
@@ -38,24 +39,28 @@ impl Key for [u8] {
 }
 
 impl Key for str {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         self.as_bytes().write(out);
     }
 }
 
 impl Key for String {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         self.as_bytes().write(out);
     }
 }
 
 impl Key for Vec<u8> {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         self.as_slice().write(out);
     }
 }
 
 impl<K: Key + ToOwned + ?Sized> Key for Cow<'_, K> {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         K::write(self, out);
     }
@@ -64,6 +69,7 @@ impl<K: Key + ToOwned + ?Sized> Key for Cow<'_, K> {
 macro_rules! pointers {
     ($($pointer:ty),*) => { $(
         impl<K: Key + ?Sized> Key for $pointer {
+            #[inline]
             fn write(&self, out: &mut dyn FnMut(&[u8])) {
                 K::write(self, out);
             }
@@ -76,6 +82,7 @@ pointers!(&K, Box<K>, Arc<K>);
 macro_rules! integers {
     ($($integer:ty),*) => { $(
         impl Key for $integer {
+            #[inline]
             fn write(&self, out: &mut dyn FnMut(&[u8])) {
                 out(&self.to_le_bytes());
             }
@@ -87,18 +94,21 @@ integers!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128);
 
 /// As 64 bits on every platform.
 impl Key for usize {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         (*self as u64).write(out);
     }
 }
 
 impl Key for bool {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         out(&[u8::from(*self)]);
     }
 }
 
 impl Key for char {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         u32::from(*self).write(out);
     }
@@ -106,18 +116,21 @@ impl Key for char {
 
 /// Without a length, as every array of the type has the same.
 impl<const N: usize> Key for [u8; N] {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         out(self);
     }
 }
 
 impl Key for Ipv4Addr {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         out(&self.octets());
     }
 }
 
 impl Key for Ipv6Addr {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         out(&self.octets());
     }
@@ -127,15 +140,18 @@ impl Key for Ipv6Addr {
 impl Key for IpAddr {
     #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
-        // In one piece, which takes half the time to hash.
+        // In one piece and made as one number, which a hash reads at once.
         match self {
             IpAddr::V4(address) => {
-                let [a, b, c, d] = address.octets();
-                out(&[4, a, b, c, d]);
+                let address = u32::from_le_bytes(address.octets());
+                let bytes = (u64::from(address) << 8 | 4).to_le_bytes();
+                out(&bytes[..5]);
             }
             IpAddr::V6(address) => {
-                let mut bytes = [6; 17];
-                bytes[1..].copy_from_slice(&address.octets());
+                let [.., last] = address.octets();
+                let first = u128::from_le_bytes(address.octets()) << 8 | 6;
+                let mut bytes = [last; 17];
+                bytes[..16].copy_from_slice(&first.to_le_bytes());
                 out(&bytes);
             }
         }
@@ -143,12 +159,14 @@ impl Key for IpAddr {
 }
 
 impl Key for SocketAddr {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         (self.ip(), self.port()).write(out);
     }
 }
 
 impl<K: Key> Key for Option<K> {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         match self {
             None => out(&[0]),
@@ -164,6 +182,7 @@ macro_rules! tuples {
     ($(($($part:ident)*))*) => { $(
         impl<$($part: Key),*> Key for ($($part,)*) {
             #[allow(non_snake_case, unused_variables)]
+            #[inline]
             fn write(&self, out: &mut dyn FnMut(&[u8])) {
                 let ($($part,)*) = self;
                 $($part.write(out);)*
@@ -175,12 +194,14 @@ macro_rules! tuples {
 tuples! { () (A) (A B) (A B C) (A B C D) }
 
 impl Key for http::HeaderValue {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         self.as_bytes().write(out);
     }
 }
 
 impl Key for http::Method {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         self.as_str().write(out);
     }

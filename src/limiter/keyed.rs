@@ -12,7 +12,8 @@ use std::{fmt, sync::Arc};
 /// A handle: clones share the limits. Waiting for one key never delays another. Memory is
 /// bounded: keys whose state equals that of a new one are forgotten in passing, and at most
 /// [`max_keys`](Builder::max_keys) are kept. Of a key only a seeded 64-bit hash is kept: with a
-/// million keys the chance that any two share a limit is one in 37 million.
+/// million keys the chance that any two share a limit is one in 37 million for each eight bytes
+/// that a key has.
 ///
 /// ```
 /// use tower_ratelimit::{KeyedRateLimiter, Rate, SlidingWindow};

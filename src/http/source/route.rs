@@ -31,6 +31,7 @@ use http::Request;
 pub struct Route;
 
 impl Key for MatchedPath {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         self.as_str().write(out);
     }

@@ -5,6 +5,7 @@
 
 mod entries;
 mod fingerprint;
+mod folded;
 mod names;
 mod shard;
 mod words;

@@ -38,6 +38,7 @@ impl KeptKey {
 
 /// The key that it was.
 impl Key for KeptKey {
+    #[inline]
     fn write(&self, out: &mut dyn FnMut(&[u8])) {
         out(&self.0);
     }
@@ -59,6 +60,7 @@ pub(super) struct Names(Mutex<HashMap<Fingerprint, KeptKey>>);
 impl Names {
     /// Notes a key. `entries` are in the table, and `is_kept` tells which.
     #[cold]
+    #[inline(never)]
     pub(super) fn note(
         &self,
         fingerprint: Fingerprint,
