@@ -33,9 +33,32 @@ pub(super) struct Window {
 
 impl WindowLog {
     pub(super) fn window(&self, period: Nanos, now: Nanos) -> Window {
-        let start = self.calls.partition_point(|call| now - call.at >= period);
+        let start = self.first_not(0, |call| now - call.at >= period);
         let before = self.total_before(start);
         Window { period, start, before, used: self.total() - before }
+    }
+
+    /// The index of the first call from `low` on of which something does not hold; it holds of all
+    /// before it. Mostly that are few, so it is looked for in ever longer steps from there, and
+    /// between the last two of them.
+    fn first_not(&self, low: usize, holds: impl Fn(&Call) -> bool) -> usize {
+        let is_before = |index| self.calls.get(index).is_some_and(&holds);
+        let (mut low, mut high) = (low, low);
+        let mut step = 1;
+        while is_before(high) {
+            low = high + 1;
+            high += step;
+            step *= 4;
+        }
+        high = high.min(self.calls.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match is_before(middle) {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        low
     }
 
     fn total(&self) -> u64 {
@@ -52,8 +75,8 @@ impl WindowLog {
     /// How long until this many permits, one at least and in use now, have left the window.
     pub(super) fn freed(&self, window: &Window, permits: u64, now: Nanos) -> Nanos {
         let enough = window.before + permits;
-        let index = self.calls.partition_point(|call| call.total < enough);
-        match self.calls.get(index.max(window.start)) {
+        let index = self.first_not(window.start, |call| call.total < enough);
+        match self.calls.get(index) {
             Some(call) => call.at + window.period - now,
             None => Nanos::ZERO,
         }
@@ -104,21 +127,21 @@ impl WindowLog {
     }
 
     pub(super) fn forget(&mut self, longest: Nanos, now: Nanos) {
-        while let Some(call) = self.calls.front().filter(|call| now - call.at >= longest) {
-            self.before = call.total;
-            self.calls.pop_front();
-        }
+        self.forget_first(self.first_not(0, |call| now - call.at >= longest));
     }
 
     /// Forgets the oldest calls as long as the younger ones are this many permits: who asks for so
     /// few at most finds the window full for as long with them or without.
     pub(super) fn forget_beyond(&mut self, permits: u32) {
         let total = self.total();
-        let is_beyond = |call: &&Call| total - call.total >= u64::from(permits);
-        while let Some(call) = self.calls.front().filter(is_beyond) {
-            self.before = call.total;
-            self.calls.pop_front();
-        }
+        let is_beyond = |call: &Call| total - call.total >= u64::from(permits);
+        self.forget_first(self.first_not(0, is_beyond));
+    }
+
+    /// Forgets so many of the oldest calls, at once however many.
+    fn forget_first(&mut self, calls: usize) {
+        self.before = self.total_before(calls);
+        self.calls.drain(..calls);
     }
 
     /// When no call is left in a window of this length.
@@ -143,5 +166,43 @@ impl StoredState for WindowLog {
         let mut log = Self::default();
         read_grants(bytes)?.into_iter().for_each(|grant| log.push(grant));
         Some(log)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WindowLog;
+    use crate::{decision::Grant, nanos::Nanos};
+
+    /// One permit each nanosecond.
+    fn log(calls: u64) -> WindowLog {
+        let mut log = WindowLog::default();
+        (1..=calls).for_each(|at| log.push(Grant { cost: 1, at: Nanos::new(at) }));
+        log
+    }
+
+    #[test]
+    fn the_first_call_that_differs_is_found_wherever_it_is() {
+        for calls in 0..90 {
+            let log = log(calls);
+            for differs in 0..=calls + 1 {
+                for low in 0..=(differs.min(calls) as usize) {
+                    let first = log.first_not(low, |call| call.total <= differs);
+                    assert_eq!(first, differs.min(calls) as usize, "{differs} of {calls}, {low}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn calls_that_are_forgotten_count_for_those_behind_them_as_before() {
+        for forgotten in 0..=90 {
+            let mut log = log(90);
+            let now = Nanos::new(30 + forgotten);
+            log.forget(Nanos::new(30), now);
+            assert_eq!(log.calls.len() as u64, 90 - forgotten);
+            assert_eq!(log.total_before(0), forgotten);
+            assert_eq!(log.window(Nanos::new(30), now).used, 90 - forgotten);
+        }
     }
 }
