@@ -183,6 +183,8 @@ where
     type Key = K::Key;
     type Reply = Settling<K::Reply, F, A>;
 
+    const ADDS: bool = K::ADDS;
+
     fn key(&self, request: &Request) -> Result<K::Key, MissingKey> {
         self.of.key(request)
     }

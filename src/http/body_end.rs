@@ -80,6 +80,8 @@ impl<K: KeySource<Request>, Request> KeySource<Request> for HandOn<K> {
     type Key = K::Key;
     type Reply = HandOn<K::Reply>;
 
+    const ADDS: bool = K::ADDS;
+
     fn key(&self, request: &Request) -> Result<K::Key, MissingKey> {
         self.0.key(request)
     }

@@ -19,6 +19,8 @@ where
     type Key = K::Key;
     type Reply = K::Reply;
 
+    const ADDS: bool = K::ADDS;
+
     fn key(&self, request: &Request) -> Result<K::Key, MissingKey> {
         self.source.key(request)
     }

@@ -77,6 +77,8 @@ impl<K: KeySource<Request>, Request> KeySource<Request> for OrShared<K> {
     type Key = Option<K::Key>;
     type Reply = K::Reply;
 
+    const ADDS: bool = K::ADDS;
+
     fn key(&self, request: &Request) -> Result<Self::Key, MissingKey> {
         Ok(self.0.key(request).ok())
     }

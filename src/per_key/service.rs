@@ -64,6 +64,8 @@ where
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
+        // Whether a reply was put in the place of one that adds something is found out here.
+        const { K::ADDS };
         let reply = self.source.reply();
         if self.source.is_exempt(&request) {
             return ResponseFuture::exempt(self.inner.call(request), reply);

@@ -44,6 +44,11 @@ pub trait KeySource<Request>: Clone {
     /// How the service replies.
     type Reply;
 
+    /// Whether its reply adds to responses what another reply in its place would not, as the header
+    /// fields of a layer. A [reply](super::PerKeyLayer::reply) that is set later does not compile
+    /// then. A source around another one hands this on.
+    const ADDS: bool = false;
+
     /// Finds the key.
     ///
     /// # Errors
@@ -100,6 +105,11 @@ where
     type Key = K::Key;
     type Reply = R;
 
+    const ADDS: bool = {
+        assert!(!K::ADDS, "say `fields` after `reply` and `respond`, which would drop them");
+        false
+    };
+
     fn key(&self, request: &Request) -> Result<K::Key, MissingKey> {
         self.source.key(request)
     }
@@ -132,6 +142,8 @@ where
 {
     type Key = K::Key;
     type Reply = K::Reply;
+
+    const ADDS: bool = K::ADDS;
 
     fn key(&self, request: &Request) -> Result<K::Key, MissingKey> {
         self.source.key(request)

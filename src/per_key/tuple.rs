@@ -13,6 +13,8 @@ macro_rules! tuples {
             type Key = ($first::Key, $($part::Key),*);
             type Reply = $first::Reply;
 
+            const ADDS: bool = $first::ADDS;
+
             #[allow(non_snake_case)]
             fn key(&self, request: &Request) -> Result<Self::Key, MissingKey> {
                 let ($first, $($part),*) = self;

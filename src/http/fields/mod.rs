@@ -50,7 +50,22 @@ use plan::Plan;
 /// that is told to the next one.
 ///
 /// Say it after [`reply`](crate::RateLimitLayer::reply) and `respond`, which put another reply in the place of
-/// the one that sends the fields.
+/// the one that sends the fields. The other way round does not compile:
+///
+/// ```compile_fail
+/// # use http::{Request, Response};
+/// # use std::convert::Infallible;
+/// # use tower::{Service, ServiceBuilder, service_fn};
+/// # use tower_ratelimit::{Rate, RateLimitLayer, SlidingWindow};
+/// # use tower_ratelimit::http::{FieldGeneration, PeerIp, RateLimitFields, TooManyRequests};
+/// # let limit = SlidingWindow::new(Rate::per_minute(60)?);
+/// # let fields = RateLimitFields::always(FieldGeneration::Draft11);
+/// let layer = RateLimitLayer::per_key(PeerIp::default(), limit).fields(fields)?.reply(TooManyRequests);
+/// # let hello = async |_: Request<()>| Ok::<_, Infallible>(Response::new(String::new()));
+/// # let mut service = ServiceBuilder::new().layer(layer).service(service_fn(hello));
+/// # drop(service.call(Request::new(())));
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
 ///
 /// # Names
 ///

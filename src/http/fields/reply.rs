@@ -34,6 +34,8 @@ impl<K: KeySource<Request>, Request> KeySource<Request> for WithFields<K> {
     type Key = K::Key;
     type Reply = WithFields<K::Reply>;
 
+    const ADDS: bool = true;
+
     fn key(&self, request: &Request) -> Result<K::Key, MissingKey> {
         self.inner.key(request)
     }
