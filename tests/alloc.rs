@@ -1,0 +1,160 @@
+//! How often a call asks for memory: not at all where it is let through, and where it is refused
+//! only for its response. A binary of its own, as it has an allocator of its own.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use allocation_counter::measure;
+use http::{HeaderValue, Request, Response, header};
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    net::SocketAddr,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use tower::{Layer, Service};
+use tower_ratelimit::{
+    KeyedRateLimiter, LeakyBucket, ManualClock, PerKeyLayer, Rate, RateLimitLayer, RateLimiter,
+    http::{
+        FieldGeneration::{Draft11, XRateLimit},
+        PeerAddr, PeerIp, RateLimitFields, TooManyRequests,
+    },
+};
+
+/// What a map of headers takes when the first of them comes: an index, and room for six.
+const MAP: u64 = 2;
+/// What it takes for more than six: both anew.
+const LARGER_MAP: u64 = 2;
+/// A value that no static text has.
+const VALUE: u64 = 1;
+/// The body of a problem.
+const BODY: u64 = 1;
+
+/// A service that answers at once and takes no memory for it.
+#[derive(Clone)]
+struct Hello;
+
+impl Service<Request<()>> for Hello {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<String>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        ready(Ok(Response::new(String::new())))
+    }
+}
+
+/// The same with a header, as most responses have.
+#[derive(Clone)]
+struct Typed;
+
+impl Service<Request<()>> for Typed {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<String>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        let mut response = Response::new(String::new());
+        let text = HeaderValue::from_static("text/plain");
+        response.headers_mut().insert(header::CONTENT_TYPE, text);
+        ready(Ok(response))
+    }
+}
+
+/// How often each of a hundred calls asks for memory, once the first ten are over.
+fn allocations<S>(mut service: S) -> u64
+where
+    S: Service<Request<()>, Response = Response<String>>,
+{
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut counts = Vec::with_capacity(110);
+    for _ in 0..110 {
+        let mut request = Request::new(());
+        let peer = SocketAddr::from(([192, 0, 2, 7], 50_000));
+        request.extensions_mut().insert(PeerAddr(peer));
+        let counted = measure(|| {
+            assert!(service.poll_ready(&mut cx).is_ready());
+            assert!(pin!(service.call(request)).poll(&mut cx).is_ready());
+        });
+        counts.push(counted.count_total);
+    }
+    let steady = &counts[10..];
+    assert!(steady.iter().all(|count| *count == steady[0]), "{steady:?}");
+    steady[0]
+}
+
+/// A permit every so many seconds, and this many at once.
+fn bucket(seconds: u64, capacity: u32) -> LeakyBucket {
+    let rate = Rate::new(1, Duration::from_secs(seconds)).unwrap();
+    LeakyBucket::new(rate).capacity(capacity).unwrap()
+}
+
+fn single(bucket: LeakyBucket) -> RateLimitLayer<RateLimiter<LeakyBucket>> {
+    RateLimitLayer::new(RateLimiter::builder(bucket).clock(ManualClock::new()).build()).refuse()
+}
+
+fn per_peer(bucket: LeakyBucket) -> PerKeyLayer<PeerIp, KeyedRateLimiter<LeakyBucket>> {
+    let limiter = KeyedRateLimiter::builder(bucket).clock(ManualClock::new()).build();
+    RateLimitLayer::per_key(PeerIp::default(), limiter)
+}
+
+/// More permits than calls.
+fn ample() -> LeakyBucket {
+    bucket(1, 1000)
+}
+
+/// A permit that the first of the calls takes, and a wait of two digits.
+fn gone() -> LeakyBucket {
+    bucket(59, 1)
+}
+
+#[test]
+fn a_call_that_is_let_through_asks_for_no_memory() {
+    assert_eq!(allocations(Hello), 0);
+    assert_eq!(allocations(single(ample()).layer(Hello)), 0);
+    assert_eq!(allocations(single(ample()).wait().layer(Hello)), 0);
+    assert_eq!(allocations(single(ample()).reply(TooManyRequests).layer(Hello)), 0);
+    assert_eq!(allocations(per_peer(ample()).layer(Hello)), 0);
+    assert_eq!(allocations(per_peer(ample()).wait().layer(Hello)), 0);
+    assert_eq!(allocations(per_peer(ample()).reply(TooManyRequests.problem()).layer(Hello)), 0);
+}
+
+#[test]
+fn fields_ask_for_what_is_left_and_for_the_map_if_there_is_none() {
+    let draft_11 = || per_peer(ample()).fields(RateLimitFields::always(Draft11)).unwrap();
+    assert_eq!(allocations(draft_11().layer(Hello)), MAP + VALUE);
+    // The map that the response has is there for the fields, too.
+    assert_eq!(allocations(Typed), MAP);
+    assert_eq!(allocations(draft_11().layer(Typed)), MAP + VALUE);
+    let trio = || per_peer(ample()).fields(RateLimitFields::always(XRateLimit)).unwrap();
+    assert_eq!(allocations(trio().layer(Typed)), MAP);
+    let refused = || per_peer(ample()).fields(RateLimitFields::on_refusal(Draft11)).unwrap();
+    assert_eq!(allocations(refused().layer(Hello)), 0);
+}
+
+#[test]
+fn a_refusal_that_is_an_error_asks_for_no_memory() {
+    assert_eq!(allocations(single(gone()).layer(Hello)), 0);
+}
+
+#[test]
+fn a_refusal_asks_for_its_response_alone() {
+    assert_eq!(allocations(per_peer(gone()).layer(Hello)), MAP);
+    assert_eq!(allocations(single(gone()).reply(TooManyRequests).layer(Hello)), MAP);
+    // A wait of four digits has to be written somewhere.
+    assert_eq!(allocations(per_peer(bucket(3600, 1)).layer(Hello)), MAP + VALUE);
+    let problem = || per_peer(gone()).reply(TooManyRequests.problem());
+    assert_eq!(allocations(problem().layer(Hello)), MAP + BODY);
+    let fields = || per_peer(gone()).fields(RateLimitFields::always(Draft11)).unwrap();
+    assert_eq!(allocations(fields().layer(Hello)), MAP + VALUE);
+    let all = problem().fields(RateLimitFields::always(Draft11).and(XRateLimit)).unwrap();
+    assert_eq!(allocations(all.layer(Hello)), MAP + LARGER_MAP + VALUE + BODY);
+}
