@@ -9,8 +9,10 @@ pub(super) const MISSING: &str = "serve the router with `into_make_service_with_
      or put an `http::PeerAddr` into the extensions of the request where the connection is accepted";
 
 /// The address of the peer. That of a test is asked for last, as axum does.
+#[inline]
 pub(super) fn connected(extensions: &Extensions) -> Option<SocketAddr> {
-    let connected = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-    let pretended = || extensions.get::<MockConnectInfo<SocketAddr>>();
-    connected.or_else(|| pretended().map(|MockConnectInfo(peer)| *peer))
+    match extensions.get::<ConnectInfo<SocketAddr>>() {
+        Some(ConnectInfo(peer)) => Some(*peer),
+        None => extensions.get().map(|MockConnectInfo(peer)| *peer),
+    }
 }

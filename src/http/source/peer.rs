@@ -59,10 +59,17 @@ impl PeerIp {
     /// # Errors
     ///
     /// [`MissingKey`] when the server does not keep it.
+    #[inline]
     pub fn address<B>(&self, request: &Request<B>) -> Result<IpAddr, MissingKey> {
         let extensions = request.extensions();
-        let peer = extensions.get().map(|PeerAddr(peer)| *peer).or_else(|| connected(extensions));
-        peer.map(|peer| peer.ip().to_canonical()).ok_or(MissingKey::new(MISSING))
+        let peer = match extensions.get() {
+            Some(PeerAddr(peer)) => Some(*peer),
+            None => connected(extensions),
+        };
+        match peer {
+            Some(peer) => Ok(peer.ip().to_canonical()),
+            None => Err(MissingKey::new(MISSING)),
+        }
     }
 }
 
@@ -70,8 +77,9 @@ impl<B> KeySource<Request<B>> for PeerIp {
     type Key = AddressKey;
     type Reply = TooManyRequests;
 
+    #[inline]
     fn key(&self, request: &Request<B>) -> Result<AddressKey, MissingKey> {
-        self.address(request).map(|address| self.fold.key(address))
+        Ok(self.fold.key(self.address(request)?))
     }
 
     fn reply(&self) -> TooManyRequests {
