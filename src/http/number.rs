@@ -2,8 +2,8 @@
 
 use http::HeaderValue;
 
-/// As many digits as any number has.
-pub(super) const MOST: usize = 20;
+/// As many digits as any number has, written in threes.
+pub(super) const MOST: usize = 21;
 
 /// Each number below a thousand in three digits, one after the other.
 const SMALL: &str = match std::str::from_utf8(&TRIPLES) {
@@ -31,23 +31,22 @@ pub(super) fn digits(number: u64, buffer: &mut [u8; MOST]) -> &[u8] {
 }
 
 /// Writes the digits of a number into a buffer so that they end before `end`, and returns where
-/// they begin.
+/// they begin. Up to two zeros may come before that.
 ///
 /// # Panics
 ///
 /// When there is no room for them.
 pub(super) fn write_before(end: usize, mut number: u64, buffer: &mut [u8]) -> usize {
     let mut end = end;
-    while number >= 1000 {
+    loop {
         let three = small(number % 1000, 3);
         buffer[end - 3..end].copy_from_slice(three.as_bytes());
+        if number < 1000 {
+            return end - length(number);
+        }
         end -= 3;
         number /= 1000;
     }
-    let last = small(number, length(number)).as_bytes();
-    let begin = end - last.len();
-    buffer[begin..end].copy_from_slice(last);
-    begin
 }
 
 /// The last so many digits of a number below a thousand.

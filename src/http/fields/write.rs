@@ -46,6 +46,7 @@ pub(super) struct Draft<'a> {
     told: Told,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one on the stack, and it stays there")]
 enum Told {
     Nothing,
     Only(Option<State>),
@@ -88,20 +89,18 @@ impl<'a> Draft<'a> {
     #[inline(never)]
     fn add_another(&mut self, limit: &Standing<'_>) {
         let refusal = self.refusal.filter(|_| matches!(self.told, Told::Nothing));
-        let mut several = match std::mem::replace(&mut self.told, Told::Nothing) {
-            Told::Several(several) => several,
-            before => {
-                let mut several = Several::new();
-                if let (Told::Only(state), [known]) = (before, &*self.plan.policies) {
-                    several.add(self.plan, self.refusal, Described::Known(known), state);
-                }
-                several
+        if !matches!(self.told, Told::Several(_)) {
+            let mut several = Several::new();
+            if let (Told::Only(state), [known]) = (&self.told, &*self.plan.policies) {
+                several.add(self.plan, self.refusal, Described::Known(known), *state);
             }
-        };
+            self.told = Told::Several(several);
+        }
         let known = self.plan.policies.iter().find(|known| known.is_of(limit));
         let described = known.map_or(Described::Told(limit), Described::Known);
-        several.add(self.plan, self.refusal, described, State::of(limit, refusal));
-        self.told = Told::Several(several);
+        if let Told::Several(several) = &mut self.told {
+            several.add(self.plan, self.refusal, described, State::of(limit, refusal));
+        }
     }
 
     /// All of them were added.
