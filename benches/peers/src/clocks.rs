@@ -1,4 +1,5 @@
-//! The clocks that a limit can be given. How ours gets each of them is said here and nowhere else.
+//! The clocks that a limit can be given, and the one that tells what a process costs. How ours gets
+//! each of them is said here and nowhere else.
 
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;

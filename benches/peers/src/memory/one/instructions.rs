@@ -66,7 +66,10 @@ fn collected(name: &str, limit: &str, decisions: u32) -> f64 {
     let count = count.and_then(|(_, count)| count.trim().parse().ok());
     match count {
         Some(count) if output.status.success() => count,
-        _ => panic!("callgrind cannot count {name}, {limit}: {said}"),
+        _ => {
+            eprintln!("NOT COUNTED: {name}, {limit}: {said}");
+            f64::NAN
+        }
     }
 }
 
