@@ -7,12 +7,9 @@ use super::{
     peers::{self, GOVERNOR_AHASH, OURS},
 };
 use crate::harness::{Bound, Length, Random, Stat, Table, interleave, over, threads};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 /// Decisions between two looks at the clock.
@@ -45,16 +42,15 @@ impl<'a, K: Kind> Cell<'a, K> {
         Self { asked: Arc::clone(asked), keys, order, threads, places, turn: 0 }
     }
 
-    /// At several places on the stack, but without others in between: they would take the caches.
+    /// Many slices, but without others in between: they would take the caches.
     fn visit(&mut self, length: Length) -> f64 {
-        let slice = length.pick(Duration::from_millis(5), Duration::from_millis(1));
-        let slices: Vec<f64> = (0..length.pick(8, 1)).map(|_| self.slice(slice)).collect();
+        let slices: Vec<f64> = (0..length.pick(20, 1)).map(|_| self.slice()).collect();
         Stat::of(&slices).median
     }
 
-    fn slice(&mut self, slice: Duration) -> f64 {
+    fn slice(&mut self) -> f64 {
         self.turn += 1;
-        threads::nanoseconds(self.threads, slice, self.turn, BATCH, |thread| {
+        threads::nanoseconds(self.threads, self.turn, BATCH, |thread| {
             let place = self.places[thread].load(Relaxed);
             let end = place + BATCH as usize;
             self.asked.ask_about(self.keys, &self.order[place..end]);

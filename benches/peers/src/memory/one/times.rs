@@ -2,7 +2,7 @@
 
 use super::{limited::Limited, rows::Row};
 use crate::harness::{Length, Limit, Stat, Table, sliced, threads};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 /// How many slices of a round are for each row.
 const SLICES: usize = 20;
@@ -25,9 +25,7 @@ struct Cell {
 impl Cell {
     fn slice(&mut self) -> f64 {
         self.turn += 1;
-        // Threads do not begin at exactly the same time.
-        let span = Duration::from_millis(if self.threads == 1 { 1 } else { 4 });
-        threads::nanoseconds(self.threads, span, self.turn, BATCH, |_| {
+        threads::nanoseconds(self.threads, self.turn, BATCH, |_| {
             self.asked.ask_in_a_row(BATCH);
         })
     }
