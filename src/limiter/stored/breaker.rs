@@ -1,7 +1,10 @@
 //! Leaving a store alone that does not answer.
 
 use crate::nanos::Nanos;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Closed while the store answers. After several failures in a row it is open for a while: nobody
 /// asks. Then one may ask, and what becomes of that ask decides.
@@ -10,6 +13,9 @@ pub(super) struct Breaker {
     failures: u32,
     pause: Nanos,
     state: Mutex<State>,
+    /// Whether any ask has failed since the last one that was answered. Written under the lock; while all goes
+    /// well nobody takes that, which all callers would have to pass one by one.
+    has_failed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -23,12 +29,15 @@ struct State {
 impl Breaker {
     /// One that opens after so many failures in a row, for this long.
     pub(super) fn new(failures: u32, pause: Nanos) -> Self {
-        Self { failures, pause, state: Mutex::default() }
+        Self { failures, pause, state: Mutex::default(), has_failed: AtomicBool::new(false) }
     }
 
     /// Whether to ask the store. When it is open and its time is over, the first who wants to know
     /// is the one who asks, and has that long to tell.
     pub(super) fn lets_through(&self, now: Nanos) -> bool {
+        if !self.has_failed() {
+            return true;
+        }
         let mut state = self.lock();
         if state.failed < self.failures {
             return true;
@@ -42,16 +51,25 @@ impl Breaker {
 
     /// The store has answered.
     pub(super) fn answered(&self) {
-        self.lock().failed = 0;
+        if self.has_failed() {
+            let mut state = self.lock();
+            state.failed = 0;
+            self.has_failed.store(false, Ordering::Relaxed);
+        }
     }
 
     /// The store has not.
     pub(super) fn failed(&self, now: Nanos) {
         let mut state = self.lock();
+        self.has_failed.store(true, Ordering::Relaxed);
         state.failed = state.failed.saturating_add(1);
         if state.failed >= self.failures {
             state.open_until = now + self.pause;
         }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -11,7 +11,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 use tokio::sync::Notify;
@@ -43,6 +43,8 @@ impl Lane {
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     lines: Mutex<HashMap<Lane, VecDeque<Waiter>>>,
+    /// Whether there is any, for those who need not look further. Written under the lock.
+    is_any: AtomicBool,
     numbers: AtomicU64,
 }
 
@@ -67,7 +69,7 @@ impl Lines {
     /// Whether anybody stands in this line who has to be waited for.
     pub(super) fn has(&self, lane: impl FnOnce() -> Lane, now: Nanos) -> bool {
         // There is nothing to look for as long as nobody waits.
-        if self.lock().is_empty() {
+        if !self.is_any.load(Ordering::Relaxed) {
             return false;
         }
         let lane = lane();
@@ -97,7 +99,9 @@ impl Lines {
 
     /// All who stand there are sent away, and hold up nobody until they have gone.
     pub(super) fn clear(&self, lane: &Lane) {
-        self.lock().remove(lane);
+        let mut lines = self.lock();
+        lines.remove(lane);
+        self.is_any.store(!lines.is_empty(), Ordering::Relaxed);
     }
 
     /// Another arithmetic holds: the first in the lines of a limit ask again.
@@ -128,6 +132,7 @@ impl Place<'_> {
         let line = lines.entry(lane.clone()).or_default();
         let index = line.partition_point(|other| other.number < number);
         line.insert(index, waiter);
+        self.lines.is_any.store(true, Ordering::Relaxed);
         drop(lines);
         self.lanes.push(lane);
     }
@@ -192,6 +197,7 @@ impl Drop for Place<'_> {
                 None => drop(lines.remove(lane)),
             }
         }
+        self.lines.is_any.store(!lines.is_empty(), Ordering::Relaxed);
         drop(lines);
         next.iter().for_each(|called| called.notify_one());
     }
