@@ -4,17 +4,28 @@ use super::{
     super::rules::Gate,
     time::{Either, first_of},
 };
-use tokio::sync::watch;
+use std::{
+    pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
+};
+use tokio::sync::Notify;
 
-/// Who has taken hold of the limiter.
+/// Who has taken hold of the limiter: how things are, how often all who waited were let go, and how often
+/// they were sent away. One word, which every caller reads without a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Control {
-    pub(super) gate: Gate,
-    /// How often all who waited were let go.
-    breaches: u64,
-    /// How often all who waited were sent away.
-    cancels: u64,
-}
+pub(super) struct Control(u64);
+
+/// The lowest two bits are the gate.
+const GATE: u64 = 0b11;
+const WORKING: u64 = 0;
+const OPEN: u64 = 1;
+const CLOSED: u64 = 2;
+
+/// One more breach; they have 31 bits, and what is more than that counts as cancels.
+const BREACH: u64 = 1 << 2;
+
+/// One more cancel, of which nobody stays for as many as there are.
+const CANCEL: u64 = 1 << 33;
 
 /// What became of those who waited when somebody took hold of the limiter.
 pub(super) enum Fate {
@@ -24,57 +35,75 @@ pub(super) enum Fate {
 }
 
 impl Control {
+    pub(super) fn gate(self) -> Gate {
+        match self.0 & GATE {
+            WORKING => Gate::Working,
+            OPEN => Gate::Open,
+            _ => Gate::Closed,
+        }
+    }
+
+    /// The same otherwise.
+    fn with_gate(self, gate: u64) -> Self {
+        Self(self.0 & !GATE | gate)
+    }
+
+    fn breaches(self) -> u64 {
+        self.0 % CANCEL / BREACH
+    }
+
     /// What becomes of a call that began earlier, when this is how things are now.
     fn fate(self, earlier: Self) -> Fate {
-        match self.gate {
+        match self.gate() {
             Gate::Open => Fate::Passes,
             Gate::Closed => Fate::Closed,
             // The breach has ended before the call looked, which is not the call's fault.
-            Gate::Working if self.breaches != earlier.breaches => Fate::Passes,
+            Gate::Working if self.breaches() != earlier.breaches() => Fate::Passes,
             Gate::Working => Fate::Cancelled,
         }
     }
 }
 
 /// By which somebody takes hold of a limiter.
-#[derive(Debug)]
-pub(super) struct Reins(watch::Sender<Control>);
-
-impl Default for Reins {
-    fn default() -> Self {
-        Self(watch::Sender::new(Control { gate: Gate::Working, breaches: 0, cancels: 0 }))
-    }
+#[derive(Debug, Default)]
+pub(super) struct Reins {
+    control: AtomicU64,
+    /// Wakes whoever is to look at it again.
+    changed: Notify,
 }
 
 impl Reins {
     pub(super) fn cancel(&self) {
-        self.0.send_modify(|control| control.cancels += 1);
+        self.change(|control| Control(control.0.wrapping_add(CANCEL)));
     }
 
     pub(super) fn breach(&self) {
-        self.0.send_modify(|control| {
-            if control.gate != Gate::Closed {
-                control.gate = Gate::Open;
-                control.breaches += 1;
-            }
+        self.change(|control| match control.gate() {
+            Gate::Closed => control,
+            _ => Control(control.0.wrapping_add(BREACH)).with_gate(OPEN),
         });
     }
 
     pub(super) fn end_breach(&self) {
-        self.0.send_modify(|control| {
-            if control.gate == Gate::Open {
-                control.gate = Gate::Working;
-            }
+        self.change(|control| match control.gate() {
+            Gate::Open => control.with_gate(WORKING),
+            _ => control,
         });
     }
 
     pub(super) fn close(&self) {
-        self.0.send_modify(|control| control.gate = Gate::Closed);
+        self.change(|control| control.with_gate(CLOSED));
     }
 
     /// Who has taken hold of the limiter by now.
     pub(super) fn control(&self) -> Control {
-        *self.0.borrow()
+        Control(self.control.load(Ordering::SeqCst))
+    }
+
+    fn change(&self, change: impl Fn(Control) -> Control) {
+        let changed = |control| Some(change(Control(control)).0);
+        let _ = self.control.fetch_update(Ordering::SeqCst, Ordering::SeqCst, changed);
+        self.changed.notify_waiters();
     }
 
     /// What the future comes to, unless somebody takes hold of the limiter meanwhile. What it came
@@ -89,7 +118,7 @@ impl Reins {
         future: impl Future<Output = T>,
         give_back: impl FnOnce(T),
     ) -> Result<T, Fate> {
-        let now = match first_of(future, self.disturbed(before_it)).await {
+        let now = match first_of(future, pin!(self.disturbed(before_it))).await {
             Either::First(result) => {
                 let now = self.control();
                 if now == before_it {
@@ -106,11 +135,14 @@ impl Reins {
 
     /// Who has taken hold of it, once that is somebody else than before.
     async fn disturbed(&self, before: Control) -> Control {
-        let mut control = self.0.subscribe();
-        // The sender lives as long as this limiter.
-        match control.wait_for(|now| *now != before).await {
-            Ok(now) => *now,
-            Err(_) => before,
+        loop {
+            // Made before the look, it hears of every change after it.
+            let changed = self.changed.notified();
+            let now = self.control();
+            if now != before {
+                return now;
+            }
+            changed.await;
         }
     }
 }

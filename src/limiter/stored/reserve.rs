@@ -46,7 +46,7 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
     ) -> Result<StoredTicket<A>, RateLimited> {
         let since = self.now();
         let before_it = self.reins.control();
-        match before_it.gate {
+        match before_it.gate() {
             Gate::Working => {}
             Gate::Open => return Ok(self.free(since)),
             Gate::Closed => return Err(self.refusal(Reason::Closed, terms)),

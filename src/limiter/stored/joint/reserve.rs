@@ -36,7 +36,7 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
     ) -> Result<StoredJointTicket, RateLimited> {
         let since = self.now();
         let before_it = self.reins.control();
-        match before_it.gate {
+        match before_it.gate() {
             Gate::Working => {}
             Gate::Open => return Ok(StoredJointTicket::free(since)),
             Gate::Closed => return Err(self.refuse(Reason::Closed, None, &parts, terms)),
