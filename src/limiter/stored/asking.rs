@@ -7,7 +7,7 @@ use super::{
     line::{AGAIN, Lane, Place},
     resets::Watch,
     shared::Shared,
-    ticket::{From, StoredTicket, Taken},
+    ticket::{From, StoredTicket},
     time::{Either, before, first_of},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     events,
     meters::InLine,
     nanos::Nanos,
-    store::{Store, StoreAsk, StoreError, StoreKey, StoredLimit},
+    store::{Store, StoreAsk, StoreError, StoreKey},
 };
 use std::{future::pending, sync::Arc};
 
@@ -56,7 +56,7 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
     }
 
     /// Asks until there is an answer that this call can go by.
-    pub(super) async fn run(mut self) -> Result<StoredTicket<A>, RateLimited> {
+    pub(super) async fn run(&mut self) -> Result<StoredTicket<A>, RateLimited> {
         if self.terms.cost > 0 && self.known().lines.has(|| self.lane(), self.since) {
             if self.terms.patience == Patience::Now {
                 return Err(self.refusal(Reason::UsedUp));
@@ -64,27 +64,30 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
             self.get_in_line();
             self.wait();
         }
-        loop {
-            self.turn().await?;
-            let (limit, decided) = match self.ask().await {
-                Ok(decided) => decided,
-                Err(error) => {
-                    let Self { shared, key, terms, .. } = self;
-                    drop((self.place, self.waiting));
-                    return shared.without_store(key, terms, error).await;
-                }
-            };
-            if decided.answer().is_granted() {
-                return self.granted(limit, decided).await;
+        // What few calls come to is boxed, and no answer is kept meanwhile: every call has room for all that
+        // it may have at once.
+        let decided = loop {
+            if let Some(place) = &self.place {
+                Box::pin(self.turn(place)).await?;
             }
-            let again = self.asks_again_at(decided.answer().decision)?;
-            self.ask_again(again).await?;
-        }
+            let again = match self.ask().await {
+                Ok(decided) if decided.answer().is_granted() => break Ok(decided),
+                Ok(decided) => self.asks_again_at(decided.answer().decision)?,
+                Err(error) => break Err(error),
+            };
+            Box::pin(self.ask_again(again)).await?;
+        };
+        self.place = None;
+        let error = match decided {
+            Ok(decided) => return self.granted(decided).await,
+            Err(error) => error,
+        };
+        self.waiting = None;
+        Box::pin(self.shared.without_store(self.key, self.terms, error)).await
     }
 
     /// Waits until nobody of this process is before it.
-    async fn turn(&self) -> Result<(), RateLimited> {
-        let Some(place) = &self.place else { return Ok(()) };
+    async fn turn(&self, place: &Place<'_>) -> Result<(), RateLimited> {
         let clock = self.shared.inquiry.clock();
         let turn = self.unless_reset(before(clock, self.end, place.turn(clock))).await?;
         turn.ok_or_else(|| self.refusal(Reason::UsedUp))?;
@@ -93,39 +96,40 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
     }
 
     /// Asks the store by the limit as it is now.
-    async fn ask(&self) -> Result<(Arc<StoredLimit<A>>, Decided<A, S>), StoreError> {
+    async fn ask(&self) -> Result<Decided<A, S>, StoreError> {
         let refused = self.known().refused.as_ref();
         let sent = refused.map(|refused| (refused, refused.sent(), self.shared.now()));
-        let limit = self.shared.limit();
         let ask = StoreAsk::Reserve { cost: self.terms.cost, max_wait: self.longest };
-        let decided = self.shared.ask(&limit, self.key, ask).await?;
+        let decided = self.shared.ask(self.shared.limit(), self.key, ask).await?;
         if let Outcome::Later(wait) = decided.answer().decision.outcome
             && let Some((refused, seen, sent)) = sent
         {
             refused.note(self.key, self.terms.cost, sent + wait, self.shared.now(), seen);
         }
-        Ok((limit, decided))
+        Ok(decided)
     }
 
     /// Waits for its slot.
-    async fn granted(
-        mut self,
-        limit: Arc<StoredLimit<A>>,
+    fn granted(
+        &mut self,
         decided: Decided<A, S>,
-    ) -> Result<StoredTicket<A>, RateLimited> {
-        let shared = self.shared;
-        self.place = None;
+    ) -> impl Future<Output = Result<StoredTicket<A>, RateLimited>> {
         // The store decided before its answer came: not too early, wherever the time went.
-        let now = shared.now();
+        let now = self.shared.now();
         let at = now + decided.answer().wait;
         if at > now {
             self.wait();
-            self.unless_reset(before(shared.inquiry.clock(), at, pending::<()>())).await?;
         }
-        shared.use_up_share(self.key, self.terms.cost);
-        let waited = self.waiting.map_or(Nanos::ZERO, |_| shared.now() - self.since);
-        let taken = Taken { limit, key: self.key.clone(), answer: decided.take() };
-        Ok(StoredTicket { from: From::Store(taken), at, waited })
+        async move {
+            if at > now {
+                let slot = before(self.shared.inquiry.clock(), at, pending::<()>());
+                Box::pin(self.unless_reset(slot)).await?;
+            }
+            self.shared.use_up_share(self.key, self.terms.cost);
+            let waited =
+                self.waiting.as_ref().map_or(Nanos::ZERO, |_| self.shared.now() - self.since);
+            Ok(StoredTicket { from: From::Store(decided.take_order()), at, waited })
+        }
     }
 
     /// When to ask again after a refusal.

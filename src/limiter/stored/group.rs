@@ -1,12 +1,12 @@
 //! Orders that are decided together, and what became of them.
 
-use super::pipeline::Pipeline;
+use super::{pipeline::Pipeline, ticket::Taken};
 use crate::{
     algorithm::Algorithm,
     decision::Ask,
     store::{Answer, Order, Store, StoreAsk},
 };
-use std::{fmt, mem, sync::Arc};
+use std::{fmt, sync::Arc};
 
 /// The orders of one call: most have one.
 pub(super) struct Group<A> {
@@ -27,6 +27,11 @@ impl<A> Group<A> {
         Some(Self { first, others: orders.collect() })
     }
 
+    /// How many orders.
+    pub(super) fn len(&self) -> usize {
+        1 + self.others.len()
+    }
+
     pub(super) fn orders(&self) -> impl Iterator<Item = &Order<A>> {
         std::iter::once(&self.first).chain(&self.others)
     }
@@ -36,45 +41,80 @@ impl<A> Group<A> {
 /// wherever that is: on the way to a caller who has gone, or in its hands.
 pub(super) struct Decided<A: Algorithm, S: Store<A>> {
     pipeline: Arc<Pipeline<A, S>>,
-    group: Group<A>,
-    pub(super) answers: Vec<Answer>,
-    is_taken: bool,
+    /// Nothing once it was taken.
+    group: Option<Group<A>>,
+    answers: Answers,
+}
+
+/// Those to a group: most have one, for which there is room without any further ado.
+#[derive(Debug)]
+enum Answers {
+    One([Answer; 1]),
+    Several(Vec<Answer>),
+}
+
+impl Answers {
+    fn all(&self) -> &[Answer] {
+        match self {
+            Self::One(answer) => answer,
+            Self::Several(answers) => answers,
+        }
+    }
 }
 
 impl<A: Algorithm, S: Store<A>> Decided<A, S> {
+    /// A group and the next answers, which are those to it.
     pub(super) fn new(
         pipeline: Arc<Pipeline<A, S>>,
         group: Group<A>,
-        answers: Vec<Answer>,
+        answers: &mut impl Iterator<Item = Answer>,
     ) -> Self {
-        Self { pipeline, group, answers, is_taken: false }
+        let mut answers = answers.take(group.len());
+        let answers = match (group.len(), answers.next()) {
+            (1, Some(answer)) => Answers::One([answer]),
+            (_, first) => Answers::Several(first.into_iter().chain(answers).collect()),
+        };
+        Self { pipeline, group: Some(group), answers }
     }
 
     /// The answer to the first order.
     pub(super) fn answer(&self) -> Answer {
-        self.answers[0]
+        self.answers()[0]
+    }
+
+    /// The answers to all orders.
+    pub(super) fn answers(&self) -> &[Answer] {
+        self.answers.all()
     }
 
     /// Whoever has it looks after the permits from now on.
-    pub(super) fn take(self) -> Answer {
-        let answer = self.answer();
-        drop(self.take_all());
-        answer
+    pub(super) fn take(mut self) -> Answer {
+        self.group = None;
+        self.answer()
     }
 
     /// The same with the answers to all orders.
     pub(super) fn take_all(mut self) -> Vec<Answer> {
-        self.is_taken = true;
-        mem::take(&mut self.answers)
+        self.group = None;
+        self.answers().to_vec()
+    }
+
+    /// The same with the first order, as what was taken.
+    pub(super) fn take_order(mut self) -> Taken<A> {
+        let group = self.group.take().expect("it is there until it is taken");
+        let Order { limit, key, .. } = group.first;
+        Taken { limit, key, answer: self.answer() }
     }
 }
 
 impl<A: Algorithm, S: Store<A>> Drop for Decided<A, S> {
     fn drop(&mut self) {
-        if self.is_taken || !self.answers.iter().all(Answer::is_granted) {
+        let Some(group) = self.group.take() else { return };
+        let answers = self.answers.all();
+        if !answers.iter().all(Answer::is_granted) {
             return;
         }
-        let back = self.group.orders().zip(&self.answers).filter_map(|(order, answer)| {
+        let back = group.orders().zip(answers).filter_map(|(order, answer)| {
             let ask = undo(order.ask, *answer)?;
             Some(Order { ask, is_with_previous: false, ..order.clone() })
         });
@@ -98,6 +138,6 @@ pub(super) fn undo(ask: StoreAsk, answer: Answer) -> Option<StoreAsk> {
 
 impl<A: Algorithm, S: Store<A>> fmt::Debug for Decided<A, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decided").field("answers", &self.answers).finish_non_exhaustive()
+        f.debug_struct("Decided").field("answers", &self.answers()).finish_non_exhaustive()
     }
 }

@@ -4,9 +4,9 @@ use super::{
     breaker::Breaker,
     group::{Decided, Group},
     known::Known,
-    pipeline::{Pipeline, TOO_LATE},
+    pipeline::{Pipeline, TOO_LATE, Way},
     settings::Settings,
-    time::before,
+    time::before_since,
 };
 use crate::{
     algorithm::Algorithm,
@@ -72,31 +72,41 @@ impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
     }
 
     /// Asks the store, if it answers these days.
-    pub(super) async fn ask(&self, group: Group<A>) -> Result<Decided<A, S>, StoreError> {
+    pub(super) fn ask(
+        &self,
+        group: Group<A>,
+    ) -> impl Future<Output = Result<Decided<A, S>, StoreError>> {
         let sent = self.now();
+        // Not in the future, which would have room for the group as long as it is there.
+        let asked = self.send(group, sent);
+        async move {
+            let (_under_way, asked) = asked?;
+            let (clock, end) = (&self.settings.clock, sent + self.settings.deadline);
+            let answered = before_since(clock, Some(sent), end, pin!(asked)).await;
+            let decided = answered.unwrap_or_else(|| Err(StoreError::new(TOO_LATE)));
+            match &decided {
+                Ok(_) => self.breaker.answered(),
+                Err(_) => {
+                    self.pipeline.meters.failed();
+                    self.breaker.failed(self.now());
+                }
+            }
+            decided
+        }
+    }
+
+    fn send(&self, group: Group<A>, now: Nanos) -> Result<(UnderWay<'_>, Way<A, S>), StoreError> {
         let under_way = UnderWay::new(&self.asks);
         if under_way.others >= self.settings.max_asks {
             return Err(StoreError::new("as many asks as may be are under way"));
         }
-        let meters = &self.pipeline.meters;
-        if !self.breaker.lets_through(sent) {
-            meters.left_alone();
+        if !self.breaker.lets_through(now) {
+            self.pipeline.meters.left_alone();
             return Err(StoreError::new(
                 "it has failed several times, and is left alone for a while",
             ));
         }
-        let end = sent + self.settings.deadline;
-        let asked = pin!(self.pipeline.ask(group));
-        let asked = before(&self.settings.clock, end, asked).await;
-        let decided = asked.unwrap_or_else(|| Err(StoreError::new(TOO_LATE)));
-        match &decided {
-            Ok(_) => self.breaker.answered(),
-            Err(_) => {
-                meters.failed();
-                self.breaker.failed(self.now());
-            }
-        }
-        decided
+        Ok((under_way, self.pipeline.ask(group)))
     }
 }
 

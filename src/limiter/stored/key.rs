@@ -81,7 +81,7 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
 
     pub(super) async fn acquire_on(&self, terms: Terms) -> Result<StoredPermit<A, S>, RateLimited> {
         loop {
-            let ticket = Arc::clone(&self.shared).reserve(self.key.clone(), terms).await?;
+            let ticket = self.shared.reserve(&self.key, terms).await?;
             // Those of the share of this process perish where the caller is not let run for long.
             if let Ok(permit) = StoredPermit::new(Arc::clone(&self.shared), ticket) {
                 return Ok(permit);
@@ -153,7 +153,7 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
 
     async fn tell(&self, ask: StoreAsk, cost: u32) -> Result<Decision, RateLimited> {
         let terms = Terms { cost, patience: Patience::Now };
-        match self.shared.ask(&self.shared.limit(), &self.key, ask).await {
+        match self.shared.ask(self.shared.limit(), &self.key, ask).await {
             Ok(decided) => Ok(decided.take().decision),
             Err(error) => Err(self.shared.refusal(Reason::Unavailable, terms).with_cause(error)),
         }

@@ -165,7 +165,8 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
     }
 
     fn wait<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> StoredWaiting<A> {
-        StoredWaiting::new(Arc::clone(&self.0).reserve(StoreKey::new(key), terms))
+        let (shared, key) = (Arc::clone(&self.0), StoreKey::new(key));
+        StoredWaiting::new(async move { shared.reserve(&key, terms).await })
     }
 
     /// Permits that are to be used now, unless they are too old: then they go back.

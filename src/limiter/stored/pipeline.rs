@@ -14,12 +14,14 @@ use crate::{
     clock::Clock,
     meters::StoreMeters,
     nanos::Nanos,
-    store::{Batch, Order, Store, StoreError},
+    store::{Batch, Store, StoreError},
 };
 use std::{
     collections::BTreeMap,
     fmt,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
 };
 use tokio::{runtime::Handle, sync::oneshot};
 
@@ -84,19 +86,6 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         Arc::new(Self { store, known, meters, clock, deadline, queues, most_drivers, runtime })
     }
 
-    /// Asks the store.
-    ///
-    /// Dropped, it takes nothing: what was not sent is not sent, and what was granted goes back.
-    pub(super) async fn ask(self: &Arc<Self>, group: Group<A>) -> Reply<A, S> {
-        match self.queue(group) {
-            Way::Alone(group, lead) => Flight::new(group, lead).await,
-            Way::InQueue(answer) => match answer.await {
-                Ok(reply) => reply,
-                Err(_) => Err(StoreError::new("the task that asks it has ended")),
-            },
-        }
-    }
-
     /// Tells the store that something goes back, whatever it answers and whoever asks.
     pub(super) fn send(self: &Arc<Self>, group: Group<A>) {
         let lanes: Vec<_> = group.orders().map(Lane::of).collect();
@@ -110,13 +99,18 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         lanes.iter().for_each(|lane| self.known.lines.call(lane));
     }
 
-    fn queue(self: &Arc<Self>, group: Group<A>) -> Way<A, S> {
+    /// Asks the store.
+    ///
+    /// Dropped, it takes nothing: what was not sent is not sent, and what was granted goes back.
+    pub(super) fn ask(self: &Arc<Self>, group: Group<A>) -> Way<A, S> {
         let shard = self.shard(&group);
         let mut queues = self.lock();
         let queue = queues.entry(shard).or_default();
         if !queue.is_led && queue.drivers == 0 {
             queue.is_led = true;
-            return Way::Alone(group, Lead { pipeline: Arc::clone(self), shard });
+            drop(queues);
+            let lead = Lead { pipeline: Arc::clone(self), shard };
+            return Way::Alone(Flight::new(group, lead));
         }
         let (caller, answer) = oneshot::channel();
         let needs_driver = queue.join(Queued { group, caller: Some(caller) }, self.most_drivers);
@@ -150,9 +144,9 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         self: &Arc<Self>,
         groups: Vec<Group<A>>,
     ) -> Result<Vec<Decided<A, S>>, StoreError> {
-        let sizes: Vec<usize> = groups.iter().map(|group| 1 + group.others.len()).collect();
-        let orders: Vec<Order<A>> = groups.iter().flat_map(Group::orders).cloned().collect();
-        let asked = orders.len();
+        let asked = groups.iter().map(Group::len).sum();
+        let mut orders = Vec::with_capacity(asked);
+        orders.extend(groups.iter().flat_map(Group::orders).cloned());
         self.meters.batch(asked);
         let decide = async { self.store.decide(Batch::new(orders)).await };
         let answers = match shielded(decide).await {
@@ -169,10 +163,8 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
             return Err(StoreError::new(format!("{answered} answers to {asked} asks")));
         }
         let mut answers = answers.into_iter();
-        let decided = |(group, size): (Group<A>, usize)| {
-            Decided::new(Arc::clone(self), group, answers.by_ref().take(size).collect())
-        };
-        Ok(groups.into_iter().zip(sizes).map(decided).collect())
+        let decided = |group| Decided::new(Arc::clone(self), group, &mut answers);
+        Ok(groups.into_iter().map(decided).collect())
     }
 
     /// The deadline of what is asked now.
@@ -194,9 +186,22 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
 }
 
 /// How a caller asks.
-enum Way<A: Algorithm, S: Store<A>> {
-    Alone(Group<A>, Lead<A, S>),
+pub(super) enum Way<A: Algorithm, S: Store<A>> {
+    Alone(Flight<A, S>),
     InQueue(oneshot::Receiver<Reply<A, S>>),
+}
+
+impl<A: Algorithm, S: Store<A>> Future for Way<A, S> {
+    type Output = Reply<A, S>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply<A, S>> {
+        match self.get_mut() {
+            Self::Alone(flight) => Pin::new(flight).poll(cx),
+            Self::InQueue(answer) => Pin::new(answer).poll(cx).map(|reply| {
+                reply.unwrap_or_else(|_| Err(StoreError::new("the task that asks it has ended")))
+            }),
+        }
+    }
 }
 
 impl<A: Algorithm, S: Store<A>> Default for Queue<A, S> {

@@ -14,16 +14,16 @@ use crate::{
     nanos::Nanos,
     store::{Store, StoreKey},
 };
-use std::{pin::pin, sync::Arc};
+use std::pin::pin;
 
 impl<A: Algorithm, S: Store<A>> Shared<A, S> {
     /// Asks for permits, and waits for them as long as the terms say.
     pub(super) async fn reserve(
-        self: Arc<Self>,
-        key: StoreKey,
+        &self,
+        key: &StoreKey,
         terms: Terms,
     ) -> Result<StoredTicket<A>, RateLimited> {
-        let granted = self.undisturbed(&key, terms).await;
+        let granted = self.undisturbed(key, terms).await;
         match &granted {
             Ok(ticket) if ticket.waited > Nanos::ZERO => {
                 self.meters.waited(ticket.waited);
@@ -56,8 +56,9 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
             return Err(self.refusal(Reason::UsedUp, terms).with_retry_after(wait.into()));
         }
         let give_back = |granted: Result<_, _>| granted.map_or((), |ticket| self.give_back(ticket));
-        // Pinned where it is, as whatever it is handed to would have room for it twice.
-        let granted = pin!(Asking::new(self, key, terms, since).run());
+        // Each stays where it is, as whatever it is handed to would have room for it twice.
+        let mut asking = Asking::new(self, key, terms, since);
+        let granted = pin!(asking.run());
         match self.reins.undisturbed(before_it, granted, give_back).await {
             Ok(granted) => granted,
             Err(Fate::Passes) => Ok(self.free(since)),

@@ -40,15 +40,14 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
     }
 
     /// Asks the store about this limit.
-    pub(super) async fn ask(
+    pub(super) fn ask(
         &self,
-        limit: &Arc<StoredLimit<A>>,
+        limit: Arc<StoredLimit<A>>,
         key: &StoreKey,
         ask: StoreAsk,
-    ) -> Result<Decided<A, S>, StoreError> {
-        let (limit, key) = (Arc::clone(limit), key.clone());
-        let order = Order { limit, key, ask, is_with_previous: false };
-        self.inquiry.ask(Group::one(order)).await
+    ) -> impl Future<Output = Result<Decided<A, S>, StoreError>> {
+        let order = Order { limit, key: key.clone(), ask, is_with_previous: false };
+        self.inquiry.ask(Group::one(order))
     }
 
     /// Tells the store that something goes back, without waiting for an answer.

@@ -103,7 +103,7 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
                     return self.without_store(asked, parts, terms, error).await;
                 }
             };
-            let verdict = verdict(asked, &decided.answers);
+            let verdict = verdict(asked, decided.answers());
             let now = self.now();
             if let Outcome::Granted(_) = verdict.outcome() {
                 let waited = wait.end(now - since);
@@ -113,10 +113,10 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
             }
             let left = Terms { patience: terms.patience.left_after(now - since), ..terms };
             if let Some((reason, by)) = ends(&verdict, left, now >= end) {
-                let answers = decided.answers.iter().map(|answer| answer.decision);
+                let answers = decided.answers().iter().map(|answer| answer.decision);
                 return Err(wait.refuse(reason, by).with_answers(answers.collect()));
             }
-            wait.stand_where_held_up(asked, &decided.answers, now);
+            wait.stand_where_held_up(asked, decided.answers(), now);
             wait.tell(verdict.binding);
             let in_use = match verdict.outcome() {
                 Outcome::InUse(hint) => hint.unwrap_or(AGAIN).min(AGAIN),
