@@ -213,6 +213,7 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
     /// How many batches the store may be asked at the same time by one limiter, of each shard, 1 at
     /// least, beside a single order that a caller sends by itself, and those batches that are given up because
     /// they take too long. Orders of different batches are decided in any order.
+    /// It sends a second one beside a large one only where there are many keys to ask about.
     fn batches_at_once(&self) -> usize {
         1
     }

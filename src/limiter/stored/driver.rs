@@ -2,7 +2,8 @@
 
 use super::{
     group::Decided,
-    pipeline::{Pipeline, Queued, Reply, TOO_LATE},
+    pipeline::{Pipeline, TOO_LATE},
+    queue::{Queued, Reply},
     time::before,
 };
 use crate::{
@@ -15,39 +16,52 @@ use tokio::{sync::oneshot, task::yield_now};
 /// How many groups ride in a batch at most, so that no batch takes long.
 const MOST: usize = 1024;
 
+/// How often all others are let run at most before a batch leaves.
+const YIELDS: usize = 3;
+
 /// Empties the queue of a shard. Dropped before it has, with its runtime, it takes the queue with it, so that
 /// nobody waits in vain.
 pub(super) struct Driver<A: Algorithm, S: Store<A>> {
     pipeline: Arc<Pipeline<A, S>>,
     shard: u32,
+    /// How many groups were in its last batch.
+    last: usize,
     has_ended: bool,
 }
 
 impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     /// One that is counted already.
     pub(super) fn new(pipeline: Arc<Pipeline<A, S>>, shard: u32) -> Self {
-        Self { pipeline, shard, has_ended: false }
+        Self { pipeline, shard, last: 0, has_ended: false }
     }
 
     pub(super) async fn run(mut self) {
         while let Some(batch) = self.next() {
             self.serve(batch).await;
-            // Those who have their answers ask again before the next batch leaves.
-            yield_now().await;
+            self.gather().await;
         }
     }
 
-    /// Those who wait, or the end of this driver: whoever comes after it needs another one.
+    /// Those who wait, or the end of this driver.
     fn next(&mut self) -> Option<Vec<Queued<A, S>>> {
-        let mut queues = self.pipeline.lock();
-        let queue = queues.entry(self.shard).or_default();
-        if queue.waiting.is_empty() {
-            queue.drivers -= 1;
-            self.has_ended = true;
-            return None;
+        let batch = self.pipeline.lock().entry(self.shard).or_default().next(self.last, MOST);
+        self.last = batch.as_ref().map_or(0, Vec::len);
+        self.has_ended = batch.is_none();
+        batch
+    }
+
+    /// Lets those ask who are about to, above all those who have their answers: until nobody more has come
+    /// while all others were let run.
+    async fn gather(&self) {
+        let mut gathered = 0;
+        for _ in 0..YIELDS {
+            yield_now().await;
+            let waiting = self.pipeline.lock().entry(self.shard).or_default().len();
+            if waiting == gathered || waiting >= MOST {
+                break;
+            }
+            gathered = waiting;
         }
-        let most = queue.waiting.len().min(MOST);
-        Some(queue.waiting.drain(..most).collect())
     }
 
     async fn serve(&self, batch: Vec<Queued<A, S>>) {
@@ -103,14 +117,7 @@ impl<A: Algorithm, S: Store<A>> Drop for Driver<A, S> {
         if self.has_ended {
             return;
         }
-        let mut queues = self.pipeline.lock();
-        let queue = queues.entry(self.shard).or_default();
-        queue.drivers -= 1;
-        let left = match queue.drivers {
-            0 => std::mem::take(&mut queue.waiting),
-            _ => Vec::new(),
-        };
-        drop(queues);
+        let left = self.pipeline.lock().entry(self.shard).or_default().lose_driver(self.last);
         // Whoever is told so may ask again.
         drop(left);
     }

@@ -20,6 +20,7 @@ mod line;
 mod resets;
 mod refused;
 mod group;
+mod queue;
 mod pipeline;
 mod flight;
 mod driver;

@@ -6,6 +6,7 @@ use super::{
     group::{Decided, Group},
     known::Known,
     line::Lane,
+    queue::{Queue, Queued, Reply},
     settings::Settings,
     time::{before, shielded},
 };
@@ -52,25 +53,8 @@ pub(super) struct Pipeline<A: Algorithm, S: Store<A>> {
     runtime: Handle,
 }
 
-/// Those who wait to ask one shard.
-pub(super) struct Queue<A: Algorithm, S: Store<A>> {
-    pub(super) waiting: Vec<Queued<A, S>>,
-    pub(super) drivers: usize,
-    /// Whether a caller is on its own way.
-    pub(super) is_led: bool,
-}
-
 /// Why there is no answer at the deadline.
 pub(super) const TOO_LATE: &str = "it did not answer in time";
-
-/// What a caller is told.
-pub(super) type Reply<A, S> = Result<Decided<A, S>, StoreError>;
-
-/// A group on its way, and who wants to know what becomes of it.
-pub(super) struct Queued<A: Algorithm, S: Store<A>> {
-    pub(super) group: Group<A>,
-    pub(super) caller: Option<oneshot::Sender<Reply<A, S>>>,
-}
 
 impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
     pub(super) fn new(
@@ -106,7 +90,7 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         let shard = self.shard(&group);
         let mut queues = self.lock();
         let queue = queues.entry(shard).or_default();
-        if !queue.is_led && queue.drivers == 0 {
+        if !queue.is_led && queue.drivers() == 0 {
             queue.is_led = true;
             drop(queues);
             let lead = Lead { pipeline: Arc::clone(self), shard };
@@ -204,28 +188,12 @@ impl<A: Algorithm, S: Store<A>> Future for Way<A, S> {
     }
 }
 
-impl<A: Algorithm, S: Store<A>> Default for Queue<A, S> {
-    fn default() -> Self {
-        Self { waiting: Vec::new(), drivers: 0, is_led: false }
-    }
-}
-
-impl<A: Algorithm, S: Store<A>> Queue<A, S> {
-    /// Gets in the queue. Whether that needs one more driver.
-    fn join(&mut self, queued: Queued<A, S>, most_drivers: usize) -> bool {
-        self.waiting.push(queued);
-        let needs_driver = self.drivers < most_drivers;
-        self.drivers += usize::from(needs_driver);
-        needs_driver
-    }
-}
-
 impl<A: Algorithm, S: Store<A>> fmt::Debug for Pipeline<A, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let queues = self.lock();
         f.debug_struct("Pipeline")
-            .field("waiting", &queues.values().map(|queue| queue.waiting.len()).sum::<usize>())
-            .field("drivers", &queues.values().map(|queue| queue.drivers).sum::<usize>())
+            .field("waiting", &queues.values().map(Queue::len).sum::<usize>())
+            .field("drivers", &queues.values().map(Queue::drivers).sum::<usize>())
             .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,11 @@
 //! Asks that travel together.
 
 use super::{Slow, bucket, limiter, ms};
-use tokio::{task::JoinSet, time::Instant};
+use std::time::Duration;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 use tower_ratelimit::Quota;
 
 #[tokio::test(start_paused = true)]
@@ -54,6 +58,51 @@ async fn callers_in_a_loop_fill_every_batch() {
     let batches = store.batches();
     assert_eq!(batches.iter().sum::<usize>(), 1600);
     assert!(batches.len() <= 110, "{} batches", batches.len());
+}
+
+/// So many callers with keys of their own ask, and 3 ms later twenty others. When those have their
+/// answers.
+async fn answered_beside(others: u64, key: impl Fn(u64) -> u64) -> Duration {
+    let limiter = limiter(&Slow::new(10).at_once(2), Quota::new(1000).unwrap());
+    let start = Instant::now();
+    let mut calls = JoinSet::new();
+    for caller in 0..others + 20 {
+        let is_other = caller < others;
+        let limit = limiter.key(&if is_other { caller } else { 1000 + key(caller) });
+        calls.spawn(async move {
+            sleep(if is_other { ms(0) } else { ms(3) }).await;
+            limit.try_acquire().await.unwrap();
+            if is_other { ms(0) } else { start.elapsed() }
+        });
+    }
+    calls.join_all().await.into_iter().max().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_a_batch_of_many_another_one_leaves_only_if_it_asks_about_many_keys() {
+    assert_eq!(answered_beside(20, |caller| caller).await, ms(13));
+    assert_eq!(answered_beside(20, |_| 0).await, ms(20));
+    assert_eq!(answered_beside(20, |caller| caller % 2).await, ms(13), "one after the other");
+    assert_eq!(answered_beside(10, |_| 0).await, ms(13));
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_in_a_loop_on_a_hot_key_ride_in_one_batch() {
+    let store = Slow::new(10).at_once(2);
+    let limiter = limiter(&store, Quota::new(100_000).unwrap());
+    let mut calls = JoinSet::new();
+    for _ in 0..64 {
+        let limit = limiter.key("alice");
+        calls.spawn(async move {
+            for _ in 0..100 {
+                limit.try_acquire().await.unwrap();
+            }
+        });
+    }
+    calls.join_all().await;
+    let batches = store.batches();
+    assert_eq!(batches.iter().sum::<usize>(), 6400);
+    assert!(batches.len() <= 105, "{} batches", batches.len());
 }
 
 #[tokio::test(start_paused = true)]
