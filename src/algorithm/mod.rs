@@ -242,6 +242,7 @@ pub trait Refills: Algorithm {}
 
 /// Why nothing is let go at the end of the time line: nothing more could be remembered.
 #[cold]
+#[inline(never)]
 fn end_of_time(now: Nanos) -> Outcome {
     Outcome::Later((Nanos::MAX - now).max(Nanos::new(1)))
 }

@@ -111,8 +111,27 @@ impl<A: Algorithm> Shared<A> {
         key: Fingerprint,
         terms: &Terms,
     ) -> Result<Permit<'_, A>, RateLimited> {
-        match self.take(key, terms, |used| Permit::new(self, used)) {
-            Attempt::Now(result) => result,
+        let now = self.now();
+        match self.lanes.pour(&self.short_way, key, now, terms.cost) {
+            Some(Ok(poured)) => Ok(Permit::new(self, self.admit_poured(key, poured))),
+            refused => self.take_now_slowly(key, now, refused.and_then(Result::err), terms),
+        }
+    }
+
+    /// The same where the short way let nobody go: it said how long to wait, or was no way.
+    #[inline(never)]
+    fn take_now_slowly(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        now: Nanos,
+        refused: Option<Nanos>,
+        terms: &Terms,
+    ) -> Result<Permit<'_, A>, RateLimited> {
+        if let Some(wait) = refused {
+            return Err(self.refuse(wait, *terms));
+        }
+        match self.take_under_lock(key, now, terms) {
+            Attempt::Now(result) => Ok(Permit::new(self, result?)),
             Attempt::Later(_) => unreachable!("a call without patience is answered at once"),
         }
     }

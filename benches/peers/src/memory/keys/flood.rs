@@ -42,7 +42,7 @@ pub fn do_part(words: &[&str]) -> [f64; 2] {
     let keys: u64 = keys.parse().expect("a number of keys");
     let once = LeakyBucket::new(Rate::per_hour(1).expect("a rate that can be set"));
     let limiter = KeyedRateLimiter::new(once.capacity(1).expect("there is room for one"));
-    let ask = |key: u64| limiter.key(&key).try_acquire().is_ok();
+    let ask = |key: u64| limiter.try_acquire(&key).is_ok();
     assert!((0..LIMITED).all(ask), "each of them has one");
     let mut figures = Vec::new();
     for part in 0..PARTS {

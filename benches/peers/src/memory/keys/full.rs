@@ -29,7 +29,7 @@ fn limited(room: u32) -> impl Fn(&u32) -> bool {
     let builder = KeyedRateLimiter::builder(bucket).clock(ManualClock::new());
     let builder = builder.max_keys(room as usize).expect("there is room for one");
     let limiter = builder.at_capacity(AtCapacity::Refuse).build();
-    move |key| match limiter.key(key).try_acquire() {
+    move |key| match limiter.try_acquire(key) {
         Ok(_) => false,
         Err(error) if error.reason() == Reason::TooManyKeys => true,
         Err(error) => panic!("{error}"),

@@ -57,7 +57,7 @@ fn ours<K: Kind>(keys: usize, clock: Clock) -> Box<dyn Keyed<K>> {
     let bucket = bucket.capacity(BURST).expect("the bucket leaks empty within 250 years");
     let builder = KeyedRateLimiter::builder(bucket).clock(clock);
     let limiter = builder.max_keys(keys).expect("there may be keys").build();
-    keyed(move |key: &K| limiter.key(key).try_acquire().is_ok())
+    keyed(move |key: &K| limiter.try_acquire(key).is_ok())
 }
 
 fn quota() -> Quota {
