@@ -12,14 +12,12 @@ pub fn std() -> Clock {
 
 /// The time stamp counter of the processor, the default of governor.
 pub fn quanta() -> Clock {
-    let clock = quanta::Clock::new();
-    let start = clock.now();
-    Clock::from_fn(move || clock.now().duration_since(start))
+    Clock::quanta()
 }
 
 /// What the kernel noted down at its last tick, up to 4 ms ago.
 pub fn coarse() -> Clock {
-    Clock::from_fn(|| of_the_kernel(ClockId::MonotonicCoarse))
+    Clock::coarse()
 }
 
 /// For how long this process has kept processors busy, with all its threads.
