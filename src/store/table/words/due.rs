@@ -51,7 +51,7 @@ impl Due {
     /// The block whose turn it is, and whether anything in it may equal new.
     pub(super) fn turn(&mut self, now: Nanos) -> (usize, bool) {
         let block = self.next;
-        self.next = (block + 1) % self.blocks.len().max(1);
+        self.next = if block + 1 < self.blocks.len() { block + 1 } else { 0 };
         (block, self.blocks.get(block).is_some_and(|due| *due <= now))
     }
 

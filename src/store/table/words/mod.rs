@@ -43,8 +43,8 @@ pub(crate) use self::{held::Held, put::Put};
 use self::{due::Due, lines::Lines, packed::Packed, pair::Pair};
 use crate::nanos::Nanos;
 
-/// How many of a line's slots are taken, on average, before there is a line more. Above that, lookups
-/// take longer and keys remain homeless; below, keys take more memory.
+/// How many of a line's slots are taken, on average, before there is a line more. Above that, putting
+/// keys in takes longer and some remain homeless; below, keys take more memory.
 const TAKEN: usize = 3;
 
 /// One shard's worth of states.
