@@ -39,9 +39,10 @@ impl Line {
 
     /// The slot of this key in one of two lines, if it is in there; any other one if not.
     ///
-    /// All slots of both lines are looked at, and nothing depends on what is in them but the result:
-    /// both lines come from memory side by side, as fast as one. To stop where the key is would be to
-    /// guess, wrong more often than not: on keys in the cache it takes half as long again.
+    /// All slots of both lines are looked at, and nothing depends on what is in them but the result. To
+    /// stop where the key is would be to guess, wrong more often than not: on keys in the cache that
+    /// takes half as long again. The price is a second line from memory for each key, side by side with
+    /// the first, where stopping needs one for three keys of five.
     #[inline]
     pub(super) fn guess<'a>(&'a self, other: &'a Self, key: u64) -> &'a Pair {
         let [nearest, pairs @ ..] = &self.0;
