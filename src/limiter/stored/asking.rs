@@ -66,24 +66,37 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
         }
         // What few calls come to is boxed, and no answer is kept meanwhile: every call has room for all that
         // it may have at once.
-        let decided = loop {
+        let waits = loop {
             if let Some(place) = &self.place {
                 Box::pin(self.turn(place)).await?;
             }
             let again = match self.ask().await {
-                Ok(decided) if decided.answer().is_granted() => break Ok(decided),
+                Ok(decided) if decided.answer().is_granted() => {
+                    self.place = None;
+                    // The store decided before its answer came: not too early, wherever the time went.
+                    let now = self.shared.now();
+                    let at = now + decided.answer().wait;
+                    if at <= now {
+                        return Ok(self.granted(decided, at));
+                    }
+                    break Ok((Box::new(decided), at));
+                }
                 Ok(decided) => self.asks_again_at(decided.answer().decision)?,
                 Err(error) => break Err(error),
             };
             Box::pin(self.ask_again(again)).await?;
         };
-        self.place = None;
-        let error = match decided {
-            Ok(decided) => return self.granted(decided).await,
-            Err(error) => error,
-        };
-        self.waiting = None;
-        Box::pin(self.shared.without_store(self.key, self.terms, error)).await
+        match waits {
+            Ok((decided, at)) => {
+                self.wait();
+                Box::pin(self.slot(at)).await?;
+                Ok(self.granted(*decided, at))
+            }
+            Err(error) => {
+                (self.place, self.waiting) = (None, None);
+                Box::pin(self.shared.without_store(self.key, self.terms, error)).await
+            }
+        }
     }
 
     /// Waits until nobody of this process is before it.
@@ -110,26 +123,16 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
     }
 
     /// Waits for its slot.
-    fn granted(
-        &mut self,
-        decided: Decided<A, S>,
-    ) -> impl Future<Output = Result<StoredTicket<A>, RateLimited>> {
-        // The store decided before its answer came: not too early, wherever the time went.
-        let now = self.shared.now();
-        let at = now + decided.answer().wait;
-        if at > now {
-            self.wait();
-        }
-        async move {
-            if at > now {
-                let slot = before(self.shared.inquiry.clock(), at, pending::<()>());
-                Box::pin(self.unless_reset(slot)).await?;
-            }
-            self.shared.use_up_share(self.key, self.terms.cost);
-            let waited =
-                self.waiting.as_ref().map_or(Nanos::ZERO, |_| self.shared.now() - self.since);
-            Ok(StoredTicket { from: From::Store(decided.take_order()), at, waited })
-        }
+    async fn slot(&self, at: Nanos) -> Result<(), RateLimited> {
+        let slot = before(self.shared.inquiry.clock(), at, pending::<()>());
+        self.unless_reset(slot).await.map(drop)
+    }
+
+    /// Has its slot, which came at this instant.
+    fn granted(&mut self, decided: Decided<A, S>, at: Nanos) -> StoredTicket<A> {
+        self.shared.use_up_share(self.key, self.terms.cost);
+        let waited = self.waiting.take().map_or(Nanos::ZERO, |_| self.shared.now() - self.since);
+        StoredTicket { from: From::Store(decided.take_order()), at, waited }
     }
 
     /// When to ask again after a refusal.

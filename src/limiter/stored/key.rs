@@ -56,7 +56,7 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
     ///
     /// Dropped, it takes nothing: what was granted meanwhile goes back.
     pub async fn try_acquire(&self) -> Result<StoredPermit<A, S>, RateLimited> {
-        self.try_acquire_many(1).await
+        self.acquire_on(Terms { cost: 1, patience: Patience::Now }).await
     }
 
     /// Takes `cost` permits now, or none of them.
@@ -81,7 +81,7 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
 
     pub(super) async fn acquire_on(&self, terms: Terms) -> Result<StoredPermit<A, S>, RateLimited> {
         loop {
-            let ticket = self.shared.reserve(&self.key, terms).await?;
+            let ticket = self.shared.reserve(&self.key, &terms).await?;
             // Those of the share of this process perish where the caller is not let run for long.
             if let Ok(permit) = StoredPermit::new(Arc::clone(&self.shared), ticket) {
                 return Ok(permit);

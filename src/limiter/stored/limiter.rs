@@ -166,7 +166,7 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
 
     fn wait<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> StoredWaiting<A> {
         let (shared, key) = (Arc::clone(&self.0), StoreKey::new(key));
-        StoredWaiting::new(async move { shared.reserve(&key, terms).await })
+        StoredWaiting::new(async move { shared.reserve(&key, &terms).await })
     }
 
     /// Permits that are to be used now, unless they are too old: then they go back.

@@ -21,7 +21,7 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
     pub(super) async fn reserve(
         &self,
         key: &StoreKey,
-        terms: Terms,
+        terms: &Terms,
     ) -> Result<StoredTicket<A>, RateLimited> {
         let granted = self.undisturbed(key, terms).await;
         match &granted {
@@ -42,28 +42,28 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
     async fn undisturbed(
         &self,
         key: &StoreKey,
-        terms: Terms,
+        terms: &Terms,
     ) -> Result<StoredTicket<A>, RateLimited> {
         let since = self.now();
         let before_it = self.reins.control();
         match before_it.gate() {
             Gate::Working => {}
             Gate::Open => return Ok(self.free(since)),
-            Gate::Closed => return Err(self.refusal(Reason::Closed, terms)),
+            Gate::Closed => return Err(self.refusal(Reason::Closed, *terms)),
         }
-        if let Some(wait) = self.known_wait(key, terms, since) {
+        if let Some(wait) = self.known_wait(key, *terms, since) {
             self.inquiry.pipeline.meters.remembered();
-            return Err(self.refusal(Reason::UsedUp, terms).with_retry_after(wait.into()));
+            return Err(self.refusal(Reason::UsedUp, *terms).with_retry_after(wait.into()));
         }
         let give_back = |granted: Result<_, _>| granted.map_or((), |ticket| self.give_back(ticket));
         // Each stays where it is, as whatever it is handed to would have room for it twice.
-        let mut asking = Asking::new(self, key, terms, since);
+        let mut asking = Asking::new(self, key, *terms, since);
         let granted = pin!(asking.run());
         match self.reins.undisturbed(before_it, granted, give_back).await {
             Ok(granted) => granted,
             Err(Fate::Passes) => Ok(self.free(since)),
-            Err(Fate::Cancelled) => Err(self.refusal(Reason::Cancelled, terms)),
-            Err(Fate::Closed) => Err(self.refusal(Reason::Closed, terms)),
+            Err(Fate::Cancelled) => Err(self.refusal(Reason::Cancelled, *terms)),
+            Err(Fate::Closed) => Err(self.refusal(Reason::Closed, *terms)),
         }
     }
 
