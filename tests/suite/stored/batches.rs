@@ -87,25 +87,6 @@ async fn beside_a_batch_of_many_another_one_leaves_only_if_it_asks_about_many_ke
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_in_a_loop_on_a_hot_key_ride_in_one_batch() {
-    let store = Slow::new(10).at_once(2);
-    let limiter = limiter(&store, Quota::new(100_000).unwrap());
-    let mut calls = JoinSet::new();
-    for _ in 0..64 {
-        let limit = limiter.key("alice");
-        calls.spawn(async move {
-            for _ in 0..100 {
-                limit.try_acquire().await.unwrap();
-            }
-        });
-    }
-    calls.join_all().await;
-    let batches = store.batches();
-    assert_eq!(batches.iter().sum::<usize>(), 6400);
-    assert!(batches.len() <= 105, "{} batches", batches.len());
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_caller_that_is_not_polled_holds_up_nobody() {
     let store = Slow::new(10);
     let limiter = limiter(&store, bucket(1, 10));
