@@ -17,9 +17,12 @@ use tower_service::Service;
 /// `poll_ready` gets a permit first and readies the inner service last, so that nothing is held in
 /// the inner service while the permit is waited for. `call` uses the permit. A service that is
 /// dropped between the two gives the permit back, and a permit that was not used for one interval
-/// goes to whoever needs it. While there are permits for sixteen calls more, the interval of one of
-/// the services that are ready begins only when somebody else next asks or looks: to spare a
-/// reading of the clock, it was promised its permit without one.
+/// goes to whoever needs it: then `call` gets another one first, and waits for it or is refused.
+///
+/// A [`LeakyBucket`](crate::LeakyBucket) that has a permit for each handle of its limiter, of which a
+/// service is one, and sixteen besides, only promises `poll_ready` the permit, to spare a reading of the
+/// clock. `call` takes it then. Until it does nothing is kept from others, and if they have taken all by
+/// then, `call` does as if the permit had grown too old.
 ///
 /// Clones share the limit; each has its own place in line. Several tasks that take turns with one
 /// service lose wake-ups, as with any service: give each its clone.

@@ -180,12 +180,12 @@ async fn a_limit_that_had_plenty_is_closed_and_opened_all_the_same() {
         assert_eq!(reason(limiter.reserve().await), Reason::Closed);
         let limiter = RateLimiter::new(LeakyBucket::new(rate).capacity(100).unwrap());
         limiter.reserve().await.unwrap().commit().unwrap();
-        let promised = limiter.reserve().await.unwrap();
+        let reserved = limiter.reserve().await.unwrap();
         limiter.breach();
         for _ in 0..200 {
             limiter.reserve().await.unwrap().commit().unwrap();
         }
-        promised.commit().unwrap();
+        reserved.commit().unwrap();
         assert_eq!(limiter.peek(0).remaining, 98);
     }
 }
@@ -225,7 +225,7 @@ async fn another_capacity_holds_from_now_on_and_keeps_the_debt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_promised_before_a_change_is_taken_by_the_rules_before() {
+async fn a_permit_reserved_before_a_change_is_taken_by_the_rules_before() {
     let bucket = |milliseconds| {
         let rate = Rate::new(1, ms(milliseconds)).unwrap();
         LeakyBucket::new(rate).capacity(100).unwrap()
@@ -233,10 +233,10 @@ async fn a_permit_promised_before_a_change_is_taken_by_the_rules_before() {
     let limiter = RateLimiter::new(bucket(100));
     limiter.reserve().await.unwrap().commit().unwrap();
     advance(ms(60_000)).await;
-    let promised = limiter.reserve().await.unwrap();
+    let reserved = limiter.reserve().await.unwrap();
     limiter.set_algorithm(bucket(1000));
     assert_eq!(limiter.peek(0).full_after, ms(1000).into());
-    promised.commit().unwrap();
+    reserved.commit().unwrap();
     assert_eq!(limiter.peek(0).remaining, 99);
 }
 

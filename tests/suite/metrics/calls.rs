@@ -3,7 +3,9 @@
 use super::{ms, paced, watched, watched_pace};
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
-use tower_ratelimit::{LeakyBucket, Quota, Rate, RateLimiter};
+use tower_ratelimit::{
+    Attempt, LeakyBucket, Limiter, Patience, Quota, Rate, RateLimiter, Terms, Ticket,
+};
 
 #[test]
 fn calls_are_counted_and_not_permits() {
@@ -35,13 +37,20 @@ async fn a_reservation_counts_once_it_is_used() {
     assert_eq!(watched.says(), "admitted_total=2");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_permit_promised_without_a_look_at_the_clock_counts_once_it_is_used() {
+fn ticket(limiter: &RateLimiter<LeakyBucket>) -> Ticket {
+    match Limiter::reserve(limiter, &(), Terms { cost: 1, patience: Patience::Now }) {
+        Attempt::Now(result) => result.unwrap(),
+        Attempt::Later(_) => panic!("a call without patience is answered at once"),
+    }
+}
+
+#[test]
+fn a_permit_promised_without_a_look_at_the_clock_counts_once_it_is_used() {
     let plenty = || LeakyBucket::new(Rate::per_second(10).unwrap()).capacity(100).unwrap();
     let mut watched = watched(|| RateLimiter::new(plenty()));
     for calls in 1..=5 {
-        drop(watched.limiter.reserve().await.unwrap());
-        watched.limiter.reserve().await.unwrap().commit().unwrap();
+        watched.limiter.give_back(ticket(&watched.limiter));
+        let _ = watched.limiter.commit(ticket(&watched.limiter)).unwrap();
         assert_eq!(watched.says(), format!("admitted_total={calls}"));
     }
 }

@@ -11,6 +11,7 @@ mod real_costs;
 mod enforcing;
 mod perishing;
 mod plenty;
+mod promised;
 mod order;
 mod keys;
 mod joint;

@@ -1,13 +1,13 @@
-//! A permit promised without a look at the clock is a permit like any other.
+//! Tickets: permits that are granted now and used later, given back, forgotten, or not used in time.
 //!
-//! One is promised only while sixteen are left after a commit, so the limits here are a little
-//! above and below that.
+//! Those of most limits are taken when they are handed out. A bucket with plenty only promises one,
+//! which is taken when it is used.
 
 mod alike;
 mod model;
 mod threads;
 mod behind;
-mod refused;
+mod promised;
 mod panics;
 mod late_looks;
 mod forgetting;

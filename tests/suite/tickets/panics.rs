@@ -58,7 +58,7 @@ impl Algorithm for Panics {
 }
 
 #[test]
-fn a_promise_outlives_no_panic() {
+fn a_panic_costs_a_ticket_for_one_interval_at_most() {
     let kinds: [(Kind, u32); 3] = [
         (|ask| matches!(ask, Ask::Take(_)), 0),
         // Taken and used before it panicked.
@@ -72,16 +72,16 @@ fn a_promise_outlives_no_panic() {
         let panics = Panics { quota, at, is_armed: Arc::clone(&is_armed) };
         let limiter = RateLimiter::builder(panics).clock(clock.clone()).build();
         limiter.commit(ticket(&limiter).unwrap()).unwrap();
-        let promised = ticket(&limiter).unwrap();
+        let kept = ticket(&limiter).unwrap();
         is_armed.store(true, Ordering::SeqCst);
-        let outcome = catch_unwind(AssertUnwindSafe(|| limiter.commit(promised)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| limiter.commit(kept)));
         is_armed.store(false, Ordering::SeqCst);
         let used = 1 + match outcome {
             Ok(Ok(_)) => 1,
             Ok(Err(_)) => 0,
             Err(_) => used,
         };
-        // Whatever is promised still has an owner who is gone.
+        // What is kept still has an owner who is gone.
         assert!(limiter.peek(0).remaining >= 40 - used - 1);
         clock.advance(ms(100));
         assert_eq!(limiter.peek(0).remaining, 40 - used);

@@ -1,22 +1,22 @@
-//! Those in line behind a promised permit are let go as behind any other.
+//! Those in line behind a ticket are let go when it is given back, perishes, or counts no more.
 
 use super::{ms, ticket, window};
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower_ratelimit::{Limiter, RateLimiter, SlidingWindow, Ticket};
 
-/// 20 in 2 s, so that a permit keeps for 100 ms; nothing is used, and one is promised.
-async fn promised() -> (RateLimiter<SlidingWindow>, Ticket) {
+/// 20 in 2 s, so that a permit keeps for 100 ms; nothing is used, and one ticket is out.
+async fn ticket_out() -> (RateLimiter<SlidingWindow>, Ticket) {
     let limiter = RateLimiter::new(window(20, 2000));
     limiter.commit(ticket(&limiter).unwrap()).unwrap();
     tokio::time::advance(ms(2000)).await;
-    let promised = ticket(&limiter).unwrap();
-    (limiter, promised)
+    let out = ticket(&limiter).unwrap();
+    (limiter, out)
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_needs_them_all_gets_a_promised_permit_an_interval_after_it_asked() {
-    let (limiter, _forgotten) = promised().await;
+async fn who_needs_them_all_gets_a_permit_that_has_perished_at_once() {
+    let (limiter, _forgotten) = ticket_out().await;
     tokio::time::advance(ms(5000)).await;
     let start = Instant::now();
     let heavy = limiter.acquire().cost(20);
@@ -25,28 +25,28 @@ async fn who_needs_them_all_gets_a_promised_permit_an_interval_after_it_asked() 
         start.elapsed()
     });
     heavy.unwrap();
-    assert_eq!(light, ms(2100));
+    assert_eq!(light, ms(2000));
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_needs_them_all_gets_a_promised_permit_when_it_goes_back() {
-    let (limiter, promised) = promised().await;
+async fn who_needs_them_all_gets_the_last_permit_when_it_goes_back() {
+    let (limiter, out) = ticket_out().await;
     let mut heavy = task::spawn(limiter.acquire().cost(20));
     assert_pending!(heavy.poll());
     tokio::time::advance(ms(99)).await;
     assert_pending!(heavy.poll());
-    limiter.give_back(promised);
+    limiter.give_back(out);
     assert!(heavy.is_woken());
     assert_ready_ok!(heavy.poll());
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_needs_them_all_waits_for_a_promised_permit_that_is_used() {
-    let (limiter, promised) = promised().await;
+async fn who_needs_them_all_waits_a_window_for_a_permit_that_is_used() {
+    let (limiter, out) = ticket_out().await;
     let start = Instant::now();
     let (heavy, ()) = tokio::join!(limiter.acquire().cost(20), async {
         tokio::time::sleep(ms(60)).await;
-        limiter.commit(promised).unwrap();
+        limiter.commit(out).unwrap();
         // While somebody waits, nobody overtakes.
         assert!(ticket(&limiter).is_none());
     });
@@ -56,8 +56,8 @@ async fn who_needs_them_all_waits_for_a_promised_permit_that_is_used() {
 
 /// Those who use their permits in the reverse order, with a line behind them.
 #[tokio::test(start_paused = true)]
-async fn nothing_is_promised_while_somebody_waits() {
-    let (limiter, promised) = promised().await;
+async fn nobody_gets_a_ticket_while_somebody_waits() {
+    let (limiter, out) = ticket_out().await;
     let kept = [(); 3].map(|()| ticket(&limiter).unwrap());
     let mut heavy = task::spawn(limiter.acquire().cost(20));
     assert_pending!(heavy.poll());
@@ -65,31 +65,30 @@ async fn nothing_is_promised_while_somebody_waits() {
         limiter.commit(ticket).unwrap();
         assert!(super::ticket(&limiter).is_none());
     }
-    assert!(limiter.keeps(&promised));
-    limiter.commit(promised).unwrap();
+    assert!(limiter.keeps(&out));
+    limiter.commit(out).unwrap();
     assert!(ticket(&limiter).is_none());
     tokio::time::advance(ms(2000)).await;
     assert_ready_ok!(heavy.poll());
 }
 
-/// Its permit perishes with the others taken at the same instant, and not after those taken later.
 #[tokio::test(start_paused = true)]
-async fn a_promised_permit_perishes_before_those_taken_after_it() {
-    let (limiter, promised) = promised().await;
+async fn a_permit_perishes_before_those_taken_after_it() {
+    let (limiter, out) = ticket_out().await;
     limiter.try_acquire_many(18).unwrap();
     tokio::time::advance(ms(50)).await;
     let later = ticket(&limiter).unwrap();
     assert!(ticket(&limiter).is_none());
     tokio::time::advance(ms(50)).await;
-    assert!(!limiter.keeps(&promised) && limiter.keeps(&later));
+    assert!(!limiter.keeps(&out) && limiter.keeps(&later));
     limiter.try_acquire().unwrap();
     assert!(limiter.try_acquire().is_err());
-    assert!(limiter.commit(promised).is_err());
+    assert!(limiter.commit(out).is_err());
     limiter.commit(later).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_let_its_permits_perish_takes_no_promised_one_for_them() {
+async fn who_let_its_permits_perish_takes_nobody_elses_for_them() {
     let limiter = RateLimiter::new(window(20, 2000));
     limiter.try_acquire_many(2).unwrap();
     let mut asleep = task::spawn(limiter.acquire().cost(19));
@@ -99,8 +98,8 @@ async fn who_let_its_permits_perish_takes_no_promised_one_for_them() {
     assert!(asleep.is_woken());
     tokio::time::advance(ms(100)).await;
     limiter.commit(ticket(&limiter).unwrap()).unwrap();
-    let promised = ticket(&limiter).unwrap();
+    let out = ticket(&limiter).unwrap();
     assert_pending!(asleep.poll());
-    assert!(limiter.commit(promised).is_ok());
+    assert!(limiter.commit(out).is_ok());
     assert_pending!(asleep.poll());
 }

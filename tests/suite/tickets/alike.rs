@@ -1,5 +1,5 @@
-//! Two limiters of which one is looked at after every ticket, so that nothing is ever promised for
-//! long, and before the clock moves: they answer alike.
+//! Two limiters of which one is looked at after every reservation: they answer alike. Before the clock
+//! moves both are, as permits that have perished go back when somebody looks.
 
 use super::ms;
 use proptest::prelude::*;
@@ -156,7 +156,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn a_promised_permit_is_one_that_was_taken(
+    fn a_look_at_a_limit_changes_nothing(
         permits in 14..40_u32,
         deeds in prop::collection::vec(deed(), 1..120),
     ) {

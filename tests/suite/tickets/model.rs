@@ -1,5 +1,4 @@
-//! A window against a list of permits, in which a promised one is taken when it is used or when
-//! somebody else first looks.
+//! A window against a list of permits: a ticket's is taken at once, and counts anew when it is used.
 
 use super::{ms, ticket, window};
 use proptest::prelude::*;
@@ -39,7 +38,6 @@ const WINDOW: u64 = 20_000;
 /// Of one in twenty in that time.
 const SHELF_LIFE: u64 = WINDOW / MOST as u64;
 const MOST: u32 = 20;
-const PLENTY: usize = 16;
 
 #[derive(Clone, Copy)]
 struct Permit {
@@ -53,9 +51,6 @@ struct Model {
     now: u64,
     /// In the order in which they were taken.
     taken: Vec<Permit>,
-    promised_to: Option<usize>,
-    /// Whether there was plenty when a permit was used, and nobody has looked since.
-    promises: bool,
 }
 
 impl Model {
@@ -68,25 +63,9 @@ impl Model {
         self.taken.push(Permit { owner, at: self.now, is_used });
     }
 
-    fn look(&mut self) {
-        self.promises = false;
-        if let Some(owner) = self.promised_to.take() {
-            self.take(owner, false);
-        }
-    }
-
     fn reclaim(&mut self) {
         let now = self.now;
         self.taken.retain(|permit| permit.is_used || now - permit.at < SHELF_LIFE);
-    }
-
-    fn reserve(&mut self, owner: usize) -> bool {
-        if self.promises && self.promised_to.is_none() {
-            self.promised_to = Some(owner);
-            return true;
-        }
-        self.look();
-        self.take_now(owner, 1, false)
     }
 
     fn take_now(&mut self, owner: usize, cost: usize, is_used: bool) -> bool {
@@ -104,28 +83,18 @@ impl Model {
     }
 
     fn commit(&mut self, owner: usize) -> bool {
-        if self.promised_to == Some(owner) {
-            self.promised_to = None;
-            self.take(owner, true);
-            self.promises = self.left() >= PLENTY;
-            return true;
+        let is_good = self.kept(owner).is_some();
+        match is_good {
+            true => {
+                self.taken.retain(|permit| permit.owner != owner || permit.is_used);
+                self.take(owner, true);
+            }
+            false => self.give_back(owner),
         }
-        let promised = self.promised_to;
-        self.look();
-        let Some(mine) = self.kept(owner) else {
-            self.give_back(owner);
-            return false;
-        };
-        let last = self.taken.iter().rev().find(|permit| !permit.is_used);
-        let quick = promised.is_none() && last.is_some_and(|last| last.owner == mine.owner);
-        self.taken.retain(|permit| permit.owner != owner || permit.is_used);
-        self.take(owner, true);
-        self.promises = quick && self.left() >= PLENTY;
-        true
+        is_good
     }
 
     fn give_back(&mut self, owner: usize) {
-        self.look();
         self.taken.retain(|permit| permit.owner != owner || permit.is_used);
         self.reclaim();
     }
@@ -148,7 +117,7 @@ proptest! {
             match deed {
                 Deed::Reserve => {
                     let ticket = ticket(&limiter);
-                    prop_assert_eq!(ticket.is_some(), model.reserve(owner));
+                    prop_assert_eq!(ticket.is_some(), model.take_now(owner, 1, false));
                     tickets.extend(ticket.map(|ticket| (owner, ticket)));
                 }
                 Deed::Commit(_) | Deed::CommitLast => {
@@ -167,17 +136,14 @@ proptest! {
                 Deed::Forget(which) => drop(pick(&mut tickets, which)),
                 Deed::Keeps(which) if !tickets.is_empty() => {
                     let (owner, ticket) = &tickets[which.index(tickets.len())];
-                    model.look();
                     prop_assert_eq!(limiter.keeps(ticket), model.kept(*owner).is_some());
                 }
                 Deed::Keeps(_) => {}
                 Deed::Try(cost) => {
-                    model.look();
                     let fits = model.take_now(owner, cost as usize, true);
                     prop_assert_eq!(limiter.try_acquire_many(cost).is_ok(), fits);
                 }
                 Deed::Peek => {
-                    model.look();
                     model.reclaim();
                     prop_assert_eq!(limiter.peek(0).remaining as usize, model.left());
                 }
@@ -187,7 +153,6 @@ proptest! {
                 }
             }
         }
-        model.look();
         model.reclaim();
         prop_assert_eq!(limiter.peek(0).remaining as usize, model.left());
     }

@@ -89,7 +89,7 @@ fn a_keyed_limiter_without_a_key_forgets_it_too() {
     assert!(finds_room(&limiter, &clock));
 }
 
-/// Nothing is promised of a key that may be forgotten.
+/// Nothing is promised of a key, which may be forgotten.
 #[test]
 fn readied_services_of_one_key_hold_a_permit_each_out_of_many() {
     let clock = ManualClock::new();

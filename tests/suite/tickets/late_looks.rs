@@ -63,10 +63,9 @@ impl Algorithm for Slow {
     fn carry_over(&self, _: &Self, _: &mut Nanos, _: Nanos) {}
 }
 
-/// The other one asks at 0 and gets the lock at 60 s, when a permit has been promised that was not
-/// there at 0.
+/// The other one asks at 0 and gets the lock at 60 s, when a permit is kept that was not there at 0.
 #[test]
-fn a_promised_permit_is_not_lost_to_a_thread_that_read_the_clock_long_ago() {
+fn a_ticket_is_not_lost_to_a_thread_that_read_the_clock_long_ago() {
     for _ in 0..50 {
         let clock = ManualClock::new();
         let [is_armed, is_in] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
@@ -90,13 +89,13 @@ fn a_promised_permit_is_not_lost_to_a_thread_that_read_the_clock_long_ago() {
             });
             let _ = limiter.peek(0);
             limiter.commit(ticket(limiter).unwrap()).unwrap();
-            let promised = ticket(limiter).unwrap();
-            // The other one looks, and takes it on behalf of its owner.
+            let kept = ticket(limiter).unwrap();
+            // The other one looks, at the past.
             for _ in 0..2000 {
                 thread::yield_now();
             }
-            assert!(limiter.keeps(&promised), "it is not a nanosecond old");
-            assert!(limiter.commit(promised).is_ok());
+            assert!(limiter.keeps(&kept), "it is not a nanosecond old");
+            assert!(limiter.commit(kept).is_ok());
         });
     }
 }
