@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[repr(align(64))]
 pub(super) struct Cell {
     empty_at: AtomicU64,
-    /// When somebody was last let through here.
+    /// When somebody last looked at the clock here.
     seen: AtomicU64,
 }
 
@@ -64,9 +64,15 @@ impl Cell {
         self.empty_at.store(empty_at.get(), Ordering::Relaxed);
     }
 
+    /// Remembers when this was for those who do not look at the clock.
+    #[inline(always)]
+    pub(super) fn looked(&self, now: Nanos) {
+        self.seen.store(now.get(), Ordering::Relaxed);
+    }
+
     /// Whether there are permits left for so many handles, and plenty besides, as far as one knows
     /// without a look at the clock: from when it was last looked at, permits became more by time and
-    /// fewer by calls, each of which has looked.
+    /// fewer by what was taken, which the state says.
     #[inline(always)]
     pub(super) fn has_plenty(&self, bucket: Bucket, handles: usize) -> bool {
         let handles = u32::try_from(handles).unwrap_or(u32::MAX).saturating_add(PLENTY);
@@ -90,7 +96,7 @@ impl Word for Found<'_> {
         let (before, after) = (self.empty_at.get(), after.get());
         let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
         let replaced = self.cell.empty_at.compare_exchange(before, after, success, failure);
-        self.cell.seen.store(self.now.get(), Ordering::Relaxed);
+        self.cell.looked(self.now);
         replaced.is_ok()
     }
 }

@@ -147,7 +147,11 @@ impl<A: Algorithm> Lanes<A> {
     #[inline(always)]
     pub(super) fn take_quickly(&self, key: Fingerprint, now: Nanos, cost: u32) -> Option<Place> {
         match self {
-            Lanes::One(single) => single.with(|rules, lane| lane.take_quickly(rules, now, cost)),
+            Lanes::One(single) => {
+                // Or whoever was promised nothing once would never be again.
+                single.cell().looked(now);
+                single.with(|rules, lane| lane.take_quickly(rules, now, cost))
+            }
             Lanes::Many(table, _) => {
                 entry(table, key, |rules, lane| lane.take_quickly(rules, now, cost))?
             }

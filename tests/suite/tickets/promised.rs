@@ -73,3 +73,20 @@ fn a_permit_that_is_not_there_when_it_is_used_is_not_used() {
     clock.set(ms(60_000));
     assert_eq!(limiter.peek(0).remaining, 24);
 }
+
+/// Whoever is let go while permits are scarce looks at the clock, too.
+#[test]
+fn there_is_plenty_again_once_permits_have_come_back() {
+    let clock = ManualClock::new();
+    let limiter = bucket(&clock);
+    clock.set(ms(60_000));
+    for _ in 0..64 {
+        limiter.commit(ticket(&limiter).unwrap()).unwrap();
+    }
+    assert!(ticket(&limiter).is_none());
+    clock.set(ms(120_000));
+    // Nobody knows that there is plenty until this one has looked.
+    limiter.commit(ticket(&limiter).unwrap()).unwrap();
+    let _forgotten = ticket(&limiter).unwrap();
+    assert_eq!(limiter.peek(0).remaining, 63);
+}
