@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 use tower_ratelimit::{
-    AtCapacity, BurstCompensating, KeyedRateLimiter, LeakyBucket, ManualClock, Rate, Reason, Strict,
+    AtCapacity, BurstCompensating, KeyedRateLimiter, LeakyBucket, ManualClock, Rate, Reason,
+    SlidingWindow, Strict,
 };
 
 fn strict(clock: &ManualClock) -> tower_ratelimit::Builder<Strict, tower_ratelimit::ManyLimits> {
@@ -50,6 +51,31 @@ fn a_new_key_is_refused_with_an_error_of_its_own_when_all_are_in_use() {
     limiter.key("c").try_acquire().unwrap();
     limiter.key("d").try_acquire().unwrap();
     assert_eq!(limiter.keys(), 2);
+}
+
+#[test]
+fn a_limit_that_begins_anew_or_gets_faster_has_room_for_new_keys() {
+    let window = |hours: u64| {
+        let rate = Rate::new(1, Duration::from_secs(3600 * hours)).unwrap();
+        SlidingWindow::new(rate)
+    };
+    for is_reset in [true, false] {
+        let clock = ManualClock::new();
+        let builder = KeyedRateLimiter::builder(window(24)).clock(clock.clone());
+        let builder = builder.max_keys(2).unwrap().at_capacity(AtCapacity::Refuse);
+        let limiter = builder.build();
+        limiter.key("a").try_acquire().unwrap();
+        limiter.key("b").try_acquire().unwrap();
+        clock.advance(Duration::from_secs(3600));
+        assert_eq!(limiter.key("c").try_acquire().unwrap_err().reason(), Reason::TooManyKeys);
+        match is_reset {
+            true => limiter.reset(),
+            false => limiter.set_algorithm(window(1)),
+        }
+        limiter.key("c").try_acquire().unwrap();
+        limiter.key("d").try_acquire().unwrap();
+        assert_eq!(limiter.key("e").try_acquire().unwrap_err().reason(), Reason::TooManyKeys);
+    }
 }
 
 #[test]

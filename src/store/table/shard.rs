@@ -143,6 +143,9 @@ impl<V: Keep<R>, R> Open<'_, V, R> {
         for key in words {
             self.work(key, &mut work);
         }
+        // Any of them may equal new sooner than before.
+        let Locked { entries, appointments, .. } = &mut *self.locked;
+        *appointments = entries.keys().map(|key| Reverse((Nanos::ZERO, *key))).collect();
     }
 
     /// Works on all entries that are not a word.
