@@ -153,6 +153,32 @@ fn what_was_lost_is_not_found_again_in_a_grant_at_the_same_reading_of_the_clock(
 }
 
 #[test]
+fn a_lease_that_ended_by_a_clock_that_was_set_back_is_renewed_also_above_a_smaller_capacity() {
+    let (four, two) = (limit(4, Some(10)), limit(2, Some(10)));
+    let mut state = Default::default();
+    let kept = granted(&four, &mut state, 0, Take::fresh(3)).unwrap();
+    granted(&four, &mut state, 0, Take::fresh(1)).unwrap();
+    // It has ended as long as the clock shows that, and nobody takes its permits.
+    assert_eq!(ask(&four, &mut state, 10, Ask::Peek(Take::fresh(1))).remaining, 3);
+    two.carry_over(&four, &mut state, Nanos::new(10));
+    let renewed = ask(&two, &mut state, 7, Ask::Renew(kept)).grant().unwrap();
+    assert_eq!(granted(&two, &mut state, 7, Take::fresh(1)), None);
+    let _ = ask(&two, &mut state, 7, Ask::End(renewed));
+    assert_eq!(super::pass_at(&two, &mut state, 7, 9), 1);
+}
+
+#[test]
+fn a_lease_whose_permits_were_taken_before_the_clock_was_set_back_is_lost() {
+    let limit = limit(2, Some(10));
+    let mut state = Default::default();
+    let lost = granted(&limit, &mut state, 0, Take::fresh(2)).unwrap();
+    granted(&limit, &mut state, 10, Take::fresh(1)).unwrap();
+    let renewed = ask(&limit, &mut state, 7, Ask::Renew(lost));
+    assert_eq!(renewed.outcome, Outcome::InUse(Some(Nanos::new(13))));
+    assert_eq!(super::pass_at(&limit, &mut state, 7, 9), 1);
+}
+
+#[test]
 fn permits_charged_are_in_use_until_their_grant_ends_or_their_lease() {
     let limit = limit(2, Some(10));
     let mut state = Default::default();

@@ -42,12 +42,16 @@ impl<'a, A: Kind> World<'a, A> {
         });
         prop_assert_eq!(renewed.is_ok(), expected.is_some() || held.grant.cost == 0);
         if let Some(grant) = expected {
+            // A lease that ended by a clock that was set back has not ended, unless somebody took what
+            // it held.
+            let looked = self.taken.max(self.model.now);
             let was_lost =
-                A::lease().is_some_and(|lease| self.latest >= held.grant.at + Nanos::new(lease));
+                A::lease().is_some_and(|lease| looked >= held.grant.at + Nanos::new(lease));
             held.grant = grant;
             self.held.insert(caller, held);
             // One in time keeps its permits, also above a capacity that has shrunk.
             if was_lost {
+                self.taken = looked;
                 self.not_too_many_in_use(caller)?;
             }
         } else if held.grant.cost == 0 {

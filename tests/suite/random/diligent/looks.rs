@@ -54,6 +54,7 @@ impl<'a, A: Kind> World<'a, A> {
         if grant.cost > 0 {
             prop_assert!(self.last_granted < Some(caller), "{} overtook", caller);
             self.last_granted = Some(caller);
+            self.taken = self.taken.max(self.model.now);
         }
         Ok(())
     }

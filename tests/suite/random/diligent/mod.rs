@@ -47,6 +47,8 @@ struct World<'a, A: Kind> {
     current: usize,
     /// The latest that the clock has shown.
     latest: Nanos,
+    /// The latest that it showed when somebody took permits: leases that had ended by then are lost.
+    taken: Nanos,
     callers: Caller,
     last_granted: Option<Caller>,
     waiting: BTreeMap<Caller, Waiter<'a, A>>,
@@ -88,6 +90,7 @@ fn all_promises_hold<A: Kind>(deeds: Vec<Deed>, checks_bound: bool) -> TestCaseR
         several: A::several(),
         current: 0,
         latest: Nanos::ZERO,
+        taken: Nanos::ZERO,
         callers: 0,
         last_granted: None,
         waiting: BTreeMap::new(),
