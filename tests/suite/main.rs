@@ -30,6 +30,7 @@ mod reset_books;
 mod routing;
 mod running;
 mod servers;
+mod short_way;
 mod snapshot;
 mod store;
 mod stored;
