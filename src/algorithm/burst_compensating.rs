@@ -1,7 +1,7 @@
 //! Even pacing that makes up for late wake-ups, and for nothing else.
 
 use super::{
-    Algorithm, LONGEST_SPAN, Refills, Spent, WAKE_UP, end_of_time, rescale, slots_in,
+    Algorithm, LONGEST_SPAN, Refills, Spent, WAKE_UP, end_of_time, late_life, rescale, slots_in,
     stored::stored_fields,
 };
 use crate::{
@@ -188,6 +188,11 @@ impl Algorithm for BurstCompensating {
 
     fn shelf_life(&self) -> Nanos {
         self.interval.max(WAKE_UP)
+    }
+
+    #[inline]
+    fn late_life(&self) -> Nanos {
+        late_life(self.interval)
     }
 
     fn rate(&self, index: usize) -> Option<Rate> {

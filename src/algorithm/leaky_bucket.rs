@@ -1,7 +1,8 @@
 //! A bucket that holds a burst and leaks one permit per interval.
 
 use super::{
-    Algorithm, LONGEST_SPAN, Refills, Spent, WAKE_UP, bucket::Bucket, left_of, rescale, slots_in,
+    Algorithm, LONGEST_SPAN, Refills, Spent, WAKE_UP, bucket::Bucket, late_life, left_of, rescale,
+    slots_in,
 };
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
@@ -190,6 +191,11 @@ impl Algorithm for LeakyBucket {
     #[inline]
     fn shelf_life(&self) -> Nanos {
         self.interval.max(WAKE_UP)
+    }
+
+    #[inline]
+    fn late_life(&self) -> Nanos {
+        late_life(self.interval)
     }
 
     fn rate(&self, index: usize) -> Option<Rate> {

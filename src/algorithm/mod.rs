@@ -73,6 +73,16 @@ use std::time::Duration;
 /// while they wait for the processor.
 pub const WAKE_UP: Nanos = Nanos::new(1_000_000);
 
+/// How long callers that were let go may be kept waiting by a busy runtime, at intervals shorter than
+/// [`WAKE_UP`].
+const LATE: Nanos = Nanos::new(1_000_000_000);
+
+/// What a permit is worth that comes back after an interval is nothing, and its caller may keep it.
+#[inline]
+fn late_life(interval: Nanos) -> Nanos {
+    if interval < WAKE_UP { LATE } else { interval }
+}
+
 /// The longest span an algorithm may look ahead, 250 years: with the instant it is added to it
 /// stays on the time line for the first 334 years.
 pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000_000);
@@ -199,6 +209,17 @@ pub trait Algorithm: Send + Sync + 'static {
     /// it. At least 1 ns, and not so long that permits saved up and used together could exceed
     /// the bound by much: one [interval](Self::interval), or [`WAKE_UP`] where that is longer.
     fn shelf_life(&self) -> Nanos;
+
+    /// How long a permit keeps for a caller that was let go in line and has not come to run since: one
+    /// [shelf life](Self::shelf_life), unless said otherwise.
+    ///
+    /// Where the interval is shorter than [`WAKE_UP`], those let go are many, and a busy runtime comes to
+    /// them later than that. Limits that nobody gets anything back from by then let them keep their
+    /// permits: to take them away would waste them, and cost them their places in line. At least one
+    /// shelf life.
+    fn late_life(&self) -> Nanos {
+        self.shelf_life()
+    }
 
     /// Whether calls of this limit hold their permits until they end. It may be less often than its
     /// [type](Self::Permits) says, where one type stands for several limits.

@@ -129,6 +129,10 @@ impl Algorithm for AnyAlgorithm {
         with!(self, limit => limit.shelf_life())
     }
 
+    fn late_life(&self) -> Nanos {
+        with!(self, limit => limit.late_life())
+    }
+
     fn holds(&self) -> bool {
         with!(self, limit => limit.holds())
     }
