@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm,
-    decision::{Ask, Decision, Grant, Outcome, Take},
+    decision::{Ask, Decision, Outcome, Take},
     error::Reason,
     nanos::Nanos,
 };
@@ -188,10 +188,9 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         if let Some(reason) = self.line.was_sent_away(place) {
             return Turn::SentAway(reason);
         }
-        let overdue = self
-            .line
-            .first()
-            .is_some_and(|first| *first.key() < place && first.get().alarm <= self.now);
+        let now = self.now;
+        let is_overdue =
+            self.line.first().is_some_and(|(first, waiter)| first < place && waiter.alarm <= now);
         if !self.line.is_waiting(place) && !self.is_fresh(place) {
             // Granted, but not looked at for too long: back in line, at the same place.
             self.give_back(place);
@@ -211,8 +210,11 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         }
         self.serve();
         match self.line.is_waiting(place) {
-            true => Turn::Wait(self.set_alarm(place, waker, overdue)),
-            false => Turn::Granted(()),
+            true => Turn::Wait(self.set_alarm(place, waker, is_overdue)),
+            false => {
+                self.line.unused.come(place, self.now);
+                Turn::Granted(())
+            }
         }
     }
 
@@ -254,7 +256,7 @@ impl<'a, A: Algorithm> Desk<'a, A> {
             self.leave(place);
             return None;
         }
-        let grant = self.line.take(place)?;
+        let grant = self.line.unused.take(place)?;
         *self.forecast = None;
         let decision = match grant.cost {
             0 => self.decide(Ask::Take(Take::fresh(0))),
@@ -266,13 +268,14 @@ impl<'a, A: Algorithm> Desk<'a, A> {
     /// Whether a place has permits that are good still.
     #[inline]
     pub(super) fn is_fresh(&self, place: Place) -> bool {
-        let grant = self.line.unused(place);
-        grant.is_some_and(|grant| self.now < self.perishes(grant))
+        let known = self.line.unused.known_since(place).map(|since| self.perishes(since));
+        let called = || self.line.unused.called_since(place).map(|since| self.is_given_up(since));
+        known.or_else(called).is_some_and(|perishes| self.now < perishes)
     }
 
     /// Gives back the unused permits of a place, if it has any.
     pub(super) fn give_back(&mut self, place: Place) {
-        if let Some(grant) = self.line.take(place) {
+        if let Some(grant) = self.line.unused.take(place) {
             let _ = self.decide(Ask::GiveBack(grant));
             *self.forecast = None;
         }
@@ -280,8 +283,14 @@ impl<'a, A: Algorithm> Desk<'a, A> {
 
     /// From when on unused permits go to whoever needs them.
     #[inline]
-    pub(super) fn perishes(&self, grant: Grant) -> Nanos {
-        grant.at + self.algorithm.shelf_life() + self.slack
+    pub(super) fn perishes(&self, since: Nanos) -> Nanos {
+        since + self.algorithm.shelf_life() + self.slack
+    }
+
+    /// The same for those of whoever was let go and has not come to run.
+    #[inline]
+    pub(super) fn is_given_up(&self, since: Nanos) -> Nanos {
+        since + self.algorithm.late_life() + self.slack
     }
 
     #[inline]

@@ -39,7 +39,7 @@ impl<A: Algorithm> Lane<A> {
     /// The state once all permits have gone back that are not used yet.
     pub(super) fn without_line(&self, algorithm: &A, now: Nanos) -> A::State {
         let mut state = self.state.clone();
-        let unused = self.queue.iter().flat_map(|queue| queue.line.all_unused());
+        let unused = self.queue.iter().flat_map(|queue| queue.line.unused.all());
         for grant in unused.filter(|grant| grant.cost > 0) {
             let _ = algorithm.decide(&mut state, now, Ask::GiveBack(grant));
         }
@@ -116,7 +116,7 @@ impl<A: Algorithm> Lane<A> {
     /// in force, nobody waits, and nothing has perished.
     #[inline(always)]
     fn is_quiet(&self, rules: &Rules<A>, now: Nanos) -> bool {
-        let perished = |(_, grant): (_, Grant)| now >= grant.at + rules.algorithm.shelf_life();
+        let perished = |(_, since)| now >= since + rules.algorithm.shelf_life();
         let is_quiet = |queue: &Queue<A>| {
             queue.line.waiting() == 0
                 && queue.own.is_none()

@@ -1,16 +1,13 @@
 //! Who waits for one key, and who was granted permits and has not used them yet.
 
+use super::{row::Row, unused::Unused};
 use crate::{
     decision::Grant,
     error::Reason,
     meters::{InLine, LineMeter},
     nanos::Nanos,
 };
-use std::{
-    collections::{BTreeMap, VecDeque, btree_map::OccupiedEntry},
-    num::NonZeroU64,
-    task::Waker,
-};
+use std::{collections::BTreeMap, num::NonZeroU64, task::Waker};
 
 /// A place in line, and later the permit that was granted there. Earlier places are smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +26,13 @@ impl Place {
     pub(super) const fn behind(number: u64) -> Self {
         Self(Self::FREE.0.saturating_add(number))
     }
+
+    /// How many places this one is behind another, or more than any line has.
+    #[inline]
+    pub(super) fn after(self, other: Self) -> usize {
+        let places = self.0.get().checked_sub(other.0.get());
+        places.and_then(|places| usize::try_from(places).ok()).unwrap_or(usize::MAX)
+    }
 }
 
 /// The line of one key.
@@ -36,12 +40,12 @@ pub(super) struct Line {
     /// How many places there were.
     places: u64,
     /// In the order in which they are served.
-    waiting: BTreeMap<Place, Waiter>,
+    waiting: Row<Waiter>,
+    /// Who looks after the first one as if it were that one itself, which nobody polled in time.
+    stand_in: Option<Place>,
     /// The costs of all who ever got in line.
     total: u64,
-    /// In the order in which they were granted, which is that of the places but for the few
-    /// that got back in line.
-    unused: VecDeque<(Place, Grant)>,
+    pub(super) unused: Unused,
     /// Who waited, was sent away, and does not know it yet.
     sent_away: BTreeMap<Place, Reason>,
     meter: LineMeter,
@@ -67,16 +71,17 @@ impl Line {
     pub(super) fn new(places: u64, meter: LineMeter) -> Self {
         Self {
             places,
-            waiting: BTreeMap::new(),
+            waiting: Row::new(),
+            stand_in: None,
             total: 0,
-            unused: VecDeque::new(),
+            unused: Unused::default(),
             sent_away: BTreeMap::new(),
             meter,
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.unused.is_empty() && self.sent_away.is_empty()
+        self.waiting.len() == 0 && self.unused.is_empty() && self.sent_away.is_empty()
     }
 
     /// The next place, behind all others.
@@ -94,24 +99,31 @@ impl Line {
 
     /// The costs of those who wait before `place`, in order.
     pub(super) fn costs_before(&self, place: Place) -> impl Iterator<Item = u32> {
-        self.waiting.range(..place).map(|(_, waiter)| waiter.cost)
+        let before = self.waiting.iter().take_while(move |(other, _)| *other < place);
+        before.map(|(_, waiter)| waiter.cost)
     }
 
     /// Who is to be served next.
-    pub(super) fn first(&mut self) -> Option<OccupiedEntry<'_, Place, Waiter>> {
-        self.waiting.first_entry()
+    #[inline]
+    pub(super) fn first(&mut self) -> Option<(Place, &mut Waiter)> {
+        self.waiting.first()
+    }
+
+    /// The first in line leaves it: its turn has come.
+    #[inline]
+    pub(super) fn let_first_go(&mut self) -> Option<(Place, Waiter)> {
+        self.waiting.remove_first()
     }
 
     /// About how many permits those take who wait from the second on up to `place`: exact near the
     /// front, and otherwise counting those who left, too.
     pub(super) fn permits_before(&self, place: Place) -> u32 {
-        const NEAR: usize = 4;
-        let up_to_place = || self.waiting.range(..=place).map(|(_, waiter)| waiter);
-        let permits = match up_to_place().nth(NEAR) {
-            None => up_to_place().skip(1).map(|waiter| u64::from(waiter.cost)).sum(),
-            Some(_) => {
+        let permits = match self.waiting.few_up_to(place) {
+            Some(few) => few.skip(1).map(|waiter| u64::from(waiter.cost)).sum(),
+            None => {
                 let total = |waiter: Option<&Waiter>| waiter.map_or(0, |waiter| waiter.total);
-                total(self.waiting.get(&place)).saturating_sub(total(up_to_place().next()))
+                let first = self.waiting.iter().next().map(|(_, first)| first);
+                total(self.waiting.get(place)).saturating_sub(total(first))
             }
         };
         u32::try_from(permits).unwrap_or(u32::MAX)
@@ -119,24 +131,39 @@ impl Line {
 
     /// Who is to be served next, and who after that.
     pub(super) fn first_two(&mut self) -> impl Iterator<Item = &mut Waiter> {
-        self.waiting.values_mut().take(2)
+        self.waiting.first_two()
     }
 
     pub(super) fn is_waiting(&self, place: Place) -> bool {
-        self.waiting.contains_key(&place)
+        self.waiting.get(place).is_some()
     }
 
     pub(super) fn waiter(&mut self, place: Place) -> Option<&mut Waiter> {
-        self.waiting.get_mut(&place)
+        self.waiting.get_mut(place)
+    }
+
+    /// Whether nobody but the one at `place` looks after the first in line in its stead, unless
+    /// that one is late itself. From now on the one at `place` does.
+    pub(super) fn stands_in(&mut self, place: Place, now: Nanos) -> bool {
+        let others = self.stand_in.filter(|other| *other != place);
+        let is_on_time =
+            |other: &Place| self.waiting.get(*other).is_some_and(|stand_in| stand_in.alarm > now);
+        match others.filter(is_on_time) {
+            Some(_) => false,
+            None => {
+                self.stand_in = Some(place);
+                true
+            }
+        }
     }
 
     /// Gets in line at this place.
     pub(super) fn wait(&mut self, place: Place, cost: u32, latest: Nanos) {
         // Somebody back in line stands before all who came later.
-        let behind = self.waiting.range(place..).next();
+        let behind = self.waiting.next_from(place);
         let total = match behind {
             // The line may have ended meanwhile, and another one begun without it.
-            Some((_, next)) => next.total.saturating_sub(next.cost.into()),
+            Some(next) => next.total.saturating_sub(next.cost.into()),
             None => {
                 self.total += u64::from(cost);
                 self.total
@@ -149,30 +176,13 @@ impl Line {
 
     /// Gets out of line.
     pub(super) fn leave(&mut self, place: Place) -> Option<Waiter> {
-        self.waiting.remove(&place)
+        self.waiting.remove(place)
     }
 
     /// Keeps permits until they are used.
     #[inline]
     pub(super) fn keep(&mut self, place: Place, grant: Grant) {
-        self.unused.push_back((place, grant));
-    }
-
-    /// The unused permits of this place.
-    pub(super) fn unused(&self, place: Place) -> Option<Grant> {
-        let (_, grant) = self.unused.get(self.find(place)?)?;
-        Some(*grant)
-    }
-
-    /// All unused permits, the youngest first.
-    pub(super) fn all_unused(&self) -> impl Iterator<Item = Grant> {
-        self.unused.iter().rev().map(|(_, grant)| *grant)
-    }
-
-    /// Takes out the unused permits of this place.
-    pub(super) fn take(&mut self, place: Place) -> Option<Grant> {
-        let (_, grant) = self.unused.remove(self.find(place)?)?;
-        Some(grant)
+        self.unused.keep(place, grant);
     }
 
     /// Takes out the unused permits of this place if they are the last ones, and as they should be.
@@ -182,24 +192,24 @@ impl Line {
         place: Place,
         good: impl FnOnce(&Grant) -> bool,
     ) -> Option<Grant> {
-        let last = self.unused.pop_back_if(|(last, grant)| *last == place && good(grant));
-        last.map(|(_, grant)| grant)
+        self.unused.take_last_if(place, good)
     }
 
     /// All who wait, in order.
     pub(super) fn all_waiting(&self) -> impl Iterator<Item = (Place, &Waiter)> {
-        self.waiting.iter().map(|(place, waiter)| (*place, waiter))
+        self.waiting.iter()
     }
 
     /// Sends away the first in line.
     pub(super) fn send_first_away(&mut self, reason: Reason) -> Option<Waiter> {
-        let place = *self.waiting.first_key_value()?.0;
-        self.send_away(place, reason)
+        let (place, waiter) = self.waiting.remove_first()?;
+        self.sent_away.insert(place, reason);
+        Some(waiter)
     }
 
     /// Sends away the one at `place`.
     pub(super) fn send_away(&mut self, place: Place, reason: Reason) -> Option<Waiter> {
-        let waiter = self.waiting.remove(&place)?;
+        let waiter = self.waiting.remove(place)?;
         self.sent_away.insert(place, reason);
         Some(waiter)
     }
@@ -212,18 +222,12 @@ impl Line {
     /// Does away with all unused permits, and sends away those who have them: some of them may
     /// still wait, and not know that they were let go.
     pub(super) fn send_unused_away(&mut self, reason: Reason) {
-        self.sent_away.extend(self.unused.drain(..).map(|(place, _)| (place, reason)));
+        self.sent_away.extend(self.unused.drain().map(|place| (place, reason)));
     }
 
-    /// The oldest unused permits.
-    pub(super) fn oldest(&self) -> Option<(Place, Grant)> {
-        self.unused.front().copied()
-    }
-
-    fn find(&self, place: Place) -> Option<usize> {
-        let is_there = |index: &usize| self.unused.get(*index).is_some_and(|(at, _)| *at == place);
-        let in_order = self.unused.binary_search_by_key(&place, |(place, _)| *place).ok();
-        // Out of order only behind somebody who got back in line.
-        in_order.or_else(|| (0..self.unused.len()).find(is_there))
+    /// Whose unused permits have been known the longest, and since when.
+    #[inline]
+    pub(super) fn oldest(&self) -> Option<(Place, Nanos)> {
+        self.unused.oldest_known()
     }
 }

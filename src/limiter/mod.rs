@@ -37,6 +37,8 @@ mod lane;
 mod desk;
 mod serve;
 mod line;
+mod row;
+mod unused;
 mod forecast;
 
 pub use acquire::{Acquire, Granted};

@@ -2,22 +2,24 @@
 
 use super::{desk::Desk, forecast::Forecast, line::Place};
 use crate::{
-    algorithm::Algorithm,
+    algorithm::{Algorithm, WAKE_UP},
     decision::{Ask, Decision, Grant, Outcome, Take},
     error::Reason,
     nanos::Nanos,
 };
 use std::task::Waker;
 
+/// Where many are let go within a tick, how many ticks after its turn one of them looks whether those
+/// before it do.
+const TICKS: u32 = 10;
+
 impl<A: Algorithm> Desk<'_, A> {
     /// Says when the one at `place` should look again, and remembers how to wake it.
-    pub(super) fn set_alarm(&mut self, place: Place, waker: &Waker, stands_in: bool) -> Nanos {
-        // The first in line has to be on time, and `serve` knows when that is. The others look
-        // after those before them that nobody polls, each about when its own turn comes; whoever
-        // found the first overdue stands in for it.
-        let due = self.line.first().map_or(self.now, |first| first.get().alarm);
-        let permits = if stands_in { 0 } else { self.line.permits_before(place) };
-        let alarm = due + self.algorithm.interval() * permits;
+    pub(super) fn set_alarm(&mut self, place: Place, waker: &Waker, was_overdue: bool) -> Nanos {
+        let alarm = match was_overdue && self.line.stands_in(place, self.now) {
+            true => self.line.first().map_or(self.now, |(_, first)| first.alarm),
+            false => self.alarm_of(place),
+        };
         if let Some(waiter) = self.line.waiter(place) {
             waiter.alarm = alarm;
             if !waiter.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -25,6 +27,34 @@ impl<A: Algorithm> Desk<'_, A> {
             }
         }
         alarm
+    }
+
+    /// When the one at `place` looks after those before it that nobody polls.
+    fn alarm_of(&mut self, place: Place) -> Nanos {
+        // The first in line has to be on time, and `serve` knows when that is. The others look about
+        // when their own turns come.
+        let due = self.line.first().map_or(self.now, |(_, first)| first.alarm);
+        let permits = self.line.permits_before(place);
+        let turn = due + self.algorithm.interval() * permits;
+        let Some(waiter) = self.line.waiter(place) else {
+            return turn;
+        };
+        let own = self.algorithm.interval() * waiter.cost;
+        let is_among_first = permits <= waiter.cost;
+        // One of those whose turns come within the same tick is enough, and not too soon: who is
+        // woken by its own timer runs before those that were let go before it and woken after that.
+        let is_with_others = self.algorithm.interval() < WAKE_UP;
+        let is_with_another = is_with_others && turn / WAKE_UP == (turn - own) / WAKE_UP;
+        // Turns that were put off are likely to be put off again.
+        let was_early = waiter.alarm <= self.now;
+        match is_with_another || was_early {
+            _ if is_among_first => turn,
+            // Far behind its turn: whoever serves it, or finds it in front, wakes it before.
+            true if is_with_others => turn + (turn - self.now) * 3 + WAKE_UP * TICKS,
+            true => turn + (turn - self.now),
+            false if is_with_others => turn + WAKE_UP * TICKS,
+            false => turn,
+        }
     }
 
     /// Tells the algorithm about permits that were used, and serves whom that lets go.
@@ -84,8 +114,7 @@ impl<A: Algorithm> Desk<'_, A> {
 
     /// Lets all who wait pass, in order, and takes nothing for it.
     pub(super) fn let_pass(&mut self) {
-        while let Some(first) = self.line.first() {
-            let (place, waiter) = first.remove_entry();
+        while let Some((place, waiter)) = self.line.let_first_go() {
             self.line.keep(place, Grant { cost: 0, at: Nanos::MAX });
             self.wakes.due.extend(waiter.waker);
         }
@@ -112,15 +141,19 @@ impl<A: Algorithm> Desk<'_, A> {
         self.reclaim();
         // Those in line are let go as if it were that much earlier, and so that much later.
         let at = self.now - self.slack;
-        while let Some(first) = self.line.first() {
-            let take = Ask::Take(Take::queued(first.get().cost));
+        while let Some((_, first)) = self.line.first() {
+            let take = Ask::Take(Take::queued(first.cost));
             let decision = self.algorithm.decide(self.state, at, take);
             match decision.outcome {
                 Outcome::Granted(grant) => {
-                    let (place, waiter) = first.remove_entry();
-                    self.line.keep(place, grant);
-                    *self.forecast = None;
-                    self.wakes.due.extend(waiter.waker);
+                    if let Some((place, waiter)) = self.line.let_first_go() {
+                        match self.algorithm.late_life() > self.algorithm.shelf_life() {
+                            true => self.line.unused.call(place, grant),
+                            false => self.line.keep(place, grant),
+                        }
+                        *self.forecast = None;
+                        self.wakes.due.extend(waiter.waker);
+                    }
                 }
                 // It is told when it is polled, whatever the limit is by then.
                 Outcome::Never => self.send_first_away(Reason::TooCostly),
@@ -140,8 +173,9 @@ impl<A: Algorithm> Desk<'_, A> {
     /// Sees that the first in line looks again at `due`, or earlier if unused permits perish, and
     /// that the second looks after it not much later.
     fn wake_first_at(&mut self, due: Nanos) {
-        let perishes = self.line.oldest().map(|(_, grant)| self.perishes(grant));
-        let due = perishes.map_or(due, |perishes| perishes.min(due));
+        let known = self.line.unused.oldest_known().map(|(_, since)| self.perishes(since));
+        let called = self.line.unused.oldest_called().map(|(_, since)| self.is_given_up(since));
+        let due = known.into_iter().chain(called).fold(due, Nanos::min);
         let interval = self.algorithm.interval();
         let mut alarm = due;
         for (index, waiter) in self.line.first_two().enumerate() {
@@ -157,8 +191,13 @@ impl<A: Algorithm> Desk<'_, A> {
     /// Gives back the permits that nobody used in time.
     #[inline]
     fn reclaim(&mut self) {
-        while let Some((place, grant)) = self.line.oldest()
-            && self.now >= self.perishes(grant)
+        while let Some((place, since)) = self.line.unused.oldest_known()
+            && self.now >= self.perishes(since)
+        {
+            self.give_back(place);
+        }
+        while let Some((place, since)) = self.line.unused.oldest_called()
+            && self.now >= self.is_given_up(since)
         {
             self.give_back(place);
         }
