@@ -5,6 +5,7 @@ mod reservations;
 mod unpolled;
 mod wakes;
 mod fates;
+mod crowds;
 
 use std::time::Duration;
 use tokio_test::{assert_pending, task};
