@@ -269,7 +269,7 @@ impl<'a, A: Algorithm> Desk<'a, A> {
     #[inline]
     pub(super) fn is_fresh(&self, place: Place) -> bool {
         let known = self.line.unused.known_since(place).map(|since| self.perishes(since));
-        let called = || self.line.unused.called_since(place).map(|since| self.is_given_up(since));
+        let called = || self.line.unused.called_since(place).map(|since| self.given_up_at(since));
         known.or_else(called).is_some_and(|perishes| self.now < perishes)
     }
 
@@ -279,18 +279,6 @@ impl<'a, A: Algorithm> Desk<'a, A> {
             let _ = self.decide(Ask::GiveBack(grant));
             *self.forecast = None;
         }
-    }
-
-    /// From when on unused permits go to whoever needs them.
-    #[inline]
-    pub(super) fn perishes(&self, since: Nanos) -> Nanos {
-        since + self.algorithm.shelf_life() + self.slack
-    }
-
-    /// The same for those of whoever was let go and has not come to run.
-    #[inline]
-    pub(super) fn is_given_up(&self, since: Nanos) -> Nanos {
-        since + self.algorithm.late_life() + self.slack
     }
 
     #[inline]

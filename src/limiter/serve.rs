@@ -174,7 +174,7 @@ impl<A: Algorithm> Desk<'_, A> {
     /// that the second looks after it not much later.
     fn wake_first_at(&mut self, due: Nanos) {
         let known = self.line.unused.oldest_known().map(|(_, since)| self.perishes(since));
-        let called = self.line.unused.oldest_called().map(|(_, since)| self.is_given_up(since));
+        let called = self.line.unused.oldest_called().map(|(_, since)| self.given_up_at(since));
         let due = known.into_iter().chain(called).fold(due, Nanos::min);
         let interval = self.algorithm.interval();
         let mut alarm = due;
@@ -188,6 +188,18 @@ impl<A: Algorithm> Desk<'_, A> {
         }
     }
 
+    /// From when on unused permits go to whoever needs them.
+    #[inline]
+    pub(super) fn perishes(&self, since: Nanos) -> Nanos {
+        since + self.algorithm.shelf_life() + self.slack
+    }
+
+    /// The same for those of whoever was let go and has not come to run.
+    #[inline]
+    pub(super) fn given_up_at(&self, since: Nanos) -> Nanos {
+        since + self.algorithm.late_life() + self.slack
+    }
+
     /// Gives back the permits that nobody used in time.
     #[inline]
     fn reclaim(&mut self) {
@@ -197,7 +209,7 @@ impl<A: Algorithm> Desk<'_, A> {
             self.give_back(place);
         }
         while let Some((place, since)) = self.line.unused.oldest_called()
-            && self.now >= self.is_given_up(since)
+            && self.now >= self.given_up_at(since)
         {
             self.give_back(place);
         }

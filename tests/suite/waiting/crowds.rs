@@ -36,6 +36,13 @@ async fn polls<A: Algorithm>(limiter: &RateLimiter<A>) -> u32 {
     polls
 }
 
+/// Lets all tasks run that can. A runtime lets some of them wait for its next round.
+async fn all_have_joined() {
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// One task for each of these limiters, all asking at once; how each fared.
 fn run<A: Algorithm>(limiters: impl Fn(u64) -> RateLimiter<A>, callers: u64) -> Vec<LetGo> {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -108,7 +115,7 @@ fn each_is_polled_once_more_where_the_first_in_line_gives_up() {
             tokio::spawn(async move { (polls(&limiter).await, start.elapsed()) })
         });
         let waiting: Vec<_> = waiting.collect();
-        tokio::task::yield_now().await;
+        all_have_joined().await;
         drop(first);
         for (turn, task) in (1..).zip(waiting) {
             assert_eq!(task.await.unwrap(), (3, milliseconds(100 * turn)));
@@ -133,7 +140,7 @@ fn those_who_give_up_in_the_middle_cost_the_others_neither_time_nor_order() {
                 })
             })
             .collect();
-        tokio::task::yield_now().await;
+        all_have_joined().await;
         // All but every seventh, from the back, the middle and the front.
         let gone = |caller: &usize| !caller.is_multiple_of(7);
         for caller in (5000..10_000).rev().chain(2500..5000).chain(0..2500).filter(gone) {
