@@ -113,9 +113,16 @@ impl<T> Row<T> {
     /// Where a place is, or would be.
     #[inline]
     fn find(&self, place: Place) -> Result<usize, usize> {
-        let Some(first) = self.spots.front() else {
+        let (Some(first), Some(last)) = (self.spots.front(), self.spots.back()) else {
             return Err(0);
         };
+        // Who was let go, and who comes.
+        if place < first.place {
+            return Err(0);
+        }
+        if place > last.place {
+            return Err(self.spots.len());
+        }
         // Places are given out one after the other, and most of them to those who wait.
         let guess = place.after(first.place);
         match self.spots.get(guess) {
