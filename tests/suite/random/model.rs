@@ -96,6 +96,11 @@ impl<A: Algorithm> Model<A> {
     /// When a call would be served behind all who wait, if that can be said: by serving them.
     fn turn(&self, algorithm: &A, cost: u32) -> Outcome {
         let (mut state, mut at) = (self.state.clone(), self.now);
+        let peek = Ask::Peek(Take::fresh(cost));
+        if algorithm.decide(&mut state, at, peek).outcome == Outcome::Never {
+            // More than a capacity that has shrunk meanwhile.
+            return Outcome::Never;
+        }
         for waiter in &self.line {
             let take = Ask::Take(Take::queued(waiter.cost));
             match algorithm.decide(&mut state, at, take).outcome {
