@@ -35,6 +35,15 @@ impl Keep<()> for Refusal {
     fn new_at(&self, (): &()) -> Option<Nanos> {
         Some(self.until)
     }
+
+    /// Most calls ask for one permit, and nothing more has to be remembered of those.
+    fn word(&self) -> Option<Nanos> {
+        (self.cost == 1).then_some(self.until)
+    }
+
+    fn from_word(until: Nanos) -> Self {
+        Self { cost: 1, until }
+    }
 }
 
 impl Refused {
@@ -47,7 +56,10 @@ impl Refused {
     /// How long a call of this cost is refused in any case.
     pub(super) fn wait(&self, key: &StoreKey, cost: u32, now: Nanos) -> Option<Nanos> {
         let fingerprint = self.table.fingerprint(key.bytes());
-        let refusal = self.table.existing(fingerprint, |(), refusal| *refusal)?;
+        let refusal = match self.table.word(fingerprint) {
+            Some(word) => Refusal::from_word(word.state()),
+            None => self.table.existing(fingerprint, |(), refusal| *refusal)?,
+        };
         (refusal.cost <= cost && refusal.until > now).then(|| refusal.until - now)
     }
 

@@ -44,7 +44,7 @@ impl<'a, A: Algorithm<Permits = Spent> + Clone> Side<'a, A> {
         key.get(self.limits)
     }
 
-    /// Does it, and says all there is to say about what came of it. The clock is for others to set.
+    /// Does it, and says all there is to say about what came of it.
     pub(super) fn perform(&mut self, deed: Deed) -> String {
         match deed {
             Deed::Try(key, cost) => self.used(self.limit(key).try_acquire_many(cost)),
@@ -77,7 +77,13 @@ impl<'a, A: Algorithm<Permits = Spent> + Clone> Side<'a, A> {
                 other => say(other.is_some()),
             },
             Deed::Drop(which) => say(pick(&mut self.kept, which).is_some()),
-            Deed::Refund(which) => say(pick(&mut self.used, which).map(Permit::refund)),
+            Deed::Refund(which) => match pick(&mut self.used, which) {
+                Some(permit) => {
+                    permit.refund();
+                    "refunded".into()
+                }
+                None => "nobody has any".into(),
+            },
             Deed::Peek(key, cost) => say(self.limit(key).peek(cost)),
             Deed::Standing(key) => {
                 let (asked, mut told) = (RateLimited::new(Reason::UsedUp), Vec::new());
@@ -85,35 +91,37 @@ impl<'a, A: Algorithm<Permits = Spent> + Clone> Side<'a, A> {
                 told.join(", ")
             }
             Deed::Charge(key, cost) => say(self.limit(key).charge(cost)),
-            Deed::Cancel(key) => say(self.limit(key).cancel()),
-            Deed::Breach => say(self.limits[0].breach()),
-            Deed::Close => say(self.limits[0].close()),
-            Deed::Reset(key) => say(self.limit(key).reset()),
-            Deed::Set(which) => say(self.limits[0].set_algorithm(which.get(self.several).clone())),
-            Deed::On(_) | Deed::ToTurn(..) | Deed::Back(_) => String::new(),
-            Deed::CancelAll | Deed::ResetAll | Deed::SetFor(..) | Deed::Forget(_) | Deed::Evict => {
-                self.perform_on_keys(deed)
+            _ => {
+                self.take_hold(deed);
+                String::new()
             }
         }
     }
 
-    fn perform_on_keys(&self, deed: Deed) -> String {
-        let Whole::Many(limiter) = self.whole else { return String::new() };
-        let number = |key: Key| key.index(self.limits.len()) as u32;
-        match deed {
-            Deed::CancelAll => say(limiter.cancel()),
-            Deed::ResetAll => say(limiter.reset()),
-            Deed::SetFor(key, which) => {
-                let algorithm = which.get(self.several).clone();
-                say(limiter.set_algorithm_for(&number(key), algorithm))
+    /// Does what nobody is told anything of.
+    fn take_hold(&self, deed: Deed) {
+        let next = |which: Index| which.get(self.several).clone();
+        match (deed, self.whole) {
+            (Deed::Cancel(key), _) => self.limit(key).cancel(),
+            (Deed::Breach, _) => self.limits[0].breach(),
+            (Deed::Close, _) => self.limits[0].close(),
+            (Deed::Reset(key), _) => self.limit(key).reset(),
+            (Deed::Set(which), _) => self.limits[0].set_algorithm(next(which)),
+            (Deed::CancelAll, Whole::Many(limiter)) => limiter.cancel(),
+            (Deed::ResetAll, Whole::Many(limiter)) => limiter.reset(),
+            (Deed::SetFor(key, which), Whole::Many(limiter)) => {
+                limiter.set_algorithm_for(&self.number(key), next(which)).unwrap();
             }
-            Deed::Forget(key) => say(limiter.forget(&number(key))),
-            // How many those were is not promised.
-            _ => {
-                limiter.evict();
-                String::new()
-            }
+            (Deed::Forget(key), Whole::Many(limiter)) => limiter.forget(&self.number(key)),
+            // How many those are is not promised.
+            (Deed::Evict, Whole::Many(limiter)) => drop(limiter.evict()),
+            // Of keys where there are none, and of the clock, which is for others to set.
+            _ => {}
         }
+    }
+
+    fn number(&self, key: Key) -> u32 {
+        u32::try_from(key.index(self.limits.len())).unwrap()
     }
 
     pub(super) fn reset_keys_that_equal_new(&self) {

@@ -46,10 +46,10 @@ fn ask(limiter: &RateLimiter<LeakyBucket>, way: usize) -> bool {
                 // It waits, and gives up.
                 Poll::Pending => return false,
             };
-            asked.is_ok_and(|reservation| way % 5 > 0 && reservation.commit().is_ok())
+            asked.is_ok_and(|reservation| !way.is_multiple_of(5) && reservation.commit().is_ok())
         }
         4 => match limiter.try_acquire() {
-            Ok(permit) if way % 5 == 0 => {
+            Ok(permit) if way.is_multiple_of(5) => {
                 permit.refund();
                 false
             }
@@ -61,7 +61,7 @@ fn ask(limiter: &RateLimiter<LeakyBucket>, way: usize) -> bool {
             let cx = &mut Context::from_waker(Waker::noop());
             let is_ready = service.poll_ready(cx).is_ready();
             // A service that is not called takes nothing.
-            let is_called = is_ready && way % 5 > 0;
+            let is_called = is_ready && !way.is_multiple_of(5);
             is_called && matches!(spawn(service.call(())).poll(), Poll::Ready(Ok(())))
         }
     }

@@ -20,8 +20,6 @@
 //!   let go in the new one: there is one state to be had at most.
 //! - A line that is new counts once the keys are there that it takes from another. Who looks for those by
 //!   the old number of lines does not find them, or finds their states held.
-// To be taken out once the limiters keep their states here.
-#![allow(dead_code, unused_imports)]
 
 mod sync;
 mod packed;
@@ -99,17 +97,6 @@ impl Words {
                 look(key, state);
             }
         }
-    }
-
-    /// Forgets all keys.
-    pub(crate) fn clear(&self, keeper: &mut Keeper) {
-        for line in self.all_lines() {
-            for pair in self.lines.line(line).pairs() {
-                pair.hold();
-                pair.vacate();
-            }
-        }
-        *keeper = Keeper { kept: 0, due: Due::new(self.lines.shape()) };
     }
 
     /// How many lines there are.

@@ -45,10 +45,16 @@ impl Line {
     /// the first, where stopping needs one for three keys of five.
     #[inline]
     pub(super) fn guess<'a>(&'a self, other: &'a Self, key: u64) -> &'a Pair {
-        let [nearest, pairs @ ..] = &self.0;
-        pairs.iter().chain(&other.0).fold(nearest, |found, pair| {
-            select_unpredictable(pair.tag.load(Ordering::Relaxed) == key, pair, found)
-        })
+        // As in a tournament: each pair against the one after it, so that few wait for others.
+        let found = |pair: &'a Pair| (pair, pair.tag.load(Ordering::Relaxed) == key);
+        let either = |first: (&'a Pair, bool), second: (&'a Pair, bool)| {
+            (select_unpredictable(first.1, first.0, second.0), first.1 | second.1)
+        };
+        let of_line = |line: &'a Self| {
+            let [a, b, c, d] = line.0.each_ref().map(found);
+            either(either(a, b), either(c, d))
+        };
+        either(of_line(self), of_line(other)).0
     }
 
     pub(super) fn pairs(&self) -> &[Pair; PAIRS] {

@@ -22,7 +22,6 @@ enum Step {
     SweepAll,
     Later(u64),
     Earlier(u64),
-    Clear,
 }
 
 /// A fingerprint: spread over all bits, or such that many have the same lines.
@@ -46,7 +45,6 @@ fn step() -> impl Strategy<Value = Step> {
         5 => Just(Step::SweepAll),
         40 => (0..50_u64).prop_map(Step::Later),
         3 => (0..50_u64).prop_map(Step::Earlier),
-        1 => Just(Step::Clear),
     ]
 }
 
@@ -135,10 +133,6 @@ impl Pairing {
             }
             Step::Later(by) => self.now = self.now + Nanos::new(by),
             Step::Earlier(by) => self.now = self.now - Nanos::new(by),
-            Step::Clear => {
-                self.words.clear(&mut self.keeper);
-                self.kept.clear();
-            }
         }
     }
 
