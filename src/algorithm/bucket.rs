@@ -5,7 +5,7 @@ use crate::{
     decision::{Decision, Grant, Outcome},
     nanos::Nanos,
 };
-use std::any::Any;
+use std::any::{Any, TypeId};
 
 /// What a [`LeakyBucket`] is to a call that has just come and is let go at once or not at all; so is
 /// [`Strict`], which holds one. Limiters in memory decide by it without a lock.
@@ -35,8 +35,15 @@ impl Poured {
 }
 
 impl Bucket {
-    /// The bucket that an algorithm is, if it is one. Its state is a [`Nanos`] then: the instant at
+    /// Whether algorithms of this type are buckets. Their state is a [`Nanos`] then: the instant at
     /// which the bucket is empty, from which on it equals new.
+    #[inline(always)]
+    pub(crate) fn is<A: Algorithm>() -> bool {
+        let algorithm = TypeId::of::<A>();
+        algorithm == TypeId::of::<LeakyBucket>() || algorithm == TypeId::of::<Strict>()
+    }
+
+    /// The bucket that an algorithm is, if it is one.
     pub(crate) fn of<A: Algorithm>(algorithm: &A) -> Option<Self> {
         let algorithm: &dyn Any = algorithm;
         match algorithm.downcast_ref::<LeakyBucket>() {

@@ -74,8 +74,9 @@ use std::time::Duration;
 pub const WAKE_UP: Nanos = Nanos::new(1_000_000);
 
 /// How long callers that were let go may be kept waiting by a busy runtime, at intervals shorter than
-/// [`WAKE_UP`].
-const LATE: Nanos = Nanos::new(1_000_000_000);
+/// [`WAKE_UP`]: a tenth of a second, by the permits of which the bound may be exceeded when they all come
+/// to run at once.
+const LATE: Nanos = Nanos::new(100_000_000);
 
 /// What a permit is worth that comes back after an interval is nothing, and its caller may keep it.
 #[inline]
@@ -215,8 +216,9 @@ pub trait Algorithm: Send + Sync + 'static {
     ///
     /// Where the interval is shorter than [`WAKE_UP`], those let go are many, and a busy runtime comes to
     /// them later than that. Limits that nobody gets anything back from by then let them keep their
-    /// permits: to take them away would waste them, and cost them their places in line. At least one
-    /// shelf life.
+    /// permits: to take them away would waste them, and cost them their places in line. They are used
+    /// up to that much later than they were granted, as far as [`most_in`](Self::most_in) is concerned. At
+    /// least one shelf life. Limits that are taken together, and those in a store, do not ask.
     fn late_life(&self) -> Nanos {
         self.shelf_life()
     }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The state of a single limit, while the key is at rest; otherwise it is under the lock.
 ///
-/// The word guards no other memory, so no ordering is needed. It is alone on its line, as whoever
-/// changes it takes the line from everybody else.
+/// The word guards no other memory, but that it is put back after the bucket has changed. It is alone on
+/// its line, as whoever changes it takes the line from everybody else.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Cell {
@@ -47,7 +47,7 @@ impl Cell {
     /// The state, if it is here.
     #[inline(always)]
     pub(super) fn load(&self) -> Option<Nanos> {
-        let empty_at = self.empty_at.load(Ordering::Relaxed);
+        let empty_at = self.empty_at.load(Ordering::Acquire);
         (empty_at != AWAY).then_some(Nanos::new(empty_at))
     }
 
@@ -61,7 +61,8 @@ impl Cell {
     /// Puts the state back. For who holds the lock.
     #[inline]
     pub(super) fn put_back(&self, empty_at: Nanos) {
-        self.empty_at.store(empty_at.get(), Ordering::Relaxed);
+        // Whoever finds it goes by a bucket that is no older.
+        self.empty_at.store(empty_at.get(), Ordering::Release);
     }
 
     /// Remembers when this was for those who do not look at the clock.
@@ -94,7 +95,8 @@ impl Word for Found<'_> {
     #[inline(always)]
     fn replace(self, after: Nanos) -> bool {
         let (before, after) = (self.empty_at.get(), after.get());
-        let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+        // Whoever looks at the version afterwards sees one that is no older than the state it changed.
+        let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
         let replaced = self.cell.empty_at.compare_exchange(before, after, success, failure);
         self.cell.looked(self.now);
         replaced.is_ok()

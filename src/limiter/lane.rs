@@ -8,7 +8,7 @@ use super::{
     standing,
 };
 use crate::{
-    algorithm::Algorithm,
+    algorithm::{Algorithm, Bucket},
     decision::{Ask, Decision, Grant, Take},
     nanos::Nanos,
     store::table::Keep,
@@ -95,7 +95,7 @@ impl<A: Algorithm> Lane<A> {
     pub(super) fn at_rest(&self) -> Option<Nanos> {
         let state: &dyn Any = &self.state;
         let rests = |queue: &Queue<A>| queue.line.is_empty() && queue.own.is_none();
-        let state = state.downcast_ref().copied();
+        let state = state.downcast_ref().copied().filter(|_| Bucket::is::<A>());
         state.filter(|_| self.queue.as_deref().is_none_or(rests))
     }
 
@@ -117,10 +117,12 @@ impl<A: Algorithm> Lane<A> {
     #[inline(always)]
     fn is_quiet(&self, rules: &Rules<A>, now: Nanos) -> bool {
         let perished = |(_, since)| now >= since + rules.algorithm.shelf_life();
+        let given_up = |(_, since)| now >= since + rules.algorithm.late_life();
         let is_quiet = |queue: &Queue<A>| {
             queue.line.waiting() == 0
                 && queue.own.is_none()
-                && !queue.line.oldest().is_some_and(perished)
+                && !queue.line.unused.oldest_known().is_some_and(perished)
+                && !queue.line.unused.oldest_called().is_some_and(given_up)
         };
         rules.gate == Gate::Working && self.queue.as_deref().is_none_or(is_quiet)
     }
@@ -218,6 +220,10 @@ impl<A: Algorithm> Keep<Rules<A>> for Lane<A> {
             None => Some(rules.algorithm.new_at(&self.state)),
             Some(_) => None,
         }
+    }
+
+    fn has_words() -> bool {
+        Bucket::is::<A>()
     }
 
     fn word(&self) -> Option<Nanos> {

@@ -82,6 +82,13 @@ impl<A: Algorithm> Lanes<A> {
         }
     }
 
+    /// Somebody looked for the permit that was promised, and did not find it.
+    pub(super) fn looked(&self, now: Nanos) {
+        if let Lanes::One(single) = self {
+            single.cell().looked(now);
+        }
+    }
+
     /// Takes permits that are used now, or says how long until they are there, where that can be done
     /// without a lock.
     #[inline(always)]

@@ -224,10 +224,4 @@ impl Line {
     pub(super) fn send_unused_away(&mut self, reason: Reason) {
         self.sent_away.extend(self.unused.drain().map(|place| (place, reason)));
     }
-
-    /// Whose unused permits have been known the longest, and since when.
-    #[inline]
-    pub(super) fn oldest(&self) -> Option<(Place, Nanos)> {
-        self.unused.oldest_known()
-    }
 }

@@ -22,6 +22,7 @@ mod wrapped;
 mod waiting;
 mod shared;
 mod answer;
+mod look;
 mod used;
 mod control;
 mod lanes;

@@ -13,6 +13,9 @@ use std::task::Waker;
 /// before it do.
 const TICKS: u32 = 10;
 
+/// How many ticks after its turn the others do, at most.
+const FAR: u32 = 100;
+
 impl<A: Algorithm> Desk<'_, A> {
     /// Says when the one at `place` should look again, and remembers how to wake it.
     pub(super) fn set_alarm(&mut self, place: Place, waker: &Waker, was_overdue: bool) -> Nanos {
@@ -47,11 +50,13 @@ impl<A: Algorithm> Desk<'_, A> {
         let is_with_another = is_with_others && turn / WAKE_UP == (turn - own) / WAKE_UP;
         // Turns that were put off are likely to be put off again.
         let was_early = waiter.alarm <= self.now;
+        // But not so far that one whom nobody polls holds up the others for long.
+        let far = |times| ((turn - self.now) * times).min(WAKE_UP * FAR);
         match is_with_another || was_early {
             _ if is_among_first => turn,
             // Far behind its turn: whoever serves it, or finds it in front, wakes it before.
-            true if is_with_others => turn + (turn - self.now) * 3 + WAKE_UP * TICKS,
-            true => turn + (turn - self.now),
+            true if is_with_others => turn + far(3) + WAKE_UP * TICKS,
+            true => turn + far(1),
             false if is_with_others => turn + WAKE_UP * TICKS,
             false => turn,
         }

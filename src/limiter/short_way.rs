@@ -74,7 +74,7 @@ impl ShortWay {
     /// Sends everybody the long way. For one at a time, as [`open`](Self::open) is.
     ///
     /// Who has read the bucket and not changed a word yet comes before the change of the rules that
-    /// follows, or finds that somebody changed the word.
+    /// follows, or finds that somebody changed the word, or else that the version is another one.
     pub(super) fn shut(&self) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version | SHUT, Ordering::Relaxed);
@@ -98,13 +98,19 @@ impl ShortWay {
     /// The bucket, if there is one.
     #[inline(always)]
     pub(super) fn bucket(&self) -> Option<Bucket> {
+        self.versioned_bucket().map(|(_, bucket)| bucket)
+    }
+
+    #[inline(always)]
+    fn versioned_bucket(&self) -> Option<(u64, Bucket)> {
         self.read(|| Bucket { interval: read(&self.interval), depth: read(&self.depth) })
     }
 
     /// The rate of the bucket, if there is one.
     pub(super) fn rate(&self) -> Option<Rate> {
         // Made of a rate's own parts, one of which is a u32.
-        self.read(|| Rate::of(read(&self.permits).get() as u32, read(&self.period)))
+        let rate = self.read(|| Rate::of(read(&self.permits).get() as u32, read(&self.period)));
+        rate.map(|(_, rate)| rate)
     }
 
     /// Takes permits that are used now from a word that others may change at the same time, or says
@@ -122,10 +128,18 @@ impl ShortWay {
         loop {
             // The word first: it is not the same any more if the bucket changes in between.
             let word = find()?;
-            let bucket = self.bucket()?;
-            match bucket.pour(word.state(), now, cost) {
+            let before = word.state();
+            let (version, bucket) = self.versioned_bucket()?;
+            match bucket.pour(before, now, cost) {
                 Ok(end) if end < W::END => {
                     if word.replace(end) {
+                        if self.version.load(Ordering::Relaxed) != version {
+                            // The rules changed, and left the state as it was: it equalled new.
+                            // This call has not come yet.
+                            let word = find().filter(|word| word.state() == end);
+                            word.map(|word| word.replace(before));
+                            return None;
+                        }
                         let grant = Grant { cost, at: now };
                         return Some(Ok(Poured { bucket, grant, empty_at: end }));
                     }
@@ -137,7 +151,7 @@ impl ShortWay {
     }
 
     #[inline(always)]
-    fn read<T>(&self, values: impl FnOnce() -> T) -> Option<T> {
+    fn read<T>(&self, values: impl FnOnce() -> T) -> Option<(u64, T)> {
         let version = self.version.load(Ordering::Acquire);
         if version & SHUT == SHUT {
             return None;
@@ -145,7 +159,7 @@ impl ShortWay {
         let values = values();
         // Whoever reads any value of a later change finds a later version, too.
         fence(Ordering::Acquire);
-        (self.version.load(Ordering::Relaxed) == version).then_some(values)
+        (self.version.load(Ordering::Relaxed) == version).then_some((version, values))
     }
 }
 

@@ -81,7 +81,11 @@ impl<A: Algorithm> Shared<A> {
         match place {
             Place::PROMISED => match self.lanes.pour(&self.short_way, key, now, 1) {
                 Some(Ok(poured)) => Ok(self.admit_poured(key, poured)),
-                _ => self.commit_in_line(key, place),
+                _ => {
+                    // Or the clock was set back, and would promise as much again.
+                    self.lanes.looked(now);
+                    self.commit_in_line(key, place)
+                }
             },
             _ => match self.lanes.commit_quickly(key, now, place) {
                 Some(decision) => Ok(self.admit(key, decision, Nanos::ZERO)),

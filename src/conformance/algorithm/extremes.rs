@@ -39,6 +39,10 @@ pub(super) fn survives<A: Algorithm>(subject: &Subject<'_, A>) -> Checked {
     ensure(interval.min(shelf_life) >= nanosecond, Point::Spans, || {
         format!("an interval of {interval:?}, a shelf life of {shelf_life:?}")
     })?;
+    let late_life = algorithm.late_life();
+    ensure(late_life >= shelf_life, Point::Spans, || {
+        format!("a shelf life of {shelf_life:?}, and for who comes late of {late_life:?}")
+    })?;
     most_grows(algorithm)?;
     for index in 0..3 {
         let _ = algorithm.rate(index);

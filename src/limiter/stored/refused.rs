@@ -36,6 +36,10 @@ impl Keep<()> for Refusal {
         Some(self.until)
     }
 
+    fn has_words() -> bool {
+        true
+    }
+
     /// Most calls ask for one permit, and nothing more has to be remembered of those.
     fn word(&self) -> Option<Nanos> {
         (self.cost == 1).then_some(self.until)

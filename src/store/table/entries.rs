@@ -1,5 +1,6 @@
 //! How many entries a table has, and may have.
 
+use super::Fingerprint;
 use crate::meters::KeyMeter;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,6 +21,11 @@ impl Entries {
         self.counted.load(Ordering::Relaxed)
     }
 
+    /// For one entry that may be made.
+    pub(super) fn counted(&self) -> Counted<'_> {
+        Counted { entries: self, is_counted: false }
+    }
+
     /// Counts one entry more, if that many may be.
     pub(super) fn reserve(&self) -> bool {
         let more = |entries| (entries < self.capacity).then_some(entries + 1);
@@ -37,7 +43,7 @@ impl Entries {
     }
 
     /// The entry that was counted will not be made.
-    pub(super) fn not_made(&self) {
+    fn not_made(&self) {
         self.counted.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -45,6 +51,44 @@ impl Entries {
     pub(super) fn evicted(&self, entries: usize) {
         self.counted.fetch_sub(entries, Ordering::Relaxed);
         self.meter.evicted(entries);
+    }
+}
+
+/// Whether an entry was counted that is not made yet. It is not any more when it is not made after
+/// all, even where somebody's algorithm panics in between.
+pub(super) struct Counted<'a> {
+    entries: &'a Entries,
+    is_counted: bool,
+}
+
+impl Counted<'_> {
+    /// Counts an entry, if that was not done already and there is room for one.
+    pub(super) fn reserve(&mut self, key: Fingerprint) -> bool {
+        if key == Fingerprint::OVERFLOW {
+            self.entries.exceed();
+            self.is_counted = true;
+        }
+        self.is_counted = self.is_counted || self.entries.reserve();
+        self.is_counted
+    }
+
+    /// Whoever made room counted it.
+    pub(super) fn is_made_room_for(&mut self) {
+        self.is_counted = true;
+    }
+
+    /// It is there.
+    pub(super) fn made(&mut self) {
+        self.entries.made();
+        self.is_counted = false;
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if self.is_counted {
+            self.entries.not_made();
+        }
     }
 }
 

@@ -37,6 +37,11 @@ pub(crate) trait Keep<R>: Default {
     /// From when on it equals a new one; `None` while it is in use.
     fn new_at(&self, rules: &R) -> Option<Nanos>;
 
+    /// Whether it may be a word at all.
+    fn has_words() -> bool {
+        false
+    }
+
     /// All of it, where that is one instant, from which on it equals a new one.
     fn word(&self) -> Option<Nanos> {
         None
@@ -67,7 +72,7 @@ impl<V: Keep<R>, R: Clone> Table<V, R> {
     pub(crate) fn new(seed: Seed, capacity: usize, rules: &R, meter: KeyMeter) -> Self {
         // Some shards have more than their share. What finds no room there is kept under the lock.
         let share = capacity.div_ceil(SHARDS);
-        let share = share.saturating_add(share / 4);
+        let share = if V::has_words() { share.saturating_add(share / 4) } else { 0 };
         let shard = |_| {
             let (words, keeper) = Words::new(share);
             Shard { words, locked: Mutex::new(Locked::new(rules.clone(), keeper)) }
@@ -207,31 +212,26 @@ impl<V: Keep<R>, R: Clone> Table<V, R> {
         // Asked for up to three times, and used once.
         let mut work = Some(work);
         let mut once = |rules: &R, entry: &mut V| work.take().map(|work| work(rules, entry));
-        let mut is_counted = false;
+        let mut counted = self.entries.counted();
         loop {
             let done = self.open(key, |mut shard| {
                 if let Some(result) = shard.work(key, &mut once) {
-                    if is_counted {
-                        // Made by somebody else while the lock was let go to make room.
-                        self.entries.not_made();
-                    }
+                    // If it was counted, it was made by somebody else while the lock was let go to
+                    // make room.
                     return result;
                 }
                 shard.evict_some(now);
-                if key == Fingerprint::OVERFLOW {
-                    self.entries.exceed();
-                } else if !is_counted && !self.entries.reserve() {
+                if !counted.reserve(key) {
                     return None;
                 }
                 let mut entry = V::default();
                 let result = once(&shard.locked.rules, &mut entry);
                 if entry.word().is_some_and(|word| word <= now) {
                     // As new as it was before.
-                    self.entries.not_made();
                     return result;
                 }
                 let due = entry.new_at(&shard.locked.rules).unwrap_or(now);
-                self.entries.made();
+                counted.made();
                 shard.insert(key, entry, due, now);
                 result
             });
@@ -239,7 +239,7 @@ impl<V: Keep<R>, R: Clone> Table<V, R> {
                 return Ok(result);
             }
             self.make_room(now)?;
-            is_counted = true;
+            counted.is_made_room_for();
         }
     }
 

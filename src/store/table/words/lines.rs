@@ -16,8 +16,9 @@ const FIRST_BITS: u32 = 2;
 /// system has found memory for it, which for 64 KiB takes five times as long.
 const LARGEST_BITS: u32 = 8;
 
-/// At most so many lines are there, however many keys there may be: 2²⁴, which is 1 GiB.
-const MOST: usize = 1 << 24;
+/// At most so many lines are there, however many keys there may be: 2²⁰, or 64 MiB, for three million
+/// keys a shard.
+const MOST: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(super) struct Lines {

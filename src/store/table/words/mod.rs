@@ -38,7 +38,12 @@ mod models;
 
 pub(crate) use self::{held::Held, put::Put};
 
-use self::{due::Due, lines::Lines, packed::Packed, pair::Pair};
+use self::{
+    due::Due,
+    lines::Lines,
+    packed::Packed,
+    pair::{NOBODY, Pair},
+};
 use crate::nanos::Nanos;
 
 /// How many of a line's slots are taken, on average, before there is a line more. Above that, putting
@@ -83,6 +88,9 @@ impl Words {
     /// held. 0 is no key, and never here.
     #[inline]
     pub(crate) fn find(&self, key: u64) -> Option<Word<'_>> {
+        if key == NOBODY {
+            return None;
+        }
         let shape = self.lines.shape();
         let [first, second] = shape.lines(key).map(|line| self.lines.get(line));
         let pair = first?.guess(second?, key);

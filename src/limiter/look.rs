@@ -1,0 +1,68 @@
+//! Looking at a limit, without taking anything.
+
+use super::{Standing, desk::Wakes, lane::Lane, rules::Rules, shared::Shared, standing};
+use crate::{algorithm::Algorithm, decision::Decision, nanos::Nanos, store::table::Fingerprint};
+use std::sync::Arc;
+
+impl<A: Algorithm> Shared<A> {
+    /// What would happen to a call that asks now.
+    pub(super) fn peek(&self, key: Fingerprint, cost: u32) -> Decision {
+        let known = self.at(key, |desk| desk.peek(cost));
+        known.unwrap_or_else(|| {
+            let rules = self.lanes.rules();
+            self.desk(&rules, &mut Lane::default(), self.now()).peek(cost)
+        })
+    }
+
+    /// How the limit of this key stands, which was asked just now.
+    pub(super) fn standing(&self, key: Fingerprint, tell: &mut dyn FnMut(Standing<'_>)) {
+        let now = self.now();
+        if let (Some(bucket), Some(rate), Some(empty_at)) =
+            (self.short_way.bucket(), self.short_way.rate(), self.lanes.state(key))
+        {
+            let name = self.settings.name.as_deref();
+            return tell(Standing::of_bucket(name, rate, bucket.look(empty_at, now)));
+        }
+        self.standing_under_lock(key, now, tell);
+    }
+
+    #[inline(never)]
+    fn standing_under_lock(
+        &self,
+        mut key: Fingerprint,
+        now: Nanos,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        let look = |rules: &Rules<A>, lane: &mut Lane<A>| {
+            // Under the same lock, as each lock is time that every response takes.
+            let algorithm = Arc::clone(lane.own().unwrap_or(&rules.algorithm));
+            match lane.standing_quickly(rules, now) {
+                Some(decision) => (algorithm, decision, Wakes::default()),
+                None => {
+                    let mut desk = self.desk(rules, lane, now);
+                    (algorithm, desk.standing(), desk.wakes)
+                }
+            }
+        };
+        // A key that is not kept may be one of those that share a limit, for want of room.
+        let (algorithm, decision, wakes) = match self.lanes.existing(key, look) {
+            Some(known) => known,
+            None => match self.lanes.with(&mut key, now, look) {
+                Ok(found) => {
+                    self.lanes.forget(key, now);
+                    found
+                }
+                Err(_) => return self.policies(tell),
+            },
+        };
+        wakes.wake();
+        let name = self.settings.name.as_deref();
+        standing::tell(name, &*algorithm, Some(decision), &mut |limit| tell(limit));
+    }
+
+    /// What the limit publishes of itself.
+    pub(super) fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
+        let name = self.settings.name.as_deref();
+        standing::tell(name, &*self.lanes.rules().algorithm, None, &mut |limit| tell(limit));
+    }
+}
