@@ -111,7 +111,7 @@
 //! | 4 | `layer`, `service`, `per_key`, `joint`, `reply`, `settle`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
 //! | 4 | `stream` | hands out items and bytes: each with its permit |
 //! | 3 | `limiter` | asks: algorithm, state and line of waiters make a permit; batches make one round trip of many asks |
-//! | 2 | [`store`], `clock`, `key`, `error`, `events`, `meters` | remembers: one atomic step per ask, in memory, SQLite, Redis, Postgres |
+//! | 2 | [`store`], `clock`, `sync`, `key`, `error`, `events`, `meters` | remembers: one atomic step per ask, in memory, SQLite, Redis, Postgres |
 //! | 1 | `algorithm`, `decision`, `rate`, `nanos`, `span`, `given`, `invalid`, `config` | decides: pure functions of state, instant and ask |
 //!
 //! Three seams are open for code of your own:
@@ -202,6 +202,7 @@ mod limiter;
 
 pub mod store;
 mod clock;
+mod sync;
 mod key;
 mod error;
 #[cfg(feature = "tracing")]

@@ -1,8 +1,11 @@
 //! The state of a limit in a word that calls change without a lock.
 
 use super::short_way::Word;
-use crate::{algorithm::Bucket, nanos::Nanos};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::{
+    algorithm::Bucket,
+    nanos::Nanos,
+    sync::{AtomicU64, Ordering},
+};
 
 /// The state of a single limit, while the key is at rest; otherwise it is under the lock.
 ///

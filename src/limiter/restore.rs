@@ -181,7 +181,7 @@ impl<A: Algorithm<State: StoredState>> States<'_, A> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use crate::{
         algorithm::AnyAlgorithm,

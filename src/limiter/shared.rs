@@ -10,12 +10,12 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm, clock::Clock, decision::Decision, error::Reason, meters::Meters,
-    nanos::Nanos, store::table::Fingerprint,
+    nanos::Nanos, store::table::Fingerprint, sync::Mutex,
 };
 use std::{
     fmt,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     task::Waker,

@@ -12,8 +12,8 @@ use crate::{
     nanos::Nanos,
     rate::Rate,
     store::table,
+    sync::{AtomicU64, Ordering, fence},
 };
-use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// The bucket that calls on the short way go by.
 ///

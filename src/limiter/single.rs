@@ -1,8 +1,11 @@
 //! The lane of a limit for everybody.
 
 use super::{cell::Cell, lane::Lane, rules::Rules};
-use crate::algorithm::Algorithm;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::{
+    algorithm::Algorithm,
+    sync::{Mutex, MutexGuard},
+};
+use std::sync::PoisonError;
 
 /// The lane of a limit that has only one.
 pub(super) struct Single<A: Algorithm> {

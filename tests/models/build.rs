@@ -1,4 +1,4 @@
-//! Says to the modelled files, and to no dependency, that their atomics are those of loom.
+//! Says to the crate, and to none of its dependencies, that its atomics and locks are those of loom.
 
 fn main() {
     println!("cargo::rustc-cfg=loom");

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each module of the crate root and its floor.
-const FLOORS: [(&str, u8); 28] = [
+const FLOORS: [(&str, u8); 29] = [
     ("nanos", 1),
     ("invalid", 1),
     ("span", 1),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 28] = [
     ("algorithm", 1),
     ("config", 1),
     ("clock", 2),
+    ("sync", 2),
     ("key", 2),
     ("error", 2),
     ("store", 2),

@@ -20,11 +20,8 @@ use self::{
     shard::{Locked, Open},
     words::Words,
 };
-use crate::{key::Key, meters::KeyMeter, nanos::Nanos};
-use std::{
-    fmt,
-    sync::{Mutex, PoisonError},
-};
+use crate::{key::Key, meters::KeyMeter, nanos::Nanos, sync::Mutex};
+use std::{fmt, sync::PoisonError};
 
 const SHARDS: usize = 16;
 

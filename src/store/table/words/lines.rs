@@ -1,10 +1,7 @@
 //! The lines of a table, which come in segments, so that none has to move when there are more.
 
-use super::{
-    pair::Line,
-    shape::Shape,
-    sync::{AtomicU32, Ordering},
-};
+use super::{pair::Line, shape::Shape};
+use crate::sync::{AtomicU32, Ordering};
 use std::sync::OnceLock;
 
 /// How many lines there are at first, which is the size of the first segment; each one has twice as

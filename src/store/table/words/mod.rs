@@ -21,7 +21,6 @@
 //! - A line that is new counts once the keys are there that it takes from another. Who looks for those by
 //!   the old number of lines does not find them, or finds their states held.
 
-mod sync;
 mod packed;
 mod pair;
 mod shape;

@@ -1,7 +1,7 @@
 //! Changes without the lock against those with it, in all orders in which they may happen.
 
 use super::{Held, Keeper, Word, Words};
-use crate::nanos::Nanos;
+use crate::{nanos::Nanos, sync::model};
 use loom::{
     sync::{Arc, Mutex},
     thread,
@@ -18,14 +18,6 @@ const NOW: Nanos = Nanos::new(10);
 /// The key of this number whose first line is 0 and whose second is this one, of four.
 const fn line_0_and(second: u64, number: u64) -> u64 {
     second << 36 | number << 8
-}
-
-/// Runs a model with all the switches between threads that two or three interruptions allow.
-fn model(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.max_branches = 20_000;
-    builder.check(model);
 }
 
 fn table(keys: &[u64]) -> (Arc<Words>, Keeper) {

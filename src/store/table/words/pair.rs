@@ -1,10 +1,10 @@
 //! Slots: a key and its state, and the ways in which they may change.
 
-use super::{
-    packed::Packed,
+use super::packed::Packed;
+use crate::{
+    nanos::Nanos,
     sync::{AtomicU64, Ordering},
 };
-use crate::nanos::Nanos;
 use std::hint::select_unpredictable;
 
 /// How many pairs a line has.
