@@ -9,8 +9,9 @@ use crate::{
 
 /// The state of a single limit, while the key is at rest; otherwise it is under the lock.
 ///
-/// The word guards no other memory, but that it is put back after the bucket has changed. It is alone on
-/// its line, as whoever changes it takes the line from everybody else.
+/// Whoever finds a state that was [put back](Self::put_back) after the rules changed finds that they
+/// did; apart from that the word guards no other memory, so no ordering is needed. It is alone on its
+/// line, as whoever changes it takes the line from everybody else.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Cell {
@@ -64,7 +65,9 @@ impl Cell {
     /// Puts the state back. For who holds the lock.
     #[inline]
     pub(super) fn put_back(&self, empty_at: Nanos) {
-        // Whoever finds it goes by a bucket that is no older.
+        // It may be by rules that somebody else changed who held the lock before, and shut the short
+        // way: who reads this state, or one made of it, must not take the bucket from before for the
+        // one that it goes by.
         self.empty_at.store(empty_at.get(), Ordering::Release);
     }
 

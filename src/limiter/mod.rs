@@ -41,6 +41,8 @@ mod line;
 mod row;
 mod unused;
 mod forecast;
+#[cfg(all(test, loom))]
+mod models;
 
 pub use acquire::{Acquire, Granted};
 pub use builder::{Builder, ManyLimits, SingleLimit};

@@ -45,7 +45,7 @@ fn state(words: &Words, keeper: &mut Keeper, key: u64) -> Option<u64> {
 
 /// Somebody admits two while the keeper does something that keeps all states as they are.
 fn nothing_is_lost_while(keys: &'static [u64], keeps: fn(&Words, &mut Keeper)) {
-    model(move || {
+    model(3, move || {
         let (words, mut keeper) = table(keys);
         let admits = thread::spawn({
             let words = words.clone();
@@ -62,7 +62,7 @@ fn nothing_is_lost_while(keys: &'static [u64], keeps: fn(&Words, &mut Keeper)) {
 
 #[test]
 fn an_admission_keeps_its_key_from_eviction_or_fails_and_goes_to_nobody_else() {
-    model(|| {
+    model(3, || {
         let (words, mut keeper) = table(&[KEY]);
         let admits = thread::spawn({
             let words = words.clone();
@@ -80,7 +80,7 @@ fn an_admission_keeps_its_key_from_eviction_or_fails_and_goes_to_nobody_else() {
 
 #[test]
 fn a_state_that_is_found_was_the_keys_own() {
-    model(|| {
+    model(3, || {
         let (words, mut keeper) = table(&[KEY]);
         let finds = thread::spawn({
             let words = words.clone();
@@ -98,7 +98,7 @@ fn a_state_that_is_found_was_the_keys_own() {
 
 #[test]
 fn what_is_held_is_nobody_elses_to_change() {
-    model(|| {
+    model(3, || {
         let (words, mut keeper) = table(&[KEY]);
         let admits = thread::spawn({
             let words = words.clone();
@@ -117,7 +117,7 @@ fn a_split_loses_no_admission() {
     /// Of line 4 once that is there.
     const MOVED: u64 = KEY | 4;
     const KEYS: [u64; 2] = [MOVED, OTHER];
-    model(|| {
+    model(3, || {
         let (words, mut keeper) = table(&KEYS);
         let admits = thread::spawn({
             let words = words.clone();
@@ -147,7 +147,7 @@ fn a_move_loses_no_admission() {
 
 #[test]
 fn of_two_who_put_a_key_in_one_finds_that_of_the_other() {
-    model(|| {
+    model(3, || {
         let (words, keeper) = table(&[]);
         let keeper = Arc::new(Mutex::new(keeper));
         let ask = {

@@ -1,0 +1,142 @@
+//! The way past the lock against those who hold it, in all orders in which they may happen.
+
+use super::RateLimiter;
+use crate::{
+    algorithm::{Algorithm, LeakyBucket},
+    clock::ManualClock,
+    decision::{Ask, Take},
+    nanos::Nanos,
+    rate::Rate,
+    sync::model,
+};
+use loom::thread;
+use std::{sync::Arc, time::Duration};
+
+const NOW: Nanos = Nanos::new(1000);
+
+/// A bucket of this interval, and of so many permits.
+fn bucket(interval: u64, capacity: u32) -> LeakyBucket {
+    let rate = Rate::new(1, Duration::from_nanos(interval)).expect("a rate");
+    LeakyBucket::new(rate).capacity(capacity).expect("a capacity")
+}
+
+/// A limiter whose clock stands, and from which so many permits were taken.
+fn limiter(algorithm: LeakyBucket, taken: u32) -> RateLimiter<LeakyBucket> {
+    let clock = ManualClock::new();
+    clock.set(NOW.into());
+    let limiter = RateLimiter::builder(algorithm).clock(clock).build();
+    for _ in 0..taken {
+        assert_eq!(pour(&limiter), 1);
+    }
+    limiter
+}
+
+/// A call on the short way, if that is open. 1 if it was let go.
+fn pour(limiter: &RateLimiter<LeakyBucket>) -> u32 {
+    u32::from(limiter.try_acquire().is_ok())
+}
+
+/// The same under the lock.
+fn take_under_lock(limiter: &RateLimiter<LeakyBucket>) -> u32 {
+    let taken = limiter.shared().lanes.use_quickly(limiter.key(), NOW, 1);
+    u32::from(taken.is_some_and(|(decision, _)| decision.is_granted()))
+}
+
+/// How long until the bucket is empty, by the state that the short way goes by.
+fn filled(limiter: &RateLimiter<LeakyBucket>) -> Nanos {
+    let state = limiter.shared().lanes.state(limiter.key());
+    state.expect("nobody is at work, so it is there") - NOW
+}
+
+/// Two call while a third does something; what they did, and then how the bucket is filled, is for
+/// `check` to see.
+fn two_call_while<T: 'static>(
+    new: fn() -> RateLimiter<LeakyBucket>,
+    calls: [fn(&RateLimiter<LeakyBucket>) -> u32; 2],
+    third: fn(&RateLimiter<LeakyBucket>) -> T,
+    check: impl Fn(u32, T, &RateLimiter<LeakyBucket>) + Send + Sync + 'static,
+) {
+    model(2, move || {
+        let limiter = Arc::new(new());
+        let callers = calls.map(|call| {
+            let limiter = limiter.clone();
+            thread::spawn(move || call(&limiter))
+        });
+        let result = third(&limiter);
+        let admitted = callers.map(|caller| caller.join().expect("no panic")).iter().sum();
+        check(admitted, result, &limiter);
+    });
+}
+
+#[test]
+fn of_three_calls_as_many_are_let_go_as_there_are_permits_whoever_takes_the_lock() {
+    let new = || limiter(bucket(10, 3), 1);
+    two_call_while(new, [pour, pour], take_under_lock, |admitted, taken, limiter| {
+        assert_eq!(admitted + taken, 2);
+        assert_eq!(filled(limiter), Nanos::new(30));
+    });
+}
+
+#[test]
+fn what_is_charged_under_the_lock_and_what_is_let_go_past_it_are_both_remembered() {
+    let new = || limiter(bucket(10, 3), 0);
+    let charge = |limiter: &RateLimiter<_>| limiter.charge(2).expect("not closed");
+    two_call_while(new, [pour, pour], charge, |admitted, (), limiter| {
+        assert!((1..=2).contains(&admitted), "{admitted} of a bucket of 3 that was charged 2");
+        assert_eq!(filled(limiter), Nanos::new(10) * (admitted + 2));
+    });
+}
+
+/// The calls that are let go and how long the bucket takes to empty, if so many of two calls come
+/// before the change.
+fn in_order(before: LeakyBucket, after: LeakyBucket, taken: u32, first: u32) -> (u32, Nanos) {
+    let mut state = NOW + before.interval() * taken;
+    let call = |algorithm: LeakyBucket, state: &mut Nanos| {
+        u32::from(algorithm.decide(state, NOW, Ask::Take(Take::fresh(1))).is_granted())
+    };
+    let mut admitted = (0..first).map(|_| call(before, &mut state)).sum();
+    after.carry_over(&before, &mut state, NOW);
+    admitted += (first..2).map(|_| call(after, &mut state)).sum::<u32>();
+    (admitted, state - NOW)
+}
+
+/// Others call while the bucket becomes another one: as if one had come after the other.
+fn they_call_while_the_bucket_changes<const N: usize>(
+    interruptions: usize,
+    taken: u32,
+    calls: [fn(&RateLimiter<LeakyBucket>) -> u32; N],
+) {
+    model(interruptions, move || {
+        let (before, after) = (bucket(10, 4), bucket(100, 3));
+        let limiter = Arc::new(limiter(before, taken));
+        let callers = calls.map(|call| {
+            let limiter = limiter.clone();
+            thread::spawn(move || call(&limiter))
+        });
+        limiter.set_algorithm(after);
+        let admitted = callers.map(|caller| caller.join().expect("no panic")).iter().sum();
+        let result = (admitted, filled(&limiter));
+        let orders = [0, 1, 2].map(|first| in_order(before, after, taken, first));
+        assert!(orders.contains(&result), "{result:?} is none of {orders:?}");
+    });
+}
+
+/// Two calls of one thread.
+fn pour_twice(limiter: &RateLimiter<LeakyBucket>) -> u32 {
+    pour(limiter) + pour(limiter)
+}
+
+#[test]
+fn a_call_goes_by_the_bucket_before_a_change_or_by_the_one_after_it() {
+    they_call_while_the_bucket_changes(2, 1, [pour_twice]);
+}
+
+#[test]
+fn so_do_calls_of_two_threads() {
+    they_call_while_the_bucket_changes(1, 1, [pour, pour]);
+}
+
+#[test]
+fn so_does_a_call_that_finds_what_another_put_back_after_the_change() {
+    they_call_while_the_bucket_changes(2, 1, [pour, take_under_lock]);
+}
