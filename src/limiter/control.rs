@@ -94,9 +94,12 @@ impl<A: Algorithm> Shared<A> {
             }
             if !lane.has_line() {
                 lane.carry_over(&before.algorithm, rules, self.now());
+                lane.begin_anew(rules, self.now());
                 return Wakes::default();
             }
-            self.serve(rules, lane, |desk| desk.carry_over(&before.algorithm))
+            let wakes = self.serve(rules, lane, |desk| desk.carry_over(&before.algorithm));
+            lane.begin_anew(rules, self.now());
+            wakes
         });
     }
 

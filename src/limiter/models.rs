@@ -140,3 +140,8 @@ fn so_do_calls_of_two_threads() {
 fn so_does_a_call_that_finds_what_another_put_back_after_the_change() {
     they_call_while_the_bucket_changes(2, 1, [pour, take_under_lock]);
 }
+
+#[test]
+fn so_does_a_call_of_a_bucket_that_was_empty() {
+    they_call_while_the_bucket_changes(2, 0, [pour_twice]);
+}
