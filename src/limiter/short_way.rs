@@ -133,11 +133,13 @@ impl ShortWay {
             match bucket.pour(before, now, cost) {
                 Ok(end) if end < W::END => {
                     if word.replace(end) {
-                        if self.version.load(Ordering::Relaxed) != version {
-                            // The rules changed, and left the state as it was: it equalled new.
-                            // This call has not come yet.
-                            let word = find().filter(|word| word.state() == end);
-                            word.map(|word| word.replace(before));
+                        // The rules may have changed before, and have left a state as it was that
+                        // equalled new: then this call has not come yet. Where the state cannot be
+                        // put back, whoever changed the rules knows of the call.
+                        if self.version.load(Ordering::Relaxed) != version
+                            && let Some(word) = find().filter(|word| word.state() == end)
+                            && word.replace(before)
+                        {
                             return None;
                         }
                         let grant = Grant { cost, at: now };
