@@ -94,12 +94,9 @@ impl<A: Algorithm> Shared<A> {
             }
             if !lane.has_line() {
                 lane.carry_over(&before.algorithm, rules, self.now());
-                lane.begin_anew(rules, self.now());
                 return Wakes::default();
             }
-            let wakes = self.serve(rules, lane, |desk| desk.carry_over(&before.algorithm));
-            lane.begin_anew(rules, self.now());
-            wakes
+            self.serve(rules, lane, |desk| desk.carry_over(&before.algorithm))
         });
     }
 

@@ -112,20 +112,6 @@ impl<A: Algorithm> Lane<A> {
         }
     }
 
-    /// Makes the state of a bucket that equals new another one that does.
-    ///
-    /// New rules leave such a state as it was. Whoever found it before they came, and worked out by
-    /// the old ones, without a lock, what comes after it, has to find that it is not there any more.
-    pub(super) fn begin_anew(&mut self, rules: &Rules<A>, now: Nanos) {
-        if Bucket::of(&*rules.algorithm).is_none() {
-            return;
-        }
-        if let Some(before) = self.at_rest().filter(|state| *state <= now) {
-            // On a clock that stands at its beginning there is no other.
-            self.resume(if before < now { now } else { now - Nanos::new(1) });
-        }
-    }
-
     /// Whether there is nothing to do before a call is let go that has just come: the limit is
     /// in force, nobody waits, and nothing has perished.
     #[inline(always)]
