@@ -215,7 +215,7 @@ fn a_flood_leaves_the_table_as_small_as_it_was_and_live_keys_their_states() {
 #[test]
 fn states_that_a_word_cannot_say_are_homeless() {
     let (words, mut keeper) = Words::new(10);
-    let far = Nanos::new(1 << 60);
+    let far = Nanos::new(1 << 62);
     let homeless = Put { evicted: 0, homeless: true };
     assert_eq!(words.put(&mut keeper, 7, far, Nanos::ZERO), homeless);
     assert_eq!(words.put(&mut keeper, 0, Nanos::new(1), Nanos::ZERO), homeless);
