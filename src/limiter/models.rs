@@ -1,8 +1,8 @@
 //! The way past the lock against those who hold it, in all orders in which they may happen.
 
-use super::RateLimiter;
+use super::{RateLimiter, rules::Rules, short_way::ShortWay};
 use crate::{
-    algorithm::{Algorithm, LeakyBucket},
+    algorithm::{Algorithm, Bucket, LeakyBucket},
     clock::ManualClock,
     decision::{Ask, Take},
     nanos::Nanos,
@@ -144,4 +144,23 @@ fn so_does_a_call_that_finds_what_another_put_back_after_the_change() {
 #[test]
 fn so_does_a_call_of_a_bucket_that_was_empty() {
     they_call_while_the_bucket_changes(2, 0, [pour_twice]);
+}
+
+#[test]
+fn what_is_read_of_a_bucket_is_of_one_bucket() {
+    model(3, || {
+        let [before, after] = [bucket(10, 4), bucket(100, 3)];
+        let way = Arc::new(ShortWay::new(&Rules::new(before, Nanos::ZERO)));
+        let reads = thread::spawn({
+            let way = way.clone();
+            move || [way.bucket(), way.bucket()]
+        });
+        way.shut();
+        way.open(&Rules::new(after, Nanos::ZERO));
+        let [before, after] = [before, after].map(|bucket| Bucket::of(&bucket));
+        for read in reads.join().expect("no panic") {
+            assert!([before, after, None].contains(&read), "{read:?}");
+        }
+        assert_eq!(way.bucket(), after);
+    });
 }
