@@ -30,29 +30,22 @@ const VALUE: u64 = 1;
 /// The body of a problem.
 const BODY: u64 = 1;
 
-/// A service that answers at once and takes no memory for it.
+/// A service that answers so at once.
 #[derive(Clone)]
-struct Hello;
+struct Answers(fn() -> Response<String>);
 
-impl Service<Request<()>> for Hello {
-    type Response = Response<String>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<String>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<()>) -> Self::Future {
-        ready(Ok(Response::new(String::new())))
-    }
-}
+/// It takes no memory.
+const HELLO: Answers = Answers(|| Response::new(String::new()));
 
 /// The same with a header, as most responses have.
-#[derive(Clone)]
-struct Typed;
+const TYPED: Answers = Answers(|| {
+    let mut response = Response::new(String::new());
+    let text = HeaderValue::from_static("text/plain");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    response
+});
 
-impl Service<Request<()>> for Typed {
+impl Service<Request<()>> for Answers {
     type Response = Response<String>;
     type Error = Infallible;
     type Future = Ready<Result<Response<String>, Infallible>>;
@@ -62,10 +55,7 @@ impl Service<Request<()>> for Typed {
     }
 
     fn call(&mut self, _: Request<()>) -> Self::Future {
-        let mut response = Response::new(String::new());
-        let text = HeaderValue::from_static("text/plain");
-        response.headers_mut().insert(header::CONTENT_TYPE, text);
-        ready(Ok(response))
+        ready(Ok((self.0)()))
     }
 }
 
@@ -118,43 +108,43 @@ fn gone() -> LeakyBucket {
 
 #[test]
 fn a_call_that_is_let_through_asks_for_no_memory() {
-    assert_eq!(allocations(Hello), 0);
-    assert_eq!(allocations(single(ample()).layer(Hello)), 0);
-    assert_eq!(allocations(single(ample()).wait().layer(Hello)), 0);
-    assert_eq!(allocations(single(ample()).reply(TooManyRequests).layer(Hello)), 0);
-    assert_eq!(allocations(per_peer(ample()).layer(Hello)), 0);
-    assert_eq!(allocations(per_peer(ample()).wait().layer(Hello)), 0);
-    assert_eq!(allocations(per_peer(ample()).reply(TooManyRequests.problem()).layer(Hello)), 0);
+    assert_eq!(allocations(HELLO), 0);
+    assert_eq!(allocations(single(ample()).layer(HELLO)), 0);
+    assert_eq!(allocations(single(ample()).wait().layer(HELLO)), 0);
+    assert_eq!(allocations(single(ample()).reply(TooManyRequests).layer(HELLO)), 0);
+    assert_eq!(allocations(per_peer(ample()).layer(HELLO)), 0);
+    assert_eq!(allocations(per_peer(ample()).wait().layer(HELLO)), 0);
+    assert_eq!(allocations(per_peer(ample()).reply(TooManyRequests.problem()).layer(HELLO)), 0);
 }
 
 #[test]
 fn fields_ask_for_what_is_left_and_for_the_map_if_there_is_none() {
     let draft_11 = || per_peer(ample()).fields(RateLimitFields::always(Draft11)).unwrap();
-    assert_eq!(allocations(draft_11().layer(Hello)), MAP + VALUE);
+    assert_eq!(allocations(draft_11().layer(HELLO)), MAP + VALUE);
     // The map that the response has is there for the fields, too.
-    assert_eq!(allocations(Typed), MAP);
-    assert_eq!(allocations(draft_11().layer(Typed)), MAP + VALUE);
+    assert_eq!(allocations(TYPED), MAP);
+    assert_eq!(allocations(draft_11().layer(TYPED)), MAP + VALUE);
     let trio = || per_peer(ample()).fields(RateLimitFields::always(XRateLimit)).unwrap();
-    assert_eq!(allocations(trio().layer(Typed)), MAP);
+    assert_eq!(allocations(trio().layer(TYPED)), MAP);
     let refused = || per_peer(ample()).fields(RateLimitFields::on_refusal(Draft11)).unwrap();
-    assert_eq!(allocations(refused().layer(Hello)), 0);
+    assert_eq!(allocations(refused().layer(HELLO)), 0);
 }
 
 #[test]
 fn a_refusal_that_is_an_error_asks_for_no_memory() {
-    assert_eq!(allocations(single(gone()).layer(Hello)), 0);
+    assert_eq!(allocations(single(gone()).layer(HELLO)), 0);
 }
 
 #[test]
 fn a_refusal_asks_for_its_response_alone() {
-    assert_eq!(allocations(per_peer(gone()).layer(Hello)), MAP);
-    assert_eq!(allocations(single(gone()).reply(TooManyRequests).layer(Hello)), MAP);
+    assert_eq!(allocations(per_peer(gone()).layer(HELLO)), MAP);
+    assert_eq!(allocations(single(gone()).reply(TooManyRequests).layer(HELLO)), MAP);
     // A wait of four digits has to be written somewhere.
-    assert_eq!(allocations(per_peer(bucket(3600, 1)).layer(Hello)), MAP + VALUE);
+    assert_eq!(allocations(per_peer(bucket(3600, 1)).layer(HELLO)), MAP + VALUE);
     let problem = || per_peer(gone()).reply(TooManyRequests.problem());
-    assert_eq!(allocations(problem().layer(Hello)), MAP + BODY);
+    assert_eq!(allocations(problem().layer(HELLO)), MAP + BODY);
     let fields = || per_peer(gone()).fields(RateLimitFields::always(Draft11)).unwrap();
-    assert_eq!(allocations(fields().layer(Hello)), MAP + VALUE);
+    assert_eq!(allocations(fields().layer(HELLO)), MAP + VALUE);
     let all = problem().fields(RateLimitFields::always(Draft11).and(XRateLimit)).unwrap();
-    assert_eq!(allocations(all.layer(Hello)), MAP + LARGER_MAP + VALUE + BODY);
+    assert_eq!(allocations(all.layer(HELLO)), MAP + LARGER_MAP + VALUE + BODY);
 }

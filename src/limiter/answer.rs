@@ -102,7 +102,8 @@ impl<A: Algorithm> Shared<A> {
         }
     }
 
-    /// Answers a call without patience.
+    /// Answers a call without patience: [`take`](Self::take) with what a refusal needs out of the way,
+    /// for calls that are let go in ten nanoseconds.
     #[inline(always)]
     pub(super) fn take_now(
         self: &Arc<Self>,

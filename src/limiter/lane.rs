@@ -185,8 +185,10 @@ impl<A: Algorithm> Lane<A> {
             |queue: &&mut Box<Queue<A>>| queue.line.waiting() == 0 && queue.own.is_none();
         let queue = self.queue.as_mut().filter(is_quiet)?;
         let perishes = |grant: &Grant| grant.at + rules.algorithm.shelf_life();
-        let grant =
-            queue.line.take_last_if(place, |grant| grant.cost > 0 && now < perishes(grant))?;
+        let grant = queue
+            .line
+            .unused
+            .take_last_if(place, |grant| grant.cost > 0 && now < perishes(grant))?;
         let decision = rules.algorithm.decide(&mut self.state, now, Ask::Renew(grant));
         decision.is_granted().then_some(decision)
     }

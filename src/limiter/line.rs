@@ -185,16 +185,6 @@ impl Line {
         self.unused.keep(place, grant);
     }
 
-    /// Takes out the unused permits of this place if they are the last ones, and as they should be.
-    #[inline]
-    pub(super) fn take_last_if(
-        &mut self,
-        place: Place,
-        good: impl FnOnce(&Grant) -> bool,
-    ) -> Option<Grant> {
-        self.unused.take_last_if(place, good)
-    }
-
     /// All who wait, in order.
     pub(super) fn all_waiting(&self) -> impl Iterator<Item = (Place, &Waiter)> {
         self.waiting.iter()
