@@ -20,6 +20,8 @@ pub(super) struct Books {
     shown: u64,
     highest: u64,
     set_back: u64,
+    /// The latest that it showed when a call ended.
+    ended: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +29,8 @@ struct Call {
     grant: Grant,
     /// What the clock showed, and how often it had been set back.
     reading: (u64, u64),
+    /// When it took place: not before another one had ended, whatever the clock said.
+    from: u64,
     /// Which one it was of those that were granted or renewed.
     order: u64,
     is_charge: bool,
@@ -77,8 +81,13 @@ impl Books {
 
     fn write(&mut self, grant: Grant, now: u64, is_charge: bool) {
         let (reading, order) = ((now, self.set_back), self.next());
+        let from = self.from(now);
         let (is_renewed, fate) = (false, Fate::Open);
-        self.calls.push(Call { grant, reading, order, is_charge, is_renewed, fate });
+        self.calls.push(Call { grant, reading, from, order, is_charge, is_renewed, fate });
+    }
+
+    fn from(&self, now: u64) -> u64 {
+        now.max(self.ended)
     }
 
     fn next(&mut self) -> u64 {
@@ -132,13 +141,14 @@ impl Books {
 
     /// Where the algorithm counts from the call, it counts from now on.
     pub(super) fn renew(&mut self, before: Grant, after: Grant, now: u64, shelf_life: Nanos) {
-        let (reading, order) = ((now, self.set_back), self.next());
+        let (reading, from) = ((now, self.set_back), self.from(now));
+        let order = self.next();
         self.with(before, |call| {
             call.grant = after;
             // Once it takes place, only its lease begins anew.
             let takes_place = !call.is_renewed && call.keeps(shelf_life, now);
             if takes_place && after.at != before.at {
-                (call.reading, call.order) = (reading, order);
+                (call.reading, call.from, call.order) = (reading, from, order);
             }
             call.is_renewed = true;
         });
@@ -149,6 +159,7 @@ impl Books {
     }
 
     pub(super) fn end(&mut self, grant: Grant) {
+        self.ended = self.ended.max(self.shown);
         self.with(grant, |call| call.fate = Fate::Over);
     }
 
@@ -187,7 +198,7 @@ impl Books {
         let mut latest = 0;
         let mut instants = Vec::new();
         for call in calls {
-            latest = call.reading.0.max(latest);
+            latest = call.from.max(latest);
             instants.extend(counts(call).then_some(latest));
         }
         instants

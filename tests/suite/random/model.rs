@@ -218,6 +218,11 @@ impl<A: Algorithm> Model<A> {
         }
     }
 
+    /// Whether it has permits that it did not use yet.
+    pub(super) fn is_unused(&self, caller: Caller) -> bool {
+        self.unused.iter().any(|(other, _)| *other == caller)
+    }
+
     pub(super) fn drop_waiter(&mut self, algorithm: &A, caller: Caller) {
         self.line.retain(|waiter| waiter.caller != caller);
         self.serve(algorithm);
