@@ -138,10 +138,7 @@ impl Concurrency {
         if grant.cost == 0 {
             return self.after(holders, now, grant);
         }
-        // Who is told that it lost its permits has lost them for good, also when the clock is set
-        // back to before its lease ended.
-        let was_there = holders.remove(grant);
-        if was_there && !holders.has_ended(grant, self.lease, now) {
+        if !holders.has_ended(grant, self.lease, now) && holders.remove(grant) {
             // Nobody else can have these permits, so it keeps them, also above the capacity.
             let grant = holders.push(grant.cost, now);
             return self.after(holders, now, grant);

@@ -124,7 +124,9 @@ impl<A: Algorithm> Moment<'_, A> {
             }
             Outcome::Later(wait) => return self.is_exact(wait),
             Outcome::InUse(wait) => {
-                let may_be = A::Permits::HELD && !self.books.is_empty();
+                // A lease that was lost goes on when the clock is set back to before its end.
+                let some_have = !self.books.is_empty() || !self.books.is_steady();
+                let may_be = A::Permits::HELD && some_have;
                 ensure(may_be, Point::InUse, || found("and nobody has any"))?;
                 return wait.map_or(Ok(()), |wait| self.is_exact(wait));
             }

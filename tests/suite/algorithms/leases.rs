@@ -70,16 +70,6 @@ fn a_holder_whose_lease_was_taken_over_learns_it_and_frees_nothing() {
 }
 
 #[test]
-fn a_lease_that_was_lost_stays_lost_when_the_clock_is_set_back() {
-    let limit = limit(1, Some(10));
-    let mut state = Default::default();
-    let charged = ask(&limit, &mut state, 0, Ask::Charge(2)).grant().unwrap();
-    let lost = ask(&limit, &mut state, 10, Ask::Renew(charged));
-    assert_eq!(lost.outcome, Outcome::Never);
-    assert!(granted(&limit, &mut state, 5, Take::fresh(1)).is_some());
-}
-
-#[test]
 fn a_lease_renewed_too_late_goes_on_when_nobody_wanted_the_permit() {
     let limit = limit(1, Some(10));
     let mut state = Default::default();

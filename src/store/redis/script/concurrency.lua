@@ -112,11 +112,7 @@ function algorithms.concurrency()
   function kind.renew(p, s, now, cost, at)
     if cost == 0 then
       return after(p, s, now, cost, at)
-    end
-    -- Who is told that it lost its permits has lost them for good, also when the clock is set back
-    -- to before its lease ended.
-    local was_there = take_out(s, cost, at)
-    if was_there and not has_ended(p, at, now) then
+    elseif not has_ended(p, at, now) and take_out(s, cost, at) then
       -- Nobody else can have these permits, so it keeps them, also above the capacity.
       local renewed = push(s, cost, now)
       return after(p, s, now, cost, renewed)
