@@ -20,3 +20,23 @@ pub(crate) fn model(interruptions: usize, model: impl Fn() + Send + Sync + 'stat
     builder.max_branches = 20_000;
     builder.check(model);
 }
+
+/// The waker of a model's task: whether that was woken since it was last asked.
+#[cfg(all(test, loom))]
+#[derive(Default)]
+pub(crate) struct Signal(loom::sync::atomic::AtomicBool);
+
+#[cfg(all(test, loom))]
+impl Signal {
+    pub(crate) fn is_woken(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
+}
+
+#[cfg(all(test, loom))]
+impl std::task::Wake for Signal {
+    fn wake(self: std::sync::Arc<Self>) {
+        // A store would do, but loom would take it for one that may have come before the last question.
+        self.0.swap(true, Ordering::AcqRel);
+    }
+}

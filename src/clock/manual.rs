@@ -1,10 +1,13 @@
 //! A clock for tests.
 
-use crate::nanos::Nanos;
+use crate::{
+    nanos::Nanos,
+    sync::{Mutex, MutexGuard},
+};
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -81,7 +84,7 @@ impl ManualClock {
         }
     }
 
-    fn sleepers(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
+    fn sleepers(&self) -> MutexGuard<'_, Vec<Waker>> {
         self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

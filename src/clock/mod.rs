@@ -18,6 +18,8 @@ mod sleeper;
 mod wall;
 #[cfg(feature = "conformance")]
 mod passing;
+#[cfg(all(test, loom))]
+mod models;
 
 pub use manual::ManualClock;
 

@@ -9,11 +9,11 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm, decision::Ask, error::Reason, events, nanos::Nanos,
-    store::table::Fingerprint,
+    store::table::Fingerprint, sync::Ordering,
 };
 use std::{
     cell::RefCell,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError},
 };
 
 impl<A: Algorithm> Shared<A> {

@@ -9,18 +9,16 @@ use super::{
     short_way::ShortWay,
 };
 use crate::{
-    algorithm::Algorithm, clock::Clock, decision::Decision, error::Reason, meters::Meters,
-    nanos::Nanos, store::table::Fingerprint, sync::Mutex,
+    algorithm::Algorithm,
+    clock::Clock,
+    decision::Decision,
+    error::Reason,
+    meters::Meters,
+    nanos::Nanos,
+    store::table::Fingerprint,
+    sync::{AtomicU32, AtomicU64, Mutex, Ordering},
 };
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
-    task::Waker,
-    time::Duration,
-};
+use std::{fmt, sync::Arc, task::Waker, time::Duration};
 
 /// Places of one line are this far below those of the next, so that no two permits are taken
 /// for each other.

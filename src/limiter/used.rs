@@ -6,8 +6,8 @@ use crate::{
     decision::{Ask, Decision, Grant},
     nanos::Nanos,
     store::table::Fingerprint,
+    sync::Ordering,
 };
-use std::sync::atomic::Ordering;
 
 /// Permits granted by a [`RateLimiter`](super::RateLimiter) or a
 /// [`KeyedRateLimiter`](super::KeyedRateLimiter), and not used yet.

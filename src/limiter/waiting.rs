@@ -46,7 +46,7 @@ pub struct Waiting<A: Algorithm> {
 }
 
 /// What a look at the line came to.
-enum Look<T> {
+pub(super) enum Look<T> {
     /// What was granted, and how long it was waited for.
     Done(Result<(T, Nanos), RateLimited>),
     /// Look again then, or when woken.
@@ -135,7 +135,7 @@ impl<A: Algorithm> Waiting<A> {
     }
 
     /// Looks once how the place in line stands; `waker` is called when it has to look again.
-    fn look<T>(
+    pub(super) fn look<T>(
         &mut self,
         waker: &Waker,
         granted: impl Fn(&mut Desk<'_, A>, Place) -> Option<T>,

@@ -1,51 +1,34 @@
 //! The way past the lock against those who hold it, in all orders in which they may happen.
 
-use super::{RateLimiter, rules::Rules, short_way::ShortWay};
+use super::{bucket, filled, pour};
 use crate::{
     algorithm::{Algorithm, Bucket, LeakyBucket},
     clock::ManualClock,
     decision::{Ask, Take},
+    limiter::{RateLimiter, rules::Rules, short_way::ShortWay},
     nanos::Nanos,
-    rate::Rate,
     sync::model,
 };
 use loom::thread;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 const NOW: Nanos = Nanos::new(1000);
-
-/// A bucket of this interval, and of so many permits.
-fn bucket(interval: u64, capacity: u32) -> LeakyBucket {
-    let rate = Rate::new(1, Duration::from_nanos(interval)).expect("a rate");
-    LeakyBucket::new(rate).capacity(capacity).expect("a capacity")
-}
 
 /// A limiter whose clock stands, and from which so many permits were taken.
 fn limiter(algorithm: LeakyBucket, taken: u32) -> RateLimiter<LeakyBucket> {
     let clock = ManualClock::new();
     clock.set(NOW.into());
-    let limiter = RateLimiter::builder(algorithm).clock(clock).build();
+    let limiter = super::limiter(algorithm, &clock);
     for _ in 0..taken {
         assert_eq!(pour(&limiter), 1);
     }
     limiter
 }
 
-/// A call on the short way, if that is open. 1 if it was let go.
-fn pour(limiter: &RateLimiter<LeakyBucket>) -> u32 {
-    u32::from(limiter.try_acquire().is_ok())
-}
-
-/// The same under the lock.
+/// A call under the lock. 1 if it was let go.
 fn take_under_lock(limiter: &RateLimiter<LeakyBucket>) -> u32 {
     let taken = limiter.shared().lanes.use_quickly(limiter.key(), NOW, 1);
     u32::from(taken.is_some_and(|(decision, _)| decision.is_granted()))
-}
-
-/// How long until the bucket is empty, by the state that the short way goes by.
-fn filled(limiter: &RateLimiter<LeakyBucket>) -> Nanos {
-    let state = limiter.shared().lanes.state(limiter.key());
-    state.expect("nobody is at work, so it is there") - NOW
 }
 
 /// Two call while a third does something; what they did, and then how the bucket is filled, is for
