@@ -13,7 +13,7 @@ fn the_slot_of_the_last_in_line_that_leaves_is_there_for_one_that_comes() {
     model_each(2, |interval| {
         let (clock, limiter, _, [last]) = line(bucket(interval, 1), 1);
         clock.set(intervals(interval, 1).into());
-        let last = meanwhile(move || last.run_and_leave());
+        let last = meanwhile(move || last.leave());
         let comes = limiter.clone();
         let comes = meanwhile(move || pour(&comes));
         let let_go = pour(&limiter) + last() + comes();
@@ -25,17 +25,17 @@ fn the_slot_of_the_last_in_line_that_leaves_is_there_for_one_that_comes() {
 #[test]
 fn nobody_overtakes_the_next_when_the_first_leaves() {
     model_each(2, |interval| {
-        let (clock, limiter, _, [first, mut second]) = line(bucket(interval, 1), 1);
+        let (clock, limiter, _, [first]) = line(bucket(interval, 2), 2);
+        let mut second = [Task::asks(&limiter, 2, Patience::Forever)];
+        assert_eq!(run_all(&mut second), 0);
         clock.set(intervals(interval, 1).into());
-        let first = meanwhile(move || drop(first));
+        let first = meanwhile(move || first.leave());
         let comes = limiter.clone();
         let comes = meanwhile(move || pour(&comes));
-        second.run();
-        first();
-        // Whoever comes behind the second finds no permit, either.
-        assert_eq!(comes(), 0);
-        assert_eq!(run_all(&mut [second]), 1);
-        assert_eq!(filled(&limiter), intervals(interval, 1));
+        assert_eq!(pour(&limiter) + first() + comes(), 0, "the one permit is for the second");
+        clock.set(intervals(interval, 2).into());
+        assert_eq!(run_all(&mut second), 1);
+        assert_eq!(filled(&limiter), intervals(interval, 2));
     });
 }
 
@@ -60,7 +60,7 @@ fn one_that_gets_in_line_while_another_leaves_is_let_go_when_it_is_due() {
     model_each(2, |interval| {
         let (clock, limiter, _, [first]) = line(bucket(interval, 1), 1);
         clock.set(intervals(interval, 1).into());
-        let first = meanwhile(move || first.run_and_leave());
+        let first = meanwhile(move || first.leave());
         let asks = limiter.clone();
         let asks = meanwhile(move || {
             let mut task = Task::asks(&asks, 1, Patience::Forever);

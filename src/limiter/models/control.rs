@@ -2,47 +2,64 @@
 //! stand, nobody keeps a place, and the state is as if one had come after the other.
 
 use super::{
-    RateLimiter, bucket, filled, intervals, meanwhile, model_each, pour,
+    INTERVALS, RateLimiter, bucket, filled, intervals, meanwhile, model_each, pour,
     task::{Task, line, run_all},
 };
-use crate::{algorithm::LeakyBucket, error::Reason, nanos::Nanos};
-use std::slice;
+use crate::{algorithm::LeakyBucket, clock::ManualClock, error::Reason, nanos::Nanos, sync::model};
 
-/// Somebody does something when the first of two in line is due, who gives up unless it is let go, and
-/// the second looks if it is woken. How many were let go, and the second one.
-fn while_the_first_leaves(
-    interval: u64,
-    work: fn(&RateLimiter<LeakyBucket>),
-) -> (u32, Task<LeakyBucket>, RateLimiter<LeakyBucket>) {
-    let (clock, limiter, _, [first, second]) = line(bucket(interval, 1), 1);
-    clock.set(intervals(interval, 1).into());
-    let (first, mut second) = the_first_leaves(first, second, || work(&limiter));
-    let let_go = first + run_all(slice::from_mut(&mut second));
-    (let_go, second, limiter)
+/// What the first of two in line does, how many of it are let go by that, and whether somebody let it go
+/// before.
+type First = (fn(Task<LeakyBucket>) -> u32, bool);
+
+const FIRST: [First; 3] = [(Task::run_and_leave, false), (Task::leave, false), (Task::leave, true)];
+
+/// A model for each interval, and for all that the first in line may do.
+fn model_all(run: fn(u64, First)) {
+    for first in FIRST {
+        for interval in INTERVALS {
+            model(2, move || run(interval, first));
+        }
+    }
 }
 
-/// The first gives up unless it is let go, the second looks if it is woken, and somebody does something.
-/// Whether the first was let go, and the second one.
-fn the_first_leaves(
-    first: Task<LeakyBucket>,
-    mut second: Task<LeakyBucket>,
+/// Two in line, at the instant at which the first is due.
+fn two_in_line(
+    interval: u64,
+    is_let_go: bool,
+) -> (ManualClock, RateLimiter<LeakyBucket>, [Task<LeakyBucket>; 2]) {
+    let (clock, limiter, _, both) = line(bucket(interval, 1), 1);
+    clock.set(intervals(interval, 1).into());
+    if is_let_go {
+        // Whoever asks serves those who are due.
+        assert_eq!(pour(&limiter), 0);
+    }
+    (clock, limiter, both)
+}
+
+/// Somebody does something while the first gives up and the second looks if it is woken. Whether the
+/// first was let go, and the second one.
+fn while_the_first_leaves(
+    [first, mut second]: [Task<LeakyBucket>; 2],
+    leaves: fn(Task<LeakyBucket>) -> u32,
     work: impl FnOnce(),
-) -> (u32, Task<LeakyBucket>) {
-    let first = meanwhile(move || first.run_and_leave());
+) -> (u32, [Task<LeakyBucket>; 1]) {
+    let first = meanwhile(move || leaves(first));
     let second = meanwhile(move || {
         second.run();
         second
     });
     work();
-    (first(), second())
+    (first(), [second()])
 }
 
 #[test]
 fn whoever_is_not_let_go_is_sent_away_when_the_limit_is_closed() {
-    model_each(2, |interval| {
-        let (let_go, second, limiter) = while_the_first_leaves(interval, RateLimiter::close);
-        assert!(second.let_go() == 1 || second.sent_away() == Some(Reason::Closed));
+    model_all(|interval, (leaves, is_let_go)| {
+        let (_, limiter, both) = two_in_line(interval, is_let_go);
+        let (first, mut second) = while_the_first_leaves(both, leaves, || limiter.close());
+        let let_go = first + run_all(&mut second);
         assert!(let_go <= 1);
+        assert!(second[0].let_go() == 1 || second[0].sent_away() == Some(Reason::Closed));
         assert_eq!(filled(&limiter), intervals(interval, let_go));
         assert_eq!(pour(&limiter), 0);
     });
@@ -50,10 +67,11 @@ fn whoever_is_not_let_go_is_sent_away_when_the_limit_is_closed() {
 
 #[test]
 fn whoever_is_not_let_go_is_sent_away_at_a_reset_and_nothing_is_left_of_anybody() {
-    model_each(2, |interval| {
-        let (let_go, second, limiter) = while_the_first_leaves(interval, RateLimiter::reset);
-        assert!(second.let_go() == 1 || second.sent_away() == Some(Reason::Cancelled));
-        assert!(let_go <= 1);
+    model_all(|interval, (leaves, is_let_go)| {
+        let (_, limiter, both) = two_in_line(interval, is_let_go);
+        let (first, mut second) = while_the_first_leaves(both, leaves, || limiter.reset());
+        assert!(first + run_all(&mut second) <= 1);
+        assert!(second[0].let_go() == 1 || second[0].sent_away() == Some(Reason::Cancelled));
         assert_eq!(filled(&limiter), intervals(interval, 0));
         assert_eq!([pour(&limiter), pour(&limiter)], [1, 0]);
     });
@@ -61,9 +79,11 @@ fn whoever_is_not_let_go_is_sent_away_at_a_reset_and_nothing_is_left_of_anybody(
 
 #[test]
 fn whoever_is_not_let_go_is_sent_away_when_all_are_and_the_permit_is_had_once() {
-    model_each(2, |interval| {
-        let (let_go, second, limiter) = while_the_first_leaves(interval, RateLimiter::cancel);
-        assert!(second.let_go() == 1 || second.sent_away() == Some(Reason::Cancelled));
+    model_all(|interval, (leaves, is_let_go)| {
+        let (_, limiter, both) = two_in_line(interval, is_let_go);
+        let (first, mut second) = while_the_first_leaves(both, leaves, || limiter.cancel());
+        let let_go = first + run_all(&mut second);
+        assert!(second[0].let_go() == 1 || second[0].sent_away() == Some(Reason::Cancelled));
         assert_eq!(let_go + pour(&limiter), 1);
         assert_eq!(filled(&limiter), intervals(interval, 1));
     });
@@ -71,11 +91,13 @@ fn whoever_is_not_let_go_is_sent_away_when_all_are_and_the_permit_is_had_once() 
 
 #[test]
 fn whoever_has_not_left_passes_when_the_gate_is_opened() {
-    model_each(2, |interval| {
-        let (let_go, second, limiter) = while_the_first_leaves(interval, RateLimiter::breach);
-        assert_eq!(second.let_go(), 1);
-        // What was taken before the gate was opened, and by whom, is not known here.
-        assert!(filled(&limiter) <= intervals(interval, let_go));
+    model_all(|interval, (leaves, is_let_go)| {
+        let (_, limiter, both) = two_in_line(interval, is_let_go);
+        let (first, mut second) = while_the_first_leaves(both, leaves, || limiter.breach());
+        assert_eq!(run_all(&mut second), 1);
+        // Who was let go before the gate was opened took a permit, and nobody after that.
+        assert!(filled(&limiter) <= intervals(interval, 1));
+        let _ = first;
         limiter.reset();
         assert_eq!([pour(&limiter), pour(&limiter)], [1, 0]);
     });
@@ -83,14 +105,13 @@ fn whoever_has_not_left_passes_when_the_gate_is_opened() {
 
 #[test]
 fn the_permit_is_had_once_when_the_bucket_becomes_another_one() {
-    model_each(2, |interval| {
-        let (clock, limiter, _, [first, second]) = line(bucket(interval, 1), 1);
-        clock.set(intervals(interval, 1).into());
+    model_all(|interval, (leaves, is_let_go)| {
+        let (clock, limiter, both) = two_in_line(interval, is_let_go);
         let faster = || limiter.set_algorithm(bucket(interval / 2, 1));
-        let (first, mut second) = the_first_leaves(first, second, faster);
-        assert_eq!(first + run_all(slice::from_mut(&mut second)), 1);
+        let (first, mut second) = while_the_first_leaves(both, leaves, faster);
+        assert_eq!(first + run_all(&mut second), 1);
         clock.set(intervals(interval / 2, 3).into());
-        assert_eq!(run_all(&mut [second]), 1);
+        assert_eq!(run_all(&mut second), 1);
         assert_eq!(filled(&limiter), intervals(interval / 2, first));
     });
 }
@@ -98,14 +119,14 @@ fn the_permit_is_had_once_when_the_bucket_becomes_another_one() {
 #[test]
 fn the_next_is_let_go_by_the_bucket_after_a_change() {
     model_each(2, |interval| {
-        let (clock, limiter, _, [first, second]) = line(bucket(interval, 1), 1);
+        let (clock, limiter, _, both) = line(bucket(interval, 1), 1);
         let faster = || limiter.set_algorithm(bucket(interval / 2, 1));
-        let (first, mut second) = the_first_leaves(first, second, faster);
+        let (_, mut second) = while_the_first_leaves(both, Task::leave, faster);
         let due = intervals(interval / 2, 1);
         clock.set((due - Nanos::new(1)).into());
-        assert_eq!(first + run_all(slice::from_mut(&mut second)), 0);
+        assert_eq!(run_all(&mut second), 0);
         clock.set(due.into());
-        assert_eq!(run_all(&mut [second]), 1);
+        assert_eq!(run_all(&mut second), 1);
         assert_eq!(filled(&limiter), due);
     });
 }

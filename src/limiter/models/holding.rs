@@ -33,7 +33,7 @@ fn what_was_granted_to_one_that_leaves_goes_to_one_and_the_next_waits_for_that()
     model(2, || {
         let (_, limiter, call, [first, mut second, mut third]) = line(one_call(), 1);
         drop(call);
-        let first = meanwhile(move || drop(first));
+        let first = meanwhile(move || first.leave());
         let second = meanwhile(move || {
             second.run();
             second
