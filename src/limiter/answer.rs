@@ -5,6 +5,7 @@ use super::{
     desk::{Desk, Taken, Wakes},
     lane::Lane,
     line::Place,
+    rules::Dated,
     shared::Shared,
     used::{Ticket, Used},
     waiting::Waiting,
@@ -25,6 +26,17 @@ enum Answer<T> {
     Granted(T),
     Refused(Reason, Option<Decision>),
     Waits(Place),
+}
+
+impl<T> Answer<T> {
+    /// The same with something else for who was let go.
+    fn map<U>(self, map: impl FnOnce(T) -> U) -> Answer<U> {
+        match self {
+            Answer::Granted(granted) => Answer::Granted(map(granted)),
+            Answer::Refused(reason, decision) => Answer::Refused(reason, decision),
+            Answer::Waits(place) => Answer::Waits(place),
+        }
+    }
 }
 
 impl<A: Algorithm> Shared<A> {
@@ -74,11 +86,7 @@ impl<A: Algorithm> Shared<A> {
         }
         let answered = self.lanes.with(&mut key, now, |rules, lane| {
             let mut desk = self.desk(rules, lane, now);
-            let answer = match self.answer(&mut desk, terms) {
-                Answer::Granted(decision) => Answer::Granted(desk.keep(decision)),
-                Answer::Refused(reason, decision) => Answer::Refused(reason, decision),
-                Answer::Waits(place) => Answer::Waits(place),
-            };
+            let answer = self.answer(&mut desk, terms).map(|decision| desk.keep(decision));
             (answer, desk.wakes)
         });
         self.conclude(answered, key, now, terms).map(|place| Ticket { key, place })
@@ -151,11 +159,11 @@ impl<A: Algorithm> Shared<A> {
         terms: &Terms,
     ) -> Attempt<Used, Waiting<A>> {
         match self.lanes.use_quickly(key, now, terms.cost) {
-            Some((decision, _)) if decision.is_granted() => {
+            Some((decision, _)) if decision.what.is_granted() => {
                 Attempt::Now(Ok(self.admit(key, decision, Nanos::ZERO)))
             }
-            Some((decision, rate)) if terms.refuses(decision.outcome) => {
-                let decision = self.if_it_waits(decision, *terms);
+            Some((decision, rate)) if terms.refuses(decision.what.outcome) => {
+                let decision = self.if_it_waits(decision.what, *terms);
                 Attempt::Now(Err(self.refusal(Reason::UsedUp, decision.outcome, rate, *terms)))
             }
             _ => self.take_in_line(key, now, *terms),
@@ -172,13 +180,15 @@ impl<A: Algorithm> Shared<A> {
     ) -> Attempt<Used, Waiting<A>> {
         if terms.cost == 0 {
             let passed = Attempt::Now(self.pass(key, terms));
-            return passed.map(|decision| self.admit(key, decision, Nanos::ZERO));
+            // It holds nothing that a reset could forget.
+            let undated = |decision| Dated { what: decision, resets: 0 };
+            return passed.map(|decision| self.admit(key, undated(decision), Nanos::ZERO));
         }
         let answered = self.lanes.with(&mut key, now, |rules, lane| {
             // Where there is no line, none is made for a call that will not wait.
             match lane.use_quickly(rules, now, terms.cost) {
                 Some(decision) if decision.is_granted() => {
-                    return (Answer::Granted(decision), Wakes::default());
+                    return (Answer::Granted(rules.date(decision)), Wakes::default());
                 }
                 Some(decision) if terms.refuses(decision.outcome) => {
                     let decision = self.if_it_waits(decision, terms);
@@ -187,7 +197,8 @@ impl<A: Algorithm> Shared<A> {
                 _ => {}
             }
             let mut desk = self.desk(rules, lane, now);
-            (self.answer(&mut desk, terms), desk.wakes)
+            let answer = self.answer(&mut desk, terms).map(|decision| desk.date(decision));
+            (answer, desk.wakes)
         });
         let attempt = self.conclude(answered, key, now, terms);
         attempt.map(|decision| self.admit(key, decision, Nanos::ZERO))

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm, decision::Ask, error::Reason, events, nanos::Nanos,
-    store::table::Fingerprint, sync::Ordering,
+    store::table::Fingerprint,
 };
 use std::{
     cell::RefCell,
@@ -49,14 +49,13 @@ impl<A: Algorithm> Shared<A> {
     /// Begins anew, unless it is closed.
     pub(super) fn reset(&self) {
         self.log("reset");
-        // First, so that nobody has a permit from after the reset that counts as one from before.
-        self.resets.fetch_add(1, Ordering::Relaxed);
-        let shut = |rules: &mut Rules<A>| {
+        let begin = |rules: &mut Rules<A>| {
+            rules.resets = rules.resets.wrapping_add(1);
             if rules.gate == Gate::Open {
                 rules.gate = Gate::Working;
             }
         };
-        self.everywhere(shut, |rules, lane| match lane.has_line() {
+        self.everywhere(begin, |rules, lane| match lane.has_line() {
             true => self.serve(rules, lane, |desk| desk.reset()),
             false => {
                 *lane = Lane::default();

@@ -4,7 +4,7 @@ use super::{
     Terms,
     forecast::Forecast,
     line::{Line, Place},
-    rules::{Gate, Rules},
+    rules::{Dated, Gate, Rules},
     standing,
 };
 use crate::{
@@ -71,6 +71,7 @@ pub(super) struct Desk<'a, A: Algorithm> {
     pub(super) algorithm: &'a A,
     pub(super) gate: Gate,
     pub(super) slack: Nanos,
+    resets: u32,
     pub(super) now: Nanos,
     pub(super) state: &'a mut A::State,
     pub(super) line: &'a mut Line,
@@ -87,9 +88,9 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         line: &'a mut Line,
         forecast: &'a mut Option<Forecast<A>>,
     ) -> Self {
-        let Rules { gate, slack, .. } = *rules;
+        let Rules { gate, slack, resets, .. } = *rules;
         let wakes = Wakes::default();
-        Self { algorithm, gate, slack, now, state, line, forecast, wakes }
+        Self { algorithm, gate, slack, resets, now, state, line, forecast, wakes }
     }
 
     /// Takes permits for a call that has just come, unless others are before it.
@@ -251,7 +252,7 @@ impl<'a, A: Algorithm> Desk<'a, A> {
 
     /// Uses the permits of a place now; `None` when they had grown too old, and went back.
     #[inline]
-    pub(super) fn commit(&mut self, place: Place) -> Option<Decision> {
+    pub(super) fn commit(&mut self, place: Place) -> Option<Dated<Decision>> {
         if !self.is_fresh(place) {
             self.leave(place);
             return None;
@@ -262,7 +263,18 @@ impl<'a, A: Algorithm> Desk<'a, A> {
             0 => self.decide(Ask::Take(Take::fresh(0))),
             _ => self.decide(Ask::Renew(grant)),
         };
-        decision.is_granted().then_some(decision)
+        decision.is_granted().then(|| self.date(decision))
+    }
+
+    /// What came about now.
+    pub(super) fn date<T>(&self, what: T) -> Dated<T> {
+        Dated { what, resets: self.resets }
+    }
+
+    /// The same about permits that were used and taken at that time, if they still count.
+    pub(super) fn settle_used(&mut self, ask: Dated<Ask>) -> Option<Decision> {
+        // What was granted before a reset is in no state any more.
+        (ask.resets == self.resets).then(|| self.settle(ask.what))
     }
 
     /// Whether a place has permits that are good still.

@@ -1,6 +1,12 @@
 //! Where the lanes are kept: a single one, or one for each key.
 
-use super::{lane::Lane, line::Place, rules::Rules, short_way::ShortWay, single::Single};
+use super::{
+    lane::Lane,
+    line::Place,
+    rules::{Dated, Rules},
+    short_way::ShortWay,
+    single::Single,
+};
 use crate::{
     algorithm::{Algorithm, Poured},
     decision::{Decision, Outcome},
@@ -98,11 +104,33 @@ impl<A: Algorithm> Lanes<A> {
         key: Fingerprint,
         now: Nanos,
         cost: u32,
-    ) -> Option<Result<Poured, Nanos>> {
+    ) -> Option<Result<Dated<Poured>, Nanos>> {
         match self {
-            Lanes::One(single) => way.pour(cost, now, || single.cell().find(now)),
-            Lanes::Many(table, _) => way.pour(cost, now, || table.word(key)),
+            Lanes::One(single) => {
+                let undo = |poured, before| self.undo(key, poured, before);
+                way.pour(cost, now, || single.cell().find(now), undo)
+            }
+            Lanes::Many(table, _) => {
+                let undo = |poured, before| self.undo(key, poured, before);
+                way.pour(cost, now, || table.word(key), undo)
+            }
         }
+    }
+
+    /// Undoes a call, if nobody has changed the state since.
+    #[cold]
+    #[inline(never)]
+    fn undo(&self, key: Fingerprint, poured: Dated<Poured>, before: Nanos) -> bool {
+        let undone = self.existing(key, |rules, lane| {
+            // Under the lock, as after a reset the same state may be that of another call.
+            let is_as_left =
+                rules.resets == poured.resets && lane.at_rest() == Some(poured.what.empty_at);
+            if is_as_left {
+                lane.resume(before);
+            }
+            is_as_left
+        });
+        undone.unwrap_or(false)
     }
 
     /// The state of this key, where it can be looked at without a lock.
@@ -121,12 +149,13 @@ impl<A: Algorithm> Lanes<A> {
         key: Fingerprint,
         now: Nanos,
         place: Place,
-    ) -> Option<Decision> {
+    ) -> Option<Dated<Decision>> {
+        let commit = |rules: &Rules<A>, lane: &mut Lane<A>| {
+            lane.commit_quickly(rules, now, place).map(|decision| rules.date(decision))
+        };
         match self {
-            Lanes::One(single) => single.with(|rules, lane| lane.commit_quickly(rules, now, place)),
-            Lanes::Many(table, _) => {
-                entry(table, key, |rules, lane| lane.commit_quickly(rules, now, place))?
-            }
+            Lanes::One(single) => single.with(|rules, lane| commit(rules, lane)),
+            Lanes::Many(table, _) => entry(table, key, commit)?,
         }
     }
 
@@ -137,16 +166,14 @@ impl<A: Algorithm> Lanes<A> {
         key: Fingerprint,
         now: Nanos,
         cost: u32,
-    ) -> Option<(Decision, Option<Rate>)> {
+    ) -> Option<(Dated<Decision>, Option<Rate>)> {
+        let take = |rules: &Rules<A>, lane: &mut Lane<A>| {
+            let decision = lane.use_quickly(rules, now, cost)?;
+            Some((rules.date(decision), binding_rate(rules, decision)))
+        };
         match self {
-            Lanes::One(single) => single.with(|rules, lane| {
-                let decision = lane.use_quickly(rules, now, cost)?;
-                Some((decision, binding_rate(rules, decision)))
-            }),
-            Lanes::Many(table, _) => entry(table, key, |rules, lane| {
-                let decision = lane.use_quickly(rules, now, cost)?;
-                Some((decision, binding_rate(rules, decision)))
-            })?,
+            Lanes::One(single) => single.with(|rules, lane| take(rules, lane)),
+            Lanes::Many(table, _) => entry(table, key, take)?,
         }
     }
 

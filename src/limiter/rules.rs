@@ -9,6 +9,18 @@ pub(super) struct Rules<A> {
     pub(super) gate: Gate,
     /// How much later than need be those who wait are let go.
     pub(super) slack: Nanos,
+    /// How often everything has begun anew.
+    pub(super) resets: u32,
+}
+
+/// What came about under these rules.
+///
+/// How often everything had begun anew is read under the same lock, or what was forgotten at a reset
+/// might count as something from after it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dated<T> {
+    pub(super) what: T,
+    pub(super) resets: u32,
 }
 
 /// Whether calls are limited.
@@ -24,13 +36,19 @@ pub(super) enum Gate {
 
 impl<A> Rules<A> {
     pub(super) fn new(algorithm: A, slack: Nanos) -> Self {
-        Self { algorithm: Arc::new(algorithm), gate: Gate::Working, slack }
+        Self { algorithm: Arc::new(algorithm), gate: Gate::Working, slack, resets: 0 }
+    }
+
+    /// What came about now.
+    #[inline(always)]
+    pub(super) fn date<T>(&self, what: T) -> Dated<T> {
+        Dated { what, resets: self.resets }
     }
 }
 
 impl<A> Clone for Rules<A> {
     fn clone(&self) -> Self {
-        Self { algorithm: Arc::clone(&self.algorithm), gate: self.gate, slack: self.slack }
+        Self { algorithm: Arc::clone(&self.algorithm), ..*self }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     meters::Meters,
     nanos::Nanos,
     store::table::Fingerprint,
-    sync::{AtomicU32, AtomicU64, Mutex, Ordering},
+    sync::{AtomicU64, Mutex, Ordering},
 };
 use std::{fmt, sync::Arc, task::Waker, time::Duration};
 
@@ -34,8 +34,6 @@ pub(super) struct Shared<A: Algorithm> {
     pub(super) changes: Mutex<()>,
     pub(super) meters: Meters,
     lines: AtomicU64,
-    /// How often everything has begun anew.
-    pub(super) resets: AtomicU32,
 }
 
 /// What a limiter is built with.
@@ -63,7 +61,6 @@ impl<A: Algorithm> Shared<A> {
             changes: Mutex::default(),
             meters,
             lines: AtomicU64::new(0),
-            resets: AtomicU32::new(0),
         }
     }
 

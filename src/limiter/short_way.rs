@@ -5,7 +5,7 @@
 //! call that comes changes it by itself. Whoever has more to do takes the word out first, under the
 //! lock, and puts it back when the key is at rest again.
 
-use super::rules::{Gate, Rules};
+use super::rules::{Dated, Gate, Rules};
 use crate::{
     algorithm::{Algorithm, Bucket, Poured},
     decision::{Grant, Outcome},
@@ -26,6 +26,8 @@ pub(super) struct ShortWay {
     depth: AtomicU64,
     permits: AtomicU64,
     period: AtomicU64,
+    /// How often everything has begun anew.
+    resets: AtomicU64,
 }
 
 /// A state that others may change at any time, as it was found.
@@ -66,6 +68,7 @@ impl ShortWay {
             depth: new(),
             permits: new(),
             period: new(),
+            resets: new(),
         };
         way.open(rules);
         way
@@ -91,6 +94,7 @@ impl ShortWay {
         write(&self.depth, bucket.depth.get());
         write(&self.permits, rate.permits().into());
         write(&self.period, Nanos::from(rate.period()).get());
+        write(&self.resets, rules.resets.into());
         let version = self.version.load(Ordering::Relaxed) | SHUT;
         self.version.store(version + SHUT, Ordering::Release);
     }
@@ -98,12 +102,19 @@ impl ShortWay {
     /// The bucket, if there is one.
     #[inline(always)]
     pub(super) fn bucket(&self) -> Option<Bucket> {
-        self.versioned_bucket().map(|(_, bucket)| bucket)
+        self.read(|| self.read_bucket()).map(|(_, bucket)| bucket)
     }
 
     #[inline(always)]
-    fn versioned_bucket(&self) -> Option<(u64, Bucket)> {
-        self.read(|| Bucket { interval: read(&self.interval), depth: read(&self.depth) })
+    fn read_bucket(&self) -> Bucket {
+        Bucket { interval: read(&self.interval), depth: read(&self.depth) }
+    }
+
+    #[inline(always)]
+    fn dated_bucket(&self) -> Dated<Bucket> {
+        // Made of a u32.
+        let resets = self.resets.load(Ordering::Relaxed) as u32;
+        Dated { what: self.read_bucket(), resets }
     }
 
     /// The rate of the bucket, if there is one.
@@ -114,14 +125,16 @@ impl ShortWay {
     }
 
     /// Takes permits that are used now from a word that others may change at the same time, or says
-    /// how long until they are there; `None` where that takes the long way.
+    /// how long until they are there; `None` where that takes the long way. `undo` puts back the state
+    /// from before if it can.
     #[inline(always)]
     pub(super) fn pour<W: Word>(
         &self,
         cost: u32,
         now: Nanos,
         find: impl Fn() -> Option<W>,
-    ) -> Option<Result<Poured, Nanos>> {
+        undo: impl FnOnce(Dated<Poured>, Nanos) -> bool,
+    ) -> Option<Result<Dated<Poured>, Nanos>> {
         if cost == 0 {
             return None;
         }
@@ -129,21 +142,21 @@ impl ShortWay {
             // The word first: it is not the same any more if the bucket changes in between.
             let word = find()?;
             let before = word.state();
-            let (version, bucket) = self.versioned_bucket()?;
+            let (version, Dated { what: bucket, resets }) = self.read(|| self.dated_bucket())?;
             match bucket.pour(before, now, cost) {
                 Ok(end) if end < W::END => {
                     if word.replace(end) {
+                        let grant = Grant { cost, at: now };
+                        let what = Poured { bucket, grant, empty_at: end };
+                        let poured = Dated { what, resets };
                         // The rules may have changed before, and have left a state as it was that
                         // equalled new: then this call has not come yet. Where the state cannot be
                         // put back, whoever changed the rules knows of the call.
-                        if self.version.load(Ordering::Relaxed) != version
-                            && let Some(word) = find().filter(|word| word.state() == end)
-                            && word.replace(before)
-                        {
-                            return None;
-                        }
-                        let grant = Grant { cost, at: now };
-                        return Some(Ok(Poured { bucket, grant, empty_at: end }));
+                        let is_late = self.version.load(Ordering::Relaxed) != version;
+                        return match is_late && undo(poured, before) {
+                            true => None,
+                            false => Some(Ok(poured)),
+                        };
                     }
                 }
                 Err(Outcome::Later(wait)) => return Some(Err(wait)),

@@ -1,12 +1,11 @@
 //! Permits that were granted: used, given back, held until a call ends.
 
-use super::{Perished, desk::Taken, line::Place, shared::Shared};
+use super::{Perished, desk::Taken, line::Place, rules::Dated, shared::Shared};
 use crate::{
     algorithm::{Algorithm, Permits, Poured},
     decision::{Ask, Decision, Grant},
     nanos::Nanos,
     store::table::Fingerprint,
-    sync::Ordering,
 };
 
 /// Permits granted by a [`RateLimiter`](super::RateLimiter) or a
@@ -95,33 +94,38 @@ impl<A: Algorithm> Shared<A> {
     }
 
     /// Counts a call that takes place now.
-    pub(super) fn admit(&self, key: Fingerprint, decision: Decision, waited: Nanos) -> Used {
-        self.count(key, How::Decided(decision, waited))
+    pub(super) fn admit(&self, key: Fingerprint, decision: Dated<Decision>, waited: Nanos) -> Used {
+        let Dated { what: decision, resets } = decision;
+        self.count(Used { key, how: How::Decided(decision, waited), resets })
     }
 
     /// The same for one that came by the short way.
     #[inline(always)]
-    pub(super) fn admit_poured(&self, key: Fingerprint, poured: Poured) -> Used {
-        self.count(key, How::Poured(poured))
+    pub(super) fn admit_poured(&self, key: Fingerprint, poured: Dated<Poured>) -> Used {
+        let Dated { what: poured, resets } = poured;
+        self.count(Used { key, how: How::Poured(poured), resets })
     }
 
     /// Nothing else makes permits that were used.
     #[inline(always)]
-    fn count(&self, key: Fingerprint, how: How) -> Used {
+    fn count(&self, used: Used) -> Used {
         self.meters.admitted();
-        Used { key, how, resets: self.resets.load(Ordering::Relaxed) }
+        used
     }
 
     #[cold]
     #[inline(never)]
     fn commit_in_line(&self, key: Fingerprint, place: Place) -> Result<Used, Perished> {
         let decision = match place {
-            Place::FREE => Some(self.peek(key, 0)),
+            // It holds nothing that a reset could forget.
+            Place::FREE => Some(Dated { what: self.peek(key, 0), resets: 0 }),
             // Others may have been faster than anybody thought.
-            Place::PROMISED => match self.at(key, |desk| desk.take(1)) {
-                Some(Taken::Granted(decision)) => Some(decision),
-                _ => None,
-            },
+            Place::PROMISED => self
+                .at(key, |desk| match desk.take(1) {
+                    Taken::Granted(decision) => Some(desk.date(decision)),
+                    Taken::Refused(_) | Taken::Behind | Taken::Closed => None,
+                })
+                .flatten(),
             place => self.at(key, |desk| desk.commit(place)).flatten(),
         };
         let decision = decision.ok_or(Perished)?;
@@ -181,11 +185,8 @@ impl<A: Algorithm> Shared<A> {
 
     fn settle(&self, used: &Used, ask: impl FnOnce(Grant) -> Ask) -> Option<Decision> {
         let grant = used.grant().filter(|grant| grant.cost > 0)?;
-        // What was granted before a reset is in no state any more.
-        if used.resets != self.resets.load(Ordering::Relaxed) {
-            return None;
-        }
-        let decision = self.at(used.key, |desk| desk.settle(ask(grant)));
+        let ask = Dated { what: ask(grant), resets: used.resets };
+        let decision = self.at(used.key, |desk| desk.settle_used(ask)).flatten();
         self.lanes.forget(used.key, self.now());
         decision
     }

@@ -2,10 +2,10 @@
 //! and whoever waits is let go when one ends.
 
 use super::{
-    meanwhile,
+    bucket, limiter, meanwhile,
     task::{line, run_all},
 };
-use crate::{algorithm::Concurrency, sync::model};
+use crate::{algorithm::Concurrency, clock::ManualClock, limiter::Permit, sync::model};
 use std::slice;
 
 fn one_call() -> Concurrency {
@@ -48,5 +48,31 @@ fn what_was_granted_to_one_that_leaves_goes_to_one_and_the_next_waits_for_that()
         assert_eq!(run_all(slice::from_mut(&mut third)), 1);
         drop(third);
         assert!(limiter.try_acquire().is_ok());
+    });
+}
+
+#[test]
+fn a_call_from_before_a_reset_that_ends_after_it_ends_no_other() {
+    model(3, || {
+        let limiter = limiter(one_call(), &ManualClock::new());
+        let other = limiter.clone();
+        let other = meanwhile(move || drop(other.try_acquire()));
+        limiter.reset();
+        let calls = [limiter.try_acquire(), limiter.try_acquire()];
+        assert!(calls.iter().flatten().count() <= 1);
+        other();
+    });
+}
+
+#[test]
+fn a_refund_of_a_call_from_before_a_reset_is_not_for_those_after_it() {
+    model(3, || {
+        let limiter = limiter(bucket(10, 1), &ManualClock::new());
+        let other = limiter.clone();
+        let other = meanwhile(move || other.try_acquire().map(Permit::refund).is_ok());
+        limiter.reset();
+        let calls = [limiter.try_acquire(), limiter.try_acquire()];
+        assert!(calls.iter().flatten().count() <= 1);
+        other();
     });
 }

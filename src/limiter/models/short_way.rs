@@ -28,7 +28,7 @@ fn limiter(algorithm: LeakyBucket, taken: u32) -> RateLimiter<LeakyBucket> {
 /// A call under the lock. 1 if it was let go.
 fn take_under_lock(limiter: &RateLimiter<LeakyBucket>) -> u32 {
     let taken = limiter.shared().lanes.use_quickly(limiter.key(), NOW, 1);
-    u32::from(taken.is_some_and(|(decision, _)| decision.is_granted()))
+    u32::from(taken.is_some_and(|(decision, _)| decision.what.is_granted()))
 }
 
 /// Two call while a third does something; what they did, and then how the bucket is filled, is for
@@ -145,5 +145,20 @@ fn what_is_read_of_a_bucket_is_of_one_bucket() {
             assert!([before, after, None].contains(&read), "{read:?}");
         }
         assert_eq!(way.bucket(), after);
+    });
+}
+
+#[test]
+fn a_call_from_before_a_reset_takes_nothing_back_from_those_after_it() {
+    model(3, || {
+        let limiter = Arc::new(limiter(bucket(10, 1), 0));
+        let call = thread::spawn({
+            let limiter = limiter.clone();
+            move || pour(&limiter)
+        });
+        limiter.reset();
+        assert!(pour_twice(&limiter) <= 1);
+        call.join().expect("no panic");
+        assert_eq!(filled(&limiter), Nanos::new(10));
     });
 }
