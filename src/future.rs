@@ -53,18 +53,16 @@ where
     K: Key,
     R: Reply<S::Response, S::Error>,
 {
-    /// Calls `inner` with permits that are used now.
+    /// Calls `inner` with permits that are used now. What is noted of them is noted before that, as the
+    /// call takes its time.
     #[inline(always)]
     pub(crate) fn calling(
-        limiter: &L,
-        key: &K,
         hold: L::Hold,
+        note: R::Note,
         inner: &mut S,
         request: Request,
         reply: R,
     ) -> Self {
-        // Before the call, which takes its time.
-        let note = reply.note(Ok(()), |tell| limiter.standing(key, Ok(&hold), tell));
         let state = State::Calling { response: inner.call(request), kept: Some((hold, note)) };
         Self { state, reply }
     }
@@ -114,9 +112,9 @@ where
         request: Request,
         reply: R,
     ) -> Self {
-        let wait = match limiter.take(&key, terms) {
-            Attempt::Now(Ok(hold)) => {
-                return Self::calling(limiter, &key, hold, inner, request, reply);
+        let wait = match limiter.take_noting(&key, terms, |limits| reply.note(Ok(()), limits)) {
+            Attempt::Now(Ok((hold, note))) => {
+                return Self::calling(hold, note, inner, request, reply);
             }
             Attempt::Now(Err(refusal)) => {
                 unready(inner);

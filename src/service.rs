@@ -92,7 +92,8 @@ where
         match self.seat.take(&(), self.terms) {
             Go::Call(hold) => {
                 let (limiter, reply) = (self.seat.limiter(), self.reply.clone());
-                ResponseFuture::calling(limiter, &(), hold, &mut self.inner, request, reply)
+                let note = reply.note(Ok(()), |tell| limiter.standing(&(), Ok(&hold), tell));
+                ResponseFuture::calling(hold, note, &mut self.inner, request, reply)
             }
             Go::Refused(refusal) => {
                 unready(&mut self.inner);

@@ -239,6 +239,20 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
         self.0.take(key, &terms, |used| Hold::keep(&self.0, used))
     }
 
+    #[inline(always)]
+    fn take_noting<K: Key + ?Sized, N>(
+        &self,
+        key: &K,
+        terms: Terms,
+        note: impl FnOnce(&dyn Fn(&mut dyn FnMut(Standing<'_>))) -> N,
+    ) -> Attempt<(Kept<A>, N), Waiting<A>> {
+        let key = self.0.lanes.fingerprint(key);
+        self.0.take(key, &terms, |used| {
+            let noted = note(&|tell| self.0.standing_with(&used, tell));
+            (Hold::keep(&self.0, used), noted)
+        })
+    }
+
     fn keeps(&self, ticket: &Ticket) -> bool {
         self.0.keeps(ticket)
     }

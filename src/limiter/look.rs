@@ -1,6 +1,8 @@
 //! Looking at a limit, without taking anything.
 
-use super::{Standing, desk::Wakes, lane::Lane, rules::Rules, shared::Shared, standing};
+use super::{
+    Standing, desk::Wakes, lane::Lane, rules::Rules, shared::Shared, standing, used::Used,
+};
 use crate::{algorithm::Algorithm, decision::Decision, nanos::Nanos, store::table::Fingerprint};
 use std::sync::Arc;
 
@@ -24,6 +26,16 @@ impl<A: Algorithm> Shared<A> {
             return tell(Standing::of_bucket(name, rate, bucket.look(empty_at, now)));
         }
         self.standing_under_lock(key, now, tell);
+    }
+
+    /// How the limit stands with this call in it, which it let go just now.
+    pub(super) fn standing_with(&self, used: &Used, tell: &mut dyn FnMut(Standing<'_>)) {
+        match (used.look(), self.short_way.rate()) {
+            (Some(decision), Some(rate)) => {
+                tell(Standing::of_bucket(self.settings.name.as_deref(), rate, decision));
+            }
+            _ => self.standing(used.key, tell),
+        }
     }
 
     #[inline(never)]

@@ -149,6 +149,23 @@ pub trait Limiter: Clone + Send + Sync + 'static {
     /// used then. After a wait there is a ticket as ever.
     fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Self::Hold, Self::Wait>;
 
+    /// The same, and notes how the limits stand once they have let the call go.
+    ///
+    /// If the call is let go at once, `note` is called once and can be told what
+    /// [`standing`](Self::standing) tells. Limits in memory know it when they decide, and are not looked
+    /// at once more; a limiter that has to look has nothing to do here.
+    fn take_noting<K: Key + ?Sized, N>(
+        &self,
+        key: &K,
+        terms: Terms,
+        note: impl FnOnce(&dyn Fn(&mut dyn FnMut(Standing<'_>))) -> N,
+    ) -> Attempt<(Self::Hold, N), Self::Wait> {
+        self.take(key, terms).map(|hold| {
+            let noted = note(&|tell| self.standing(key, Ok(&hold), tell));
+            (hold, noted)
+        })
+    }
+
     /// Whether the permits are not too old to be used: not older than one interval.
     fn keeps(&self, ticket: &Self::Ticket) -> bool;
 
@@ -165,8 +182,8 @@ pub trait Limiter: Clone + Send + Sync + 'static {
     /// Tells how each rate of each limit of a call stands, the binding one first; for headers.
     ///
     /// Asked right after the call for `key` was let through, and keeps this, or was refused.
-    /// Limits in memory are looked at once more; one that asks somebody else tells what it was told
-    /// with that answer, and asks nobody. A limiter that knows nothing tells nothing, as it does
+    /// Limits in memory are looked at once more (but for [`take_noting`](Self::take_noting)); one that
+    /// asks somebody else tells what it was told with that answer, and asks nobody. A limiter that knows nothing tells nothing, as it does
     /// unless it says otherwise.
     fn standing<K: Key + ?Sized>(
         &self,

@@ -268,6 +268,19 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
         self.take_on(&terms, |used| Hold::keep(&self.shared, used))
     }
 
+    #[inline(always)]
+    fn take_noting<K: Key + ?Sized, N>(
+        &self,
+        _: &K,
+        terms: Terms,
+        note: impl FnOnce(&dyn Fn(&mut dyn FnMut(Standing<'_>))) -> N,
+    ) -> Attempt<(Kept<A>, N), Waiting<A>> {
+        self.take_on(&terms, |used| {
+            let noted = note(&|tell| self.shared.standing_with(&used, tell));
+            (Hold::keep(&self.shared, used), noted)
+        })
+    }
+
     fn keeps(&self, ticket: &Ticket) -> bool {
         self.shared.keeps(ticket)
     }

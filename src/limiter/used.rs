@@ -42,6 +42,17 @@ impl Used {
         }
     }
 
+    /// How the limit stands with this call in it, where that is known from then.
+    #[inline(always)]
+    pub(super) fn look(&self) -> Option<Decision> {
+        match self.how {
+            How::Poured(Poured { bucket, grant, empty_at }) => {
+                Some(bucket.look(empty_at, grant.at))
+            }
+            How::Decided(..) => None,
+        }
+    }
+
     /// How long the call stood in line.
     pub(super) fn waited(&self) -> Nanos {
         match self.how {
