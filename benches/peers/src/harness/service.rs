@@ -32,14 +32,16 @@ pub struct Called {
 
 impl Called {
     /// A service that answers each of these requests at once, with this status.
-    pub fn new<S>(
+    pub fn new<S, B, R>(
         name: &'static str,
         service: S,
-        request: fn() -> Request<Body>,
+        request: fn() -> Request<B>,
         status: StatusCode,
     ) -> Self
     where
-        S: Service<Request<Body>, Response = Response<Body>, Error: fmt::Debug> + 'static,
+        S: Service<Request<B>, Response = Response<R>, Error: fmt::Debug> + 'static,
+        B: 'static,
+        R: 'static,
     {
         Self::judged(name, service, request, move |answer| match answer {
             Ok(response) => assert_eq!(response.status(), status, "{name}"),
@@ -55,14 +57,15 @@ impl Called {
         Self::judged(name, service, request, move |answer| assert!(answer.is_err(), "{name}"))
     }
 
-    fn judged<S>(
+    fn judged<S, B>(
         name: &'static str,
         mut service: S,
-        request: fn() -> Request<Body>,
-        judge: impl Fn(&Result<Response<Body>, S::Error>) + 'static,
+        request: fn() -> Request<B>,
+        judge: impl Fn(&Result<S::Response, S::Error>) + 'static,
     ) -> Self
     where
-        S: Service<Request<Body>, Response = Response<Body>> + 'static,
+        S: Service<Request<B>> + 'static,
+        B: 'static,
     {
         let run = move |calls| {
             let mut context = Context::from_waker(Waker::noop());
@@ -116,14 +119,14 @@ pub fn added(service: &[f64], bare: &[f64]) -> Vec<f64> {
     service.iter().zip(bare).map(|(service, bare)| service - bare).collect()
 }
 
-/// A service that is always ready and answers at once.
+/// A service that is always ready and answers at once, with an empty body.
 #[derive(Clone)]
 pub struct Nothing;
 
-impl Service<Request<Body>> for Nothing {
-    type Response = Response<Body>;
+impl<B: Default> Service<Request<B>> for Nothing {
+    type Response = Response<B>;
     type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
+    type Future = Ready<Result<Response<B>, Infallible>>;
 
     #[inline]
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
@@ -131,8 +134,8 @@ impl Service<Request<Body>> for Nothing {
     }
 
     #[inline]
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         black_box(&request);
-        ready(Ok(Response::new(Body::empty())))
+        ready(Ok(Response::new(B::default())))
     }
 }

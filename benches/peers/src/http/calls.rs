@@ -1,6 +1,6 @@
 //! What a limit for each address adds to a service that does nothing, without sockets.
 
-use super::layers::{gcra, governor, ours, ours_on};
+use super::layers::{gcra, governor, ours, ours_on, too_many_requests};
 use crate::{
     clocks::quanta,
     harness::{
@@ -25,13 +25,14 @@ use tower_ratelimit::http::{
 };
 
 const BARE: &str = "bare";
+const BARE_07: &str = "bare, of axum 0.7";
 const OURS: &str = "ours";
 const OURS_QUANTA: &str = "ours, governor's clock";
-const OURS_FIELDS: &str = "ours, fields";
+const OURS_FIELDS: &str = "ours, fields, governor's clock";
 const GOVERNOR: &str = "tower_governor";
 const GOVERNOR_HEADERS: &str = "tower_governor, headers";
 const OURS_REFUSED: &str = "ours, refused";
-const GCRA_REFUSED: &str = "axum_gcra, refused";
+const GCRA_REFUSED: &str = "axum_gcra, refused with a response";
 
 pub fn run(length: Length) -> Vec<Bound> {
     let rounds = length.pick(25, 2);
@@ -49,14 +50,15 @@ pub fn run(length: Length) -> Vec<Bound> {
     );
     let samples = nanoseconds(&mut rows, rounds);
     let added = |name: &str| {
-        let [row, bare] = [name, BARE].map(|name| &samples[place(&rows, name)]);
+        let bare = if name == GCRA_REFUSED { BARE_07 } else { BARE };
+        let [row, bare] = [name, bare].map(|name| &samples[place(&rows, name)]);
         added(row, bare)
     };
     let ratios = |name: &str| over(&added(name), &added(GOVERNOR));
     let mut table = Table::new(["service", "ns a call [p25-p75]", "added", "over tower_governor"]);
     for (row, samples) in rows.iter().zip(&samples) {
         let (added, ratio) = match row.name {
-            BARE => Default::default(),
+            BARE | BARE_07 => Default::default(),
             name => (Stat::of(&added(name)).show(1), Stat::of(&ratios(name)).show(2)),
         };
         table.row([row.name.into(), Stat::of(samples).show(1), added, ratio]);
@@ -93,8 +95,8 @@ fn rows() -> Vec<Called> {
         admitting(BARE, Nothing),
         admitting(OURS, ours(Limit::Ample).layer(Nothing)),
         admitting(OURS_QUANTA, ours_on(quanta(), Limit::Ample).layer(Nothing)),
-        admitting(OURS_FIELDS, with_fields.layer(Nothing)),
-        admitting("ours, fields, governor's clock", quanta_and_fields.layer(Nothing)),
+        admitting("ours, fields", with_fields.layer(Nothing)),
+        admitting(OURS_FIELDS, quanta_and_fields.layer(Nothing)),
         admitting("ours, `X-RateLimit-*`", trio.layer(Nothing)),
         admitting(GOVERNOR, GovernorLayer::new(bare_governor(Limit::Ample)).layer(Nothing)),
         admitting(GOVERNOR_HEADERS, GovernorLayer::new(headers).layer(Nothing)),
@@ -105,7 +107,18 @@ fn rows() -> Vec<Called> {
             "tower_governor, refused",
             GovernorLayer::new(bare_governor(Limit::Gone)).layer(Nothing),
         ),
-        Called::failing(GCRA_REFUSED, used_up(gcra(Limit::Gone).build().layer(Nothing)), known),
+        Called::failing(
+            "axum_gcra, refused with an error",
+            used_up(gcra(Limit::Gone).build().layer(Nothing), known),
+            known,
+        ),
+        Called::new(BARE_07, Nothing, known_07, StatusCode::OK),
+        Called::new(
+            GCRA_REFUSED,
+            used_up(gcra(Limit::Gone).handle_error(too_many_requests).layer(Nothing), known_07),
+            known_07,
+            StatusCode::TOO_MANY_REQUESTS,
+        ),
     ]
 }
 
@@ -129,9 +142,9 @@ fn address() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 7], 50_000))
 }
 
-/// The same where the refusal is an error, of which the user makes the response.
-fn used_up<S: Service<Request<Body>>>(mut service: S) -> S {
-    drop(pin!(service.call(known())).poll(&mut Context::from_waker(Waker::noop())));
+/// The same for a service that decides when its response is asked for.
+fn used_up<S: Service<Request<B>>, B>(mut service: S, request: fn() -> Request<B>) -> S {
+    drop(pin!(service.call(request())).poll(&mut Context::from_waker(Waker::noop())));
     service
 }
 
@@ -144,7 +157,16 @@ fn connected() -> Request<Body> {
 
 /// As axum_gcra keeps it, which cannot see that of this axum.
 fn known() -> Request<Body> {
-    let mut request = Request::new(Body::empty());
+    known_to_gcra(Body::empty())
+}
+
+/// The same for axum 0.7, whose handler of errors axum_gcra takes.
+fn known_07() -> Request<axum_07::body::Body> {
+    known_to_gcra(axum_07::body::Body::empty())
+}
+
+fn known_to_gcra<B>(body: B) -> Request<B> {
+    let mut request = Request::new(body);
     request.extensions_mut().insert(RealIp(address().ip()));
     request
 }
