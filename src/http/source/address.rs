@@ -38,7 +38,7 @@ impl Fold {
     }
 
     /// IPv4-mapped addresses come first: cut to a prefix, all of them would be one key.
-    #[inline]
+    #[inline(always)]
     pub(super) fn key(self, address: IpAddr) -> AddressKey {
         match address.to_canonical() {
             IpAddr::V4(address) => AddressKey::V4(address),

@@ -9,7 +9,7 @@ pub(super) const MISSING: &str = "serve the router with `into_make_service_with_
      or put an `http::PeerAddr` into the extensions of the request where the connection is accepted";
 
 /// The address of the peer. That of a test is asked for last, as axum does.
-#[inline]
+#[inline(always)]
 pub(super) fn connected(extensions: &Extensions) -> Option<SocketAddr> {
     match extensions.get::<ConnectInfo<SocketAddr>>() {
         Some(ConnectInfo(peer)) => Some(*peer),
