@@ -1,6 +1,6 @@
 //! What one response says about the limits of its server.
 
-use super::{fields, number};
+use super::{fields, number::Made, refused::Refused};
 use crate::clock::WallTime;
 use http::{HeaderMap, StatusCode, header};
 use std::time::Duration;
@@ -13,8 +13,13 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// Read are `Retry-After` and the rate-limit fields of all generations: `RateLimit` and
 /// `RateLimit-Policy`, `RateLimit-Remaining` and `RateLimit-Reset`, and the same with `X-` before
 /// them, in seconds from now or in seconds or milliseconds since 1970. What is malformed is as if
-/// it was not there, numbers of more than 15 digits count as the largest of 15, and a response out of
-/// a cache (`Age`) says nothing about now.
+/// it was not there, and numbers of more than 15 digits count as the largest of 15.
+///
+/// With the feature `tonic` also the status of a gRPC call that failed before its first message, its
+/// `google.rpc.RetryInfo` and its `grpc-retry-pushback-ms`.
+///
+/// A response out of a cache (`Age`) says how long to stay away, less the time that it was kept, and
+/// nothing else about now.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, StatusCode};
@@ -29,7 +34,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    /// Whether it is a refusal: status 429 or 503.
+    /// Whether it is a refusal: status 429 or 503, or in gRPC RESOURCE_EXHAUSTED or UNAVAILABLE.
     pub refused: bool,
     /// How long to stay away, if it is a refusal that says so.
     pub retry_after: Option<Duration>,
@@ -53,17 +58,19 @@ impl Heard {
     /// not matter how the clocks differ. `now` is the local time, for servers that do not say.
     #[must_use]
     pub fn read(status: StatusCode, headers: &HeaderMap, now: WallTime) -> Self {
-        let age = headers.get(header::AGE).and_then(|age| number::calls(age.to_str().ok()?));
-        if age.is_some_and(|age| age > 0) {
-            return Self::default();
-        }
-        let now = number::server_time(headers, now);
-        let refused =
-            matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let made = Made::read(headers, now);
+        let refused = Refused::read(status, headers);
         let waits = headers.get_all(header::RETRY_AFTER).iter();
-        let waits = waits.filter_map(|value| number::retry_after(value.to_str().ok()?, now));
-        let retry_after = if refused { waits.max() } else { None };
-        Self { refused, retry_after, left: fields::left(headers, now) }
+        let waits = waits.filter_map(|value| made.retry_after(value.to_str().ok()?));
+        let retry_after = refused.and_then(|refused| waits.chain(refused.wait).max());
+        match made.age.is_zero() {
+            true => {
+                let left = fields::left(headers, made.at());
+                Self { refused: refused.is_some(), retry_after, left }
+            }
+            // That somebody was refused a while ago says nothing by itself.
+            false => Self { refused: retry_after.is_some(), retry_after, left: None },
+        }
     }
 
     /// How long calls to that server should pause, if they should: what a refusal says, else until

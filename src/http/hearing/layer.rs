@@ -41,6 +41,22 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// # let _ = client;
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
+///
+/// # gRPC
+///
+/// With the feature `tonic` RESOURCE_EXHAUSTED pauses as 429 does, and UNAVAILABLE as 503. The requests
+/// of tonic's clients do not say to whom they go: take one key for all that go through a channel.
+///
+/// ```
+/// # #[cfg(feature = "tonic")] {
+/// use tower_ratelimit::{Rate, http::{HeedLayer, Heeding}};
+///
+/// let heeding = Heeding::new(Rate::per_second(10)?);
+/// let layer = HeedLayer::new(|_: &http::Request<tonic::body::Body>| (), heeding);
+/// # let _ = layer;
+/// # }
+/// # Ok::<(), tower_ratelimit::Invalid>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct HeedLayer<K> {
     source: K,

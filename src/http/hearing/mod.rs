@@ -5,6 +5,12 @@
 
 mod number;
 mod fields;
+mod refused;
+#[cfg(feature = "tonic")]
+mod grpc;
+#[cfg(not(feature = "tonic"))]
+#[path = "no_grpc.rs"]
+mod grpc;
 mod heard;
 mod slowdown;
 mod heeding;

@@ -1,11 +1,11 @@
 //! Numbers and dates as servers write them, read leniently: what makes no sense is nothing.
 
 use crate::clock::{WallTime, passed, since_1970};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use std::time::Duration;
 
 /// The largest integer of a structured field; larger ones count as this.
-const LARGEST: u64 = 999_999_999_999_999;
+pub(super) const LARGEST: u64 = 999_999_999_999_999;
 
 /// From here on a number of seconds is one since 1970 and not one from now: 2001 and later.
 const EPOCH_SECONDS: u64 = 1_000_000_000;
@@ -49,15 +49,39 @@ pub(super) fn until_reset(text: &str, now: WallTime) -> Option<Duration> {
     })
 }
 
-/// How long to stay away: said as seconds, or as a date in any of the three forms.
-pub(super) fn retry_after(text: &str, now: WallTime) -> Option<Duration> {
-    seconds(text).or_else(|| Some(passed(now, date(text)?)))
+/// When a response was made, and how old it is since.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    /// By the clock of the server, if it says so.
+    date: Option<WallTime>,
+    /// How long a cache has kept it: nothing if it comes from the server itself.
+    pub(super) age: Duration,
+    local: WallTime,
 }
 
-/// What the clock of the server showed when it answered; `local` where it does not say.
-pub(super) fn server_time(headers: &HeaderMap, local: WallTime) -> WallTime {
-    let said = headers.get(header::DATE).and_then(|value| value.to_str().ok());
-    said.and_then(date).unwrap_or(local)
+impl Made {
+    /// Reads `Date` and `Age`; `local` is the time here.
+    pub(super) fn read(headers: &HeaderMap, local: WallTime) -> Self {
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let age = text(header::AGE).and_then(calls).unwrap_or_default();
+        Self { date: text(header::DATE).and_then(date), age: Duration::from_secs(age), local }
+    }
+
+    /// What the clock of the server showed when it answered; the local one where it does not say.
+    pub(super) fn at(self) -> WallTime {
+        self.date.unwrap_or(self.local)
+    }
+
+    /// How long to stay away: said as seconds, or as a date in any of the three forms. What the
+    /// response has spent in a cache is over.
+    pub(super) fn retry_after(self, text: &str) -> Option<Duration> {
+        let is_over = |wait: Duration| wait.saturating_sub(self.age);
+        seconds(text).map(is_over).or_else(|| {
+            let date = date(text)?;
+            // By the local clock it is as far away as it is, however old the response.
+            Some(self.date.map_or(passed(self.local, date), |made| is_over(passed(made, date))))
+        })
+    }
 }
 
 fn date(text: &str) -> Option<WallTime> {

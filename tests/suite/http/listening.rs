@@ -75,7 +75,9 @@ async fn every_way_to_say_it_pauses_a_client() {
             ),
             9000,
         ),
-        ((429, "age: 3\nretry-after: 9"), 0),
+        ((429, "age: 3\nretry-after: 9"), 6000),
+        ((429, "age: 9\nretry-after: 9"), 0),
+        ((429, "age: 3"), 0),
         ((200, "retry-after: 9"), 0),
         ((404, ""), 0),
     ];

@@ -1,6 +1,7 @@
 //! Refusals as gRPC clients see them.
 
 mod clients;
+mod hearing;
 mod servers;
 mod statuses;
 

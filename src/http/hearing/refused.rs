@@ -1,0 +1,36 @@
+//! Whether a response is a refusal, and who may try again.
+
+use super::grpc;
+use http::{HeaderMap, StatusCode};
+use std::time::Duration;
+
+/// What a refusal says besides the fields that any response may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) again: Again,
+    /// How long to stay away, where that stands elsewhere than in `Retry-After`.
+    pub(super) wait: Option<Duration>,
+}
+
+/// Whether a request may be sent again that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// The server did nothing with it.
+    Always,
+    /// Nobody knows how far the server got.
+    IfIdempotent,
+    /// The server says that it is of no use.
+    Never,
+}
+
+impl Refused {
+    /// Nothing for a response that is no refusal.
+    pub(super) fn read(status: StatusCode, headers: &HeaderMap) -> Option<Self> {
+        let plain = |again| Some(Self { again, wait: None });
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => plain(Again::Always),
+            StatusCode::SERVICE_UNAVAILABLE => plain(Again::IfIdempotent),
+            _ => grpc::refused(headers),
+        }
+    }
+}
