@@ -6,7 +6,7 @@ use crate::{
     reply::Fail,
 };
 use ::reqwest::{Request, Response};
-use http::{HeaderMap, Method, StatusCode};
+use http::{Extensions, HeaderMap, Method, StatusCode};
 
 impl KeySource<Request> for Host {
     type Key = (String, Option<u16>);
@@ -30,6 +30,14 @@ impl ResponseHead for Response {
 
     fn headers(&self) -> &HeaderMap {
         self.headers()
+    }
+
+    fn extensions(&self) -> &Extensions {
+        self.extensions()
+    }
+
+    fn extensions_mut(&mut self) -> &mut Extensions {
+        self.extensions_mut()
     }
 }
 

@@ -1,14 +1,20 @@
 //! Responses that can be listened to.
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{Extensions, HeaderMap, Response, StatusCode};
 
-/// A response with a status and headers, whatever its body.
+/// A response with a status, headers and extensions, whatever its body.
 pub trait ResponseHead {
     /// The status.
     fn status(&self) -> StatusCode;
 
     /// The headers.
     fn headers(&self) -> &HeaderMap;
+
+    /// What layers add for those around them.
+    fn extensions(&self) -> &Extensions;
+
+    /// The same, for who adds something.
+    fn extensions_mut(&mut self) -> &mut Extensions;
 }
 
 impl<B> ResponseHead for Response<B> {
@@ -18,5 +24,13 @@ impl<B> ResponseHead for Response<B> {
 
     fn headers(&self) -> &HeaderMap {
         self.headers()
+    }
+
+    fn extensions(&self) -> &Extensions {
+        self.extensions()
+    }
+
+    fn extensions_mut(&mut self) -> &mut Extensions {
+        self.extensions_mut()
     }
 }

@@ -65,19 +65,28 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.response.poll(cx))?;
+        let mut response = ready!(this.response.poll(cx))?;
         if let Some(server) = this.server {
-            heed(server, &response);
+            heed(server, &mut response);
         }
         Poll::Ready(Ok(response))
     }
 }
 
+/// Stands in the extensions of a response that calls to its server now pause for, as it says: who
+/// tries again need not wait besides.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paused;
+
 /// Does as the response says.
-pub(super) fn heed(server: &RateLimiter<Heeding>, response: &impl ResponseHead) {
+pub(super) fn heed(server: &RateLimiter<Heeding>, response: &mut impl ResponseHead) {
     let heard = Heard::read(response.status(), response.headers(), wall_time());
     // Without room for one more server its calls are refused anyway, as the limiter was told to.
-    let _ = server.heed(&heard);
+    let is_heeded = server.heed(&heard).is_ok();
+    // Only refusals are tried again, and other responses need no room for it.
+    if is_heeded && heard.refused && heard.said().is_some() {
+        response.extensions_mut().insert(Paused);
+    }
 }
 
 impl<F> fmt::Debug for ListenFuture<F> {

@@ -76,9 +76,9 @@ impl<K: KeySource<Request> + Send + Sync + 'static> Middleware for HeedMiddlewar
         next: Next<'_>,
     ) -> Result<Response> {
         let server = self.server(&request);
-        let response = self.0.handle(request, extensions, next).await?;
+        let mut response = self.0.handle(request, extensions, next).await?;
         if let Some(server) = server {
-            heed(&server, &response);
+            heed(&server, &mut response);
         }
         Ok(response)
     }

@@ -1,11 +1,15 @@
 //! Trying again what a server refused.
 
-use super::{Heard, Replay, ResponseHead};
+use super::{
+    Heard, Replay, ResponseHead,
+    layer::LONGEST_WAIT,
+    listen::Paused,
+    refused::{Again, Refused},
+};
 use crate::{
     clock::{Alarm, Clock, wall_time},
     nanos::Nanos,
 };
-use http::StatusCode;
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
@@ -19,11 +23,10 @@ use tower::retry::{
     budget::{Budget, TpsBudget},
 };
 
-/// The most that the first wait can be where the server does not say how long; each further one may
-/// be twice as long.
+/// The most that the first random wait can be; each further one may be twice as long.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// No wait is longer where the server does not say how long.
+/// No random wait is longer.
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// Tries requests again that a server refused with 429 or 503, for [`tower::retry::RetryLayer`].
@@ -34,10 +37,16 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// most of what a server in trouble gets. When it does not try again, the refusal is the response.
 ///
 /// Put it outside of the limit, so that every attempt takes a permit, and outside of a
-/// [`HeedLayer`](super::HeedLayer). It waits only where the server does not say for how long: for a
-/// random time, of up to 1 s after the first attempt, up to twice that after each further one, and up to
-/// 20 s at most. Where it does say, the `HeedLayer` has the next attempt wait in line like any
-/// other call.
+/// [`HeedLayer`](super::HeedLayer).
+///
+/// # How long it waits
+///
+/// For a random time, of up to 1 s after the first attempt, up to twice that after each further one, and
+/// up to 20 s at most; where the server says how long to stay away, for that long and the random time.
+/// Where that is longer than [`max_wait`](Self::max_wait) it does not try again.
+///
+/// Where a `HeedLayer` inside of it has heard what the server says, it does not wait at all: the next
+/// attempt then stands in line like any other call, and waits as long as that layer accepts.
 ///
 /// ```
 /// use tower::{ServiceBuilder, retry::RetryLayer};
@@ -53,12 +62,19 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 ///
+/// # gRPC
+///
+/// With the feature `tonic` RESOURCE_EXHAUSTED is tried again as 429 is, and UNAVAILABLE where
+/// `grpc-retry-pushback-ms` asks for it, as calls are no idempotent requests. Where that is negative
+/// nothing is tried again. The bodies of tonic's own clients cannot be cloned: collect them before.
+///
 /// [`tower::retry::RetryLayer`]: https://docs.rs/tower/latest/tower/retry/struct.RetryLayer.html
 #[derive(Clone)]
 pub struct RetryPolicy {
     budget: Arc<dyn Budget + Send + Sync>,
     clock: Clock,
     attempts: u32,
+    max_wait: Duration,
     /// How often the request was sent; each request has a clone of its own.
     sent: u32,
 }
@@ -69,7 +85,7 @@ impl RetryPolicy {
     #[must_use]
     pub fn new(attempts: u32) -> Self {
         let budget = Arc::new(TpsBudget::default());
-        Self { budget, clock: Clock::default(), attempts, sent: 1 }
+        Self { budget, clock: Clock::default(), attempts, max_wait: LONGEST_WAIT, sent: 1 }
     }
 
     /// Sets the budget: a response that is no refusal adds to it, and each retry takes from it.
@@ -86,14 +102,27 @@ impl RetryPolicy {
         Self { clock, ..self }
     }
 
-    /// How long to wait before the next attempt.
-    fn wait(&self, heard: &Heard) -> Nanos {
-        if heard.said().is_some() {
-            return Nanos::ZERO;
+    /// Sets how long a server may say to stay away and is asked again all the same; ten minutes unless
+    /// said otherwise. What a `HeedLayer` inside has heard is left to that one.
+    #[must_use]
+    pub fn max_wait(self, max_wait: Duration) -> Self {
+        Self { max_wait, ..self }
+    }
+
+    /// How long to wait before the next attempt, if there is to be one.
+    fn wait(&self, heard: &Heard, is_paused: bool) -> Option<Nanos> {
+        let said = heard.said().unwrap_or_default();
+        match is_paused {
+            true => Some(Nanos::ZERO),
+            false if said > self.max_wait => None,
+            false => Some(Nanos::from(said) + self.random_wait()),
         }
+    }
+
+    /// All of it at random, so that clients that were refused together come back apart.
+    fn random_wait(&self) -> Nanos {
         let doubled = 1_u32.checked_shl(self.sent.saturating_sub(1)).unwrap_or(u32::MAX);
         let longest = Nanos::from(FIRST.saturating_mul(doubled).min(LONGEST));
-        // All of it at random, so that clients that were refused together come back apart.
         Nanos::new(random() % (longest.get() + 1))
     }
 }
@@ -113,12 +142,19 @@ impl<Req: Replay, Res: ResponseHead, E> Policy<Req, Res, E> for RetryPolicy {
             self.budget.deposit();
             return None;
         }
-        let is_safe =
-            response.status() == StatusCode::TOO_MANY_REQUESTS || request.method().is_idempotent();
-        if !is_safe || self.sent >= self.attempts || !self.budget.withdraw() {
+        let again = Refused::read(response.status(), response.headers())?.again;
+        let is_safe = match again {
+            Again::Always => true,
+            Again::IfIdempotent => request.method().is_idempotent(),
+            Again::Never => false,
+        };
+        if !is_safe || self.sent >= self.attempts {
             return None;
         }
-        let wait = self.wait(&heard);
+        let wait = self.wait(&heard, response.extensions().get::<Paused>().is_some())?;
+        if !self.budget.withdraw() {
+            return None;
+        }
         self.sent += 1;
         Some(Backoff::new(self.clock.clone(), wait))
     }

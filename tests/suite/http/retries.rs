@@ -35,6 +35,17 @@ impl Budget for Coins {
     }
 }
 
+/// Coins that a test counts.
+struct Shared(Arc<Coins>);
+
+impl Budget for Shared {
+    fn deposit(&self) {}
+
+    fn withdraw(&self) -> bool {
+        self.0.withdraw()
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_attempt_waits_for_the_pause_and_takes_a_permit_of_its_own() {
     let script = Script::of(&[(429, "retry-after: 2"), (503, "retry-after: 3")]);
@@ -164,4 +175,77 @@ async fn a_retry_that_would_have_to_wait_too_long_fails_and_says_so() {
     let error = client.oneshot(get("a")).await.unwrap_err();
     assert_eq!(error.limited().unwrap().retry_after(), Some(Duration::from_secs(3600)));
     assert_eq!(script.count(), 1);
+}
+
+/// It was tried again at once.
+#[tokio::test(start_paused = true)]
+async fn alone_it_waits_as_long_as_the_server_says_and_a_random_time_besides() {
+    let (mut longest, mut shortest) = ([0; 4], [u128::MAX; 4]);
+    let said = [2000, 3000, 7000, 0];
+    for _ in 0..200 {
+        let script = Script::of(&[
+            (429, "retry-after: 2"),
+            (
+                503,
+                "date: Sat, 21 Nov 2026 18:00:00 GMT\nretry-after: Sat, 21 Nov 2026 18:00:03 GMT",
+            ),
+            (429, "ratelimit: \"a\";r=0;t=7"),
+            (503, "retry-after: 0"),
+        ]);
+        let policy = RetryPolicy::new(5).budget(Coins(AtomicIsize::new(4)));
+        let client = RetryLayer::new(policy).layer(script.client());
+        let start = Instant::now();
+        assert_eq!(client.oneshot(get("a")).await.unwrap().status(), 200);
+        for (attempt, pair) in script.asked(start).windows(2).enumerate() {
+            // What is above it, or else it was too early.
+            let random = (pair[1] - pair[0]).checked_sub(said[attempt]).unwrap();
+            longest[attempt] = longest[attempt].max(random);
+            shortest[attempt] = shortest[attempt].min(random);
+        }
+    }
+    // That none of 200 throws comes near an end is as good as impossible.
+    for (attempt, bound) in [1000, 2000, 4000, 8000].into_iter().enumerate() {
+        assert!(longest[attempt] <= bound + 1, "{longest:?}");
+        assert!(longest[attempt] > bound * 8 / 10, "{longest:?}");
+        assert!(shortest[attempt] < bound * 2 / 10, "{shortest:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_outside_of_it_does_not_wait_for_it() {
+    let script = Script::of(&[(429, "retry-after: 2")]);
+    let client = ServiceBuilder::new()
+        .layer(HeedLayer::new(Host, Heeding::new(rate())))
+        .layer(RetryLayer::new(RetryPolicy::new(2)))
+        .service(script.client());
+    let start = Instant::now();
+    assert_eq!(client.oneshot(get("a")).await.unwrap().status(), 200);
+    assert!(script.asked(start)[1] >= 2000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn alone_it_does_not_try_again_what_would_have_to_wait_too_long() {
+    let five = Duration::from_secs(5);
+    let table = [
+        (None, "retry-after: 600", 2),
+        (None, "retry-after: 601", 1),
+        (None, "retry-after: 99999999999999999999", 1),
+        (Some(five), "retry-after: 5", 2),
+        (Some(five), "retry-after: 6", 1),
+        (Some(five), "ratelimit: \"a\";r=0;t=6", 1),
+        (Some(Duration::ZERO), "retry-after: 0", 2),
+        (Some(Duration::ZERO), "", 2),
+    ];
+    for (max_wait, lines, sent) in table {
+        let script = Script::of(&[(429, lines)]);
+        let coins = Arc::new(Coins(AtomicIsize::new(9)));
+        let policy = RetryPolicy::new(2).budget(Shared(Arc::clone(&coins)));
+        let policy = max_wait.into_iter().fold(policy, RetryPolicy::max_wait);
+        let client = RetryLayer::new(policy).layer(script.client());
+        let status = client.oneshot(get("a")).await.unwrap().status();
+        assert_eq!((status == 200, script.count()), (sent == 2, sent), "{lines}");
+        // What is not tried again takes nothing from the budget.
+        let left = usize::try_from(coins.0.load(Ordering::SeqCst)).unwrap();
+        assert_eq!(9 - left, sent - 1, "{lines}");
+    }
 }

@@ -2,6 +2,8 @@
 
 mod clients;
 mod hearing;
+#[cfg(feature = "retry")]
+mod retries;
 mod servers;
 mod statuses;
 
