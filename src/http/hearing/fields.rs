@@ -61,9 +61,9 @@ fn name(member: &str) -> &str {
     split(member, ';').next().unwrap_or_default()
 }
 
-/// The value of one of the parameters behind the name.
+/// The value of one of the parameters behind the name; the last where it is given twice.
 fn parameter<'a>(member: &'a str, key: &str) -> Option<&'a str> {
-    split(member, ';').skip(1).find_map(|parameter| pair(parameter, key))
+    split(member, ';').skip(1).filter_map(|parameter| pair(parameter, key)).last()
 }
 
 /// The value of `key=value`, if it is that key.

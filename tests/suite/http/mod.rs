@@ -15,6 +15,8 @@ mod refusals;
 mod grpc;
 mod who;
 mod heard;
+mod vendors;
+mod broken;
 mod heeding;
 mod heeding_model;
 mod listening;

@@ -3,6 +3,7 @@
 mod draft_11;
 mod names;
 mod property;
+mod round_trip;
 mod stored;
 mod x_rate_limit;
 

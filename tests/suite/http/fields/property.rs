@@ -12,7 +12,7 @@ use tower_ratelimit::{
 };
 
 /// The members of a field by name, with their parameters.
-fn members(told: &[String], field: &str) -> Vec<(String, Vec<(String, i64)>)> {
+pub(super) fn members(told: &[String], field: &str) -> Vec<(String, Vec<(String, i64)>)> {
     let prefix = format!("{field}: ");
     let Some(value) = told.iter().find_map(|line| line.strip_prefix(&prefix)) else {
         return Vec::new();
@@ -32,7 +32,7 @@ fn members(told: &[String], field: &str) -> Vec<(String, Vec<(String, i64)>)> {
 }
 
 #[derive(Clone, Debug)]
-struct Limit {
+pub(super) struct Limit {
     name: String,
     permits: u32,
     period: Duration,
@@ -41,7 +41,7 @@ struct Limit {
     cost: u32,
 }
 
-fn limit() -> impl Strategy<Value = Limit> {
+pub(super) fn limit() -> impl Strategy<Value = Limit> {
     let period = prop_oneof![
         1..3_000_u64,
         1_000_000..100_000_000_000_u64,
@@ -55,7 +55,7 @@ fn limit() -> impl Strategy<Value = Limit> {
     )
 }
 
-fn build(limits: &[Limit], clock: &ManualClock) -> (JointLimiter, Vec<(LimitId, u32)>) {
+pub(super) fn build(limits: &[Limit], clock: &ManualClock) -> (JointLimiter, Vec<(LimitId, u32)>) {
     let mut builder = JointLimiter::builder().clock(clock.clone());
     let mut ids = Vec::new();
     for limit in limits {

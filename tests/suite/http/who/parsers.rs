@@ -5,7 +5,8 @@ use http::{HeaderName, HeaderValue};
 use proptest::{prelude::*, sample::Index};
 use tower_ratelimit::http::{ClientIp, TrustedProxies};
 
-const CORPUS: &str = include_str!("corpus/forwarding.txt");
+const CORPUS: &str =
+    concat!(include_str!("corpus/x_forwarded_for.txt"), include_str!("corpus/forwarded.txt"));
 
 /// Bytes that mean something to a parser.
 const TELLING: &[u8] = b"\",;:=[]%\\._- \t0129afx\x80\xff";
