@@ -28,6 +28,8 @@ mod script;
 #[cfg(feature = "axum")]
 mod servers;
 #[cfg(feature = "axum")]
+mod load;
+#[cfg(feature = "axum")]
 mod wire;
 #[cfg(feature = "axum")]
 mod settling;
