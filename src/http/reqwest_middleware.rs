@@ -2,7 +2,7 @@
 
 use crate::{
     limiter::{Attempt, IntoKeyedLimiter, IntoLimiter, Limiter, Patience, Perished, Terms},
-    per_key::KeySource,
+    per_key::{KeySource, OnTerms},
 };
 use ::reqwest::{Request, Response};
 use ::reqwest_middleware::{Error, Middleware, Next, Result};
@@ -10,6 +10,8 @@ use http::Extensions;
 use std::{fmt, time::Duration};
 
 pub use super::hearing::HeedMiddleware;
+#[cfg(feature = "retry")]
+pub use super::hearing::RetryMiddleware;
 
 /// Takes a permit for each request that passes through a `ClientWithMiddleware`.
 ///
@@ -81,6 +83,32 @@ impl<K, L> RateLimitMiddleware<K, L> {
     pub fn wait(self) -> Self {
         let patience = Patience::Forever;
         Self { patience, ..self }
+    }
+
+    /// Lets the request say on what terms it asks: how many permits it takes, and how long it
+    /// waits for them. The function is given one permit and the patience of the middleware.
+    ///
+    /// ```
+    /// use reqwest::Request;
+    /// use tower_ratelimit::http::{Host, reqwest_middleware::RateLimitMiddleware};
+    /// use tower_ratelimit::{LeakyBucket, Rate, Terms};
+    ///
+    /// // A search costs ten.
+    /// let limit = LeakyBucket::new(Rate::per_second(10)?);
+    /// let limit = RateLimitMiddleware::per_key(Host, limit)
+    ///     .terms(|request: &Request, terms| match request.url().path() {
+    ///         "/search" => Terms { cost: 10, ..terms },
+    ///         _ => terms,
+    ///     });
+    /// # let _ = limit;
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    pub fn terms<F>(self, terms: F) -> RateLimitMiddleware<OnTerms<K, F>, L>
+    where
+        F: Fn(&Request, Terms) -> Terms,
+    {
+        let source = OnTerms { source: self.source, terms };
+        RateLimitMiddleware { source, limiter: self.limiter, patience: self.patience }
     }
 }
 

@@ -131,8 +131,8 @@ where
 /// [`PerKeyLayer::terms`](super::PerKeyLayer::terms).
 #[derive(Clone, Debug)]
 pub struct OnTerms<K, F> {
-    pub(super) source: K,
-    pub(super) terms: F,
+    pub(crate) source: K,
+    pub(crate) terms: F,
 }
 
 impl<K, F, Request> KeySource<Request> for OnTerms<K, F>

@@ -22,6 +22,8 @@ mod replay;
 mod middleware;
 #[cfg(feature = "retry")]
 mod retry;
+#[cfg(all(feature = "retry", feature = "reqwest-middleware"))]
+mod retry_middleware;
 
 pub use head::ResponseHead;
 pub use heard::{Heard, Left};
@@ -33,3 +35,5 @@ pub use middleware::HeedMiddleware;
 pub use replay::Replay;
 #[cfg(feature = "retry")]
 pub use retry::{Backoff, RetryPolicy};
+#[cfg(all(feature = "retry", feature = "reqwest-middleware"))]
+pub use retry_middleware::RetryMiddleware;

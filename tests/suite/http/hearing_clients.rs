@@ -17,7 +17,7 @@ use tower_ratelimit::{
     http::{
         HeedLayer, Heeding, Host, RetryPolicy,
         reqwest::Client,
-        reqwest_middleware::{HeedMiddleware, RateLimitMiddleware},
+        reqwest_middleware::{HeedMiddleware, RateLimitMiddleware, RetryMiddleware},
     },
 };
 
@@ -143,4 +143,46 @@ async fn limits_per_host_and_per_route_the_pause_and_retries_stand_around_one_re
     let refused = error.flatten().flatten().limited().unwrap().clone();
     assert_eq!((refused.cost(), refused.max_wait()), (4, Some(Duration::ZERO)));
     assert_eq!(client.get(server.url("/other")).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_reqwest_middleware_client_tries_again_and_each_attempt_takes_what_it_costs() {
+    let (server, arrived) = refuses_once("0").await;
+    let clock = ManualClock::new();
+    let bucket = LeakyBucket::new(rate()).capacity(10).unwrap();
+    let limiter = RateLimiter::builder(bucket).clock(clock.clone()).build();
+    let costs_more = |request: &reqwest::Request, terms: Terms| match request.url().path() {
+        "/search" => Terms { cost: 4, patience: Patience::Now },
+        _ => terms,
+    };
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(RetryMiddleware::new(RetryPolicy::new(2)))
+        .with(RateLimitMiddleware::new(limiter.clone()).terms(costs_more))
+        .with(HeedMiddleware::new(Host, Heeding::new(rate())))
+        .build();
+    let body = client.post(server.url("/search")).body("text");
+    assert_eq!(body.send().await.unwrap().status(), 200);
+    assert_eq!(arrived.load(Ordering::SeqCst), 2);
+    assert_eq!(limiter.peek(0).remaining, 2);
+    // One that cannot be had now is not sent, and what costs one is.
+    let refused = client.get(server.url("/search")).send().await.unwrap_err();
+    assert!(matches!(refused, reqwest_middleware::Error::Middleware(_)));
+    assert_eq!(client.get(server.url("/other")).send().await.unwrap().status(), 200);
+    assert_eq!(arrived.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_reqwest_middleware_client_does_not_try_again_without_attempts_left() {
+    let (server, arrived) = refuses_once("601").await;
+    let send = async |policy| {
+        let client = ClientBuilder::new(reqwest::Client::new());
+        let client = client.with(RetryMiddleware::new(policy)).build();
+        client.get(server.url("/")).send().await.unwrap().status().as_u16()
+    };
+    // One attempt in all, and then a wait that is too long for it.
+    assert_eq!(send(RetryPolicy::new(1)).await, 429);
+    arrived.store(0, Ordering::SeqCst);
+    assert_eq!(send(RetryPolicy::new(3)).await, 429);
+    assert_eq!(arrived.load(Ordering::SeqCst), 1);
+    assert_eq!(send(RetryPolicy::new(3)).await, 200);
 }
