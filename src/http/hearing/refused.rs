@@ -7,6 +7,7 @@ use std::time::Duration;
 /// What a refusal says besides the fields that any response may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refused {
+    #[allow(dead_code, reason = "only a client that tries again asks")]
     pub(super) again: Again,
     /// How long to stay away, where that stands elsewhere than in `Retry-After`.
     pub(super) wait: Option<Duration>,
@@ -20,6 +21,7 @@ pub(super) enum Again {
     /// Nobody knows how far the server got.
     IfIdempotent,
     /// The server says that it is of no use.
+    #[allow(dead_code, reason = "only servers that speak gRPC say that")]
     Never,
 }
 
