@@ -1,7 +1,7 @@
 //! What was granted before a reset is not in the books after it.
 
 use std::time::Duration;
-use tower_ratelimit::{Concurrency, LeakyBucket, ManualClock, Rate, RateLimiter};
+use tower_ratelimit::{Concurrency, KeyedRateLimiter, LeakyBucket, ManualClock, Rate, RateLimiter};
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -31,4 +31,32 @@ fn a_call_from_before_a_reset_ends_no_other_of_the_same_instant() {
     let _after = limiter.try_acquire().unwrap();
     drop(before);
     assert!(limiter.try_acquire().is_err(), "one call is in flight");
+}
+
+#[test]
+fn a_permit_from_after_a_reset_that_is_refunded_is_there_again() {
+    let bucket = LeakyBucket::new(Rate::per_second(1).unwrap()).capacity(1).unwrap();
+    let limiter = RateLimiter::builder(bucket).clock(ManualClock::new()).build();
+    limiter.try_acquire().unwrap();
+    limiter.reset();
+    limiter.try_acquire().unwrap().refund();
+    limiter.try_acquire().unwrap();
+
+    let limiter = KeyedRateLimiter::builder(bucket).clock(ManualClock::new()).build();
+    limiter.key(&1).try_acquire().unwrap();
+    limiter.reset();
+    for key in 0..100 {
+        limiter.key(&key).try_acquire().unwrap().refund();
+        limiter.key(&key).try_acquire().unwrap();
+    }
+}
+
+#[test]
+fn a_call_from_after_a_reset_ends() {
+    let limit = Concurrency::new(1).unwrap();
+    let limiter = RateLimiter::builder(limit).clock(ManualClock::new()).build();
+    let _before = limiter.try_acquire().unwrap();
+    limiter.reset();
+    drop(limiter.try_acquire().unwrap());
+    assert!(limiter.try_acquire().is_ok());
 }
