@@ -95,11 +95,10 @@ fn whoever_is_not_let_go_is_sent_away_when_all_are_and_the_permit_is_had_once() 
 fn whoever_has_not_left_passes_when_the_gate_is_opened() {
     model_all(|interval, (leaves, is_let_go)| {
         let (_, limiter, both) = two_in_line(interval, is_let_go);
-        let (first, mut second) = while_the_first_leaves(both, leaves, || limiter.breach());
+        let (_, mut second) = while_the_first_leaves(both, leaves, || limiter.breach());
         assert_eq!(run_all(&mut second), 1);
         // Who was let go before the gate was opened took a permit, and nobody after that.
         assert!(filled(&limiter) <= intervals(interval, 1));
-        let _ = first;
         limiter.reset();
         assert_eq!([pour(&limiter), pour(&limiter)], [1, 0]);
     });
