@@ -112,7 +112,7 @@ impl<A: Algorithm> Lanes<A> {
             }
             Lanes::Many(table, _) => {
                 let undo = |poured, before| self.undo(key, poured, before);
-                way.pour(cost, now, || table.word(key), undo)
+                way.pour(cost, now, move || table.word(key), undo)
             }
         }
     }

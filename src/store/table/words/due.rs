@@ -29,7 +29,7 @@ impl Due {
 
     /// Knows of all these lines.
     pub(super) fn cover(&mut self, shape: Shape) {
-        self.blocks.resize((shape.0 as usize).div_ceil(BLOCK), Nanos::MAX);
+        self.blocks.resize(shape.count().div_ceil(BLOCK), Nanos::MAX);
     }
 
     /// A state was put into this line, or made earlier there.

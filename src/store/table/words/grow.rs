@@ -5,9 +5,9 @@ use super::{Keeper, Words};
 impl Words {
     /// Splits a line, unless there are as many as there may be.
     pub(super) fn grow(&self, keeper: &mut Keeper) {
-        let Some(new) = self.lines.next() else { return };
+        let Some(new) = self.lines.next(&mut keeper.ahead) else { return };
         let shape = self.lines.shape();
-        let (from, to, grown) = (shape.splits(), shape.0 as usize, shape.grown());
+        let (from, to, grown) = (shape.splits(), shape.count(), shape.grown());
         keeper.due.cover(grown);
         let mut rooms = new.pairs().iter();
         for pair in self.lines.line(from).pairs() {

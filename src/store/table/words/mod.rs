@@ -39,9 +39,9 @@ pub(crate) use self::{held::Held, put::Put};
 
 use self::{
     due::Due,
-    lines::Lines,
+    lines::{Ahead, Lines},
     packed::Packed,
-    pair::{NOBODY, Pair},
+    pair::Pair,
 };
 use crate::nanos::Nanos;
 
@@ -64,6 +64,7 @@ pub(crate) struct Words {
 pub(crate) struct Keeper {
     kept: usize,
     due: Due,
+    ahead: Ahead,
 }
 
 /// The state of a key, as it was found.
@@ -78,20 +79,16 @@ impl Words {
     /// A table for this many keys, of which this shard may have some more than its share. It takes more
     /// than that, but does not grow any more, and the more there are the more of them are homeless.
     pub(crate) fn new(most_keys: usize) -> (Self, Keeper) {
-        let lines = Lines::new(most_keys.div_ceil(TAKEN));
+        let lines = Lines::new(most_keys);
         let due = Due::new(lines.shape());
-        (Self { lines }, Keeper { kept: 0, due })
+        (Self { lines }, Keeper { kept: 0, due, ahead: Ahead::default() })
     }
 
     /// The state of this key. `None` when it has to be looked for by the keeper: it is not here, or
-    /// held. 0 is no key, and never here.
-    #[inline]
+    /// held. 0 is no key: where it is found nothing is let go.
+    #[inline(always)]
     pub(crate) fn find(&self, key: u64) -> Option<Word<'_>> {
-        if key == NOBODY {
-            return None;
-        }
-        let shape = self.lines.shape();
-        let [first, second] = shape.lines(key).map(|line| self.lines.get(line));
+        let [first, second] = self.lines.shape().lines(key).map(|line| self.lines.get(line));
         let pair = first?.guess(second?, key);
         let packed = pair.read(key)?;
         Some(Word { pair, packed, state: packed.state()? })
@@ -112,7 +109,7 @@ impl Words {
     }
 
     fn all_lines(&self) -> std::ops::Range<usize> {
-        0..self.lines.shape().0 as usize
+        0..self.lines.shape().count()
     }
 
     /// The slot of this key, and the line it is in.

@@ -43,7 +43,7 @@ impl Line {
     /// stop where the key is would be to guess, wrong more often than not: on keys in the cache that
     /// takes half as long again. The price is a second line from memory for each key, side by side with
     /// the first, where stopping needs one for three keys of five.
-    #[inline]
+    #[inline(always)]
     pub(super) fn guess<'a>(&'a self, other: &'a Self, key: u64) -> &'a Pair {
         // As in a tournament: each pair against the one after it, so that few wait for others.
         let found = |pair: &'a Pair| (pair, pair.tag.load(Ordering::Relaxed) == key);
@@ -70,7 +70,7 @@ impl Pair {
     /// i-th or a later one. Say of the j-th: its number comes before its tag, so the last load is of the
     /// j-th or a later one. The first and the last load are of one owner, so all three are; were it not
     /// for numbers that come again, when a slot has four owners between two loads.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(&self, key: u64) -> Option<Packed> {
         let before = Packed(self.word.load(Ordering::Acquire));
         if self.tag.load(Ordering::Acquire) != key {
@@ -86,7 +86,7 @@ impl Pair {
     /// the slot would have to have four owners since the state was read, and the same nanosecond for a
     /// state. None of those may have been evicted: whoever comes after an eviction has a state later
     /// than all before, as long as the clock does not go back.
-    #[inline]
+    #[inline(always)]
     pub(super) fn replace(&self, before: Packed, after: Packed) -> bool {
         let (before, after) = (before.0, after.0);
         self.word.compare_exchange(before, after, Ordering::AcqRel, Ordering::Relaxed).is_ok()
