@@ -193,7 +193,7 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
     pub(super) fn build_with(self, seed: Seed) -> KeyedRateLimiter<A> {
         let meter = KeyMeter::new(self.settings.name.as_ref());
         let rules = Rules::new(self.algorithm, self.settings.slack.into());
-        let mut table = Box::new(Table::new(seed, self.keys.max_keys, &rules, meter));
+        let mut table = Table::new(seed, self.keys.max_keys, &rules, meter);
         if self.keys.list_keys {
             table.keep_names();
         }

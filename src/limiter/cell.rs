@@ -1,6 +1,6 @@
 //! The state of a limit in a word that calls change without a lock.
 
-use super::short_way::Word;
+use super::short_way::{Find, Word};
 use crate::{
     algorithm::Bucket,
     nanos::Nanos,
@@ -39,13 +39,6 @@ impl Cell {
     /// Of a limit that was never used.
     pub(super) fn new() -> Self {
         Self { empty_at: AtomicU64::new(0), seen: AtomicU64::new(0) }
-    }
-
-    /// The state as it is now, if it is here, for a call that comes at this instant.
-    #[inline(always)]
-    pub(super) fn find(&self, now: Nanos) -> Option<Found<'_>> {
-        let empty_at = self.load()?;
-        Some(Found { cell: self, empty_at, now })
     }
 
     /// The state, if it is here.
@@ -87,6 +80,17 @@ impl Cell {
         // Full it would be the end of time.
         let filled = self.load().unwrap_or(Nanos::MAX) - seen;
         filled <= bucket.depth && bucket.depth - filled >= bucket.interval * handles
+    }
+}
+
+/// For a call that comes at this instant.
+impl<'a> Find for (&'a Cell, Nanos) {
+    type Word = Found<'a>;
+
+    #[inline(always)]
+    fn find(self) -> Option<Found<'a>> {
+        let (cell, now) = self;
+        Some(Found { cell, empty_at: cell.load()?, now })
     }
 }
 

@@ -40,7 +40,7 @@ pub enum AtCapacity {
 
 pub(super) enum Lanes<A: Algorithm> {
     One(Single<A>),
-    Many(Box<Table<Lane<A>, Rules<A>>>, AtCapacity),
+    Many(Table<Lane<A>, Rules<A>>, AtCapacity),
 }
 
 impl<A: Algorithm> Lanes<A> {
@@ -105,15 +105,10 @@ impl<A: Algorithm> Lanes<A> {
         now: Nanos,
         cost: u32,
     ) -> Option<Result<Dated<Poured>, Nanos>> {
+        let undo = |poured, before| self.undo(key, poured, before);
         match self {
-            Lanes::One(single) => {
-                let undo = |poured, before| self.undo(key, poured, before);
-                way.pour(cost, now, || single.cell().find(now), undo)
-            }
-            Lanes::Many(table, _) => {
-                let undo = |poured, before| self.undo(key, poured, before);
-                way.pour(cost, now, move || table.word(key), undo)
-            }
+            Lanes::One(single) => way.pour(cost, now, (single.cell(), now), undo),
+            Lanes::Many(table, _) => way.pour(cost, now, (table, key), undo),
         }
     }
 

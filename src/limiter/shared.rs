@@ -134,7 +134,7 @@ impl<A: Algorithm> Shared<A> {
         lane.desk(rules, now, || Line::new(places(), self.meters.line()))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn now(&self) -> Nanos {
         self.settings.clock.now()
     }

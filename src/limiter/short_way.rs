@@ -11,7 +11,7 @@ use crate::{
     decision::{Grant, Outcome},
     nanos::Nanos,
     rate::Rate,
-    store::table,
+    store::table::{self, Fingerprint, Keep, Table},
     sync::{AtomicU64, Ordering, fence},
 };
 
@@ -30,6 +30,16 @@ pub(super) struct ShortWay {
     resets: AtomicU64,
 }
 
+/// Where a state is looked for.
+///
+/// It is a trait and not a function to call, as the compiler would make a call of that.
+pub(super) trait Find: Copy {
+    type Word: Word;
+
+    /// The state, if it is there for everybody to change.
+    fn find(self) -> Option<Self::Word>;
+}
+
 /// A state that others may change at any time, as it was found.
 pub(super) trait Word {
     /// States from here on have no room in it.
@@ -39,6 +49,16 @@ pub(super) trait Word {
 
     /// Puts another state in its place; false when somebody else did, and it has to be found again.
     fn replace(self, after: Nanos) -> bool;
+}
+
+/// That of one of many keys.
+impl<'a, V: Keep<R>, R: Clone> Find for (&'a Table<V, R>, Fingerprint) {
+    type Word = table::Word<'a>;
+
+    #[inline(always)]
+    fn find(self) -> Option<table::Word<'a>> {
+        self.0.word(self.1)
+    }
 }
 
 impl Word for table::Word<'_> {
@@ -128,11 +148,11 @@ impl ShortWay {
     /// how long until they are there; `None` where that takes the long way. `undo` puts back the state
     /// from before if it can.
     #[inline(always)]
-    pub(super) fn pour<W: Word>(
+    pub(super) fn pour<F: Find>(
         &self,
         cost: u32,
         now: Nanos,
-        find: impl Fn() -> Option<W>,
+        of: F,
         undo: impl FnOnce(Dated<Poured>, Nanos) -> bool,
     ) -> Option<Result<Dated<Poured>, Nanos>> {
         if cost == 0 {
@@ -140,11 +160,11 @@ impl ShortWay {
         }
         loop {
             // The word first: it is not the same any more if the bucket changes in between.
-            let word = find()?;
+            let word = of.find()?;
             let before = word.state();
             let (version, Dated { what: bucket, resets }) = self.read(|| self.dated_bucket())?;
             match bucket.pour(before, now, cost) {
-                Ok(end) if end < W::END => {
+                Ok(end) if end < F::Word::END => {
                     if word.replace(end) {
                         let grant = Grant { cost, at: now };
                         let what = Poured { bucket, grant, empty_at: end };

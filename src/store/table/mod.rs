@@ -54,7 +54,7 @@ pub(crate) trait Keep<R>: Default {
 /// entries go by the same rules, of which each shard has its copy under its own lock.
 pub(crate) struct Table<V, R> {
     seed: Seed,
-    shards: [Shard<V, R>; SHARDS],
+    shards: Box<[Shard<V, R>; SHARDS]>,
     entries: Entries,
     /// The keys themselves, where they are to be listed.
     names: Option<Names>,
@@ -77,7 +77,7 @@ impl<V: Keep<R>, R: Clone> Table<V, R> {
         Self {
             seed,
             names: None,
-            shards: std::array::from_fn(shard),
+            shards: Box::new(std::array::from_fn(shard)),
             entries: Entries::new(capacity, meter),
         }
     }
@@ -242,7 +242,7 @@ impl<V: Keep<R>, R: Clone> Table<V, R> {
 
     /// Evicts an entry from any shard and counts the one that takes its place.
     fn make_room(&self, now: Nanos) -> Result<(), Full> {
-        for shard in &self.shards {
+        for shard in &*self.shards {
             while self.open_shard(shard, |mut shard| shard.evict_any(now)) {
                 if self.entries.reserve() {
                     return Ok(());

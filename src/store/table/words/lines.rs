@@ -58,6 +58,15 @@ impl Lines {
         self.segments.get(segment)?.get()?.get(offset)
     }
 
+    /// Two of the lines that count.
+    #[inline(always)]
+    pub(super) fn both(&self, lines: [usize; 2]) -> Option<[&Line; 2]> {
+        // Read once, which the compiler does not see while it waits for a segment.
+        let (segments, bits) = (&*self.segments, self.bits);
+        let get = |line: usize| segments.get(line >> bits)?.get()?.get(line & ((1 << bits) - 1));
+        Some([get(lines[0])?, get(lines[1])?])
+    }
+
     /// The keeper's: one of the lines that count.
     pub(super) fn line(&self, line: usize) -> &Line {
         self.get(line).expect("lines are made before they count")
@@ -72,7 +81,8 @@ impl Lines {
             self.make(segment, ahead);
         }
         // Not before they will be needed soon, as they take memory.
-        if self.size() - offset <= self.size().div_ceil(AHEAD) && segment + 1 < self.segments.len() {
+        if self.size() - offset <= self.size().div_ceil(AHEAD) && segment + 1 < self.segments.len()
+        {
             ahead.make(AHEAD, self.size());
         }
         self.get(next)

@@ -88,8 +88,8 @@ impl Words {
     /// held. 0 is no key: where it is found nothing is let go.
     #[inline(always)]
     pub(crate) fn find(&self, key: u64) -> Option<Word<'_>> {
-        let [first, second] = self.lines.shape().lines(key).map(|line| self.lines.get(line));
-        let pair = first?.guess(second?, key);
+        let [first, second] = self.lines.both(self.lines.shape().lines(key))?;
+        let pair = first.guess(second, key);
         let packed = pair.read(key)?;
         Some(Word { pair, packed, state: packed.state()? })
     }
