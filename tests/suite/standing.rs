@@ -27,13 +27,20 @@ fn told(ask: impl FnOnce(&mut dyn FnMut(Standing<'_>))) -> Vec<Told> {
     all
 }
 
-/// Takes permits as a layer does, and says how the limits stand then.
+/// Takes permits as a layer does, and says how the limits stand then. Whoever looks at them right
+/// afterwards finds what was noted when they were taken.
 async fn after<L: Limiter>(limiter: &L, key: &str, terms: Terms) -> (bool, Vec<Told>) {
-    let decided: Result<L::Hold, RateLimited> = match limiter.take(key, terms) {
-        Attempt::Now(decided) => decided,
+    let mut noted = None;
+    let taken = limiter.take_noting(key, terms, |limits| told(|tell| limits(tell)));
+    let decided: Result<L::Hold, RateLimited> = match taken {
+        Attempt::Now(decided) => decided.map(|(hold, told)| {
+            noted = Some(told);
+            hold
+        }),
         Attempt::Later(wait) => wait.await.map(|ticket| limiter.commit(ticket).unwrap()),
     };
     let told = told(|tell| limiter.standing(key, decided.as_ref(), tell));
+    assert_eq!(noted.as_ref().unwrap_or(&told), &told);
     (decided.is_ok(), told)
 }
 

@@ -4,12 +4,16 @@ use super::{bucket, call, rate};
 use http::Request;
 use std::{
     pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Waker},
     time::Duration,
 };
 use tower_ratelimit::{
-    Concurrency, JointLayer, JointLimiter, KeyedRateLimiter, ManualClock, Quota, RateLimitLayer,
-    RateLimiter, SlidingWindow,
+    Clock, Concurrency, JointLayer, JointLimiter, KeyedRateLimiter, ManualClock, Quota,
+    RateLimitLayer, RateLimiter, SlidingWindow,
     http::{FieldGeneration::Draft11, RateLimitFields, TooManyRequests},
 };
 
@@ -41,6 +45,23 @@ async fn the_time_is_rounded_up_at_least_one_and_the_same_as_retry_after() {
     assert_eq!(call(&layer, "/").await, refused(7));
     clock.advance(ms(6999));
     assert_eq!(call(&layer, "/").await, refused(1));
+}
+
+#[tokio::test]
+async fn a_call_and_its_fields_take_one_look_at_the_clock() {
+    let looks = Arc::new(AtomicU64::new(0));
+    let looked = Arc::clone(&looks);
+    let clock = Clock::from_fn(move || Duration::from_secs(looked.fetch_add(1, Relaxed)));
+    let limiter = KeyedRateLimiter::builder(bucket("1/min", 9)).clock(clock).build();
+    let layer = RateLimitLayer::per_key(|_: &Request<()>| 7_u64, limiter).reply(TooManyRequests);
+    let layer = layer.fields(RateLimitFields::always(Draft11)).unwrap();
+    // That of a new key is decided under a lock, and looked at once more.
+    let _ = call(&layer, "/").await;
+    let before = looks.load(Relaxed);
+    let (status, fields) = call(&layer, "/").await;
+    assert_eq!(status, 200);
+    assert!(fields[1].starts_with(r#"ratelimit: "default";r=7;t="#), "{fields:?}");
+    assert_eq!(looks.load(Relaxed), before + 1);
 }
 
 #[tokio::test]
