@@ -2,6 +2,7 @@
 
 use super::{
     asked::Ask,
+    remembered::Remembered,
     round::{Access, Halt, Round},
     rows::Rows,
     tidying::Tidying,
@@ -16,6 +17,7 @@ const MANY: usize = 1024;
 /// Answers everybody, in the order in which they asked.
 pub(super) struct Desk<'c> {
     rows: Rows<'c>,
+    remembered: Remembered,
     time: HostTime,
     tidying: Tidying,
 }
@@ -32,7 +34,8 @@ enum Looked {
 
 impl<'c> Desk<'c> {
     pub(super) fn new(rows: Rows<'c>) -> Self {
-        Self { rows, time: HostTime::new(), tidying: Tidying::default() }
+        let (remembered, tidying) = (Remembered::default(), Tidying::default());
+        Self { rows, remembered, time: HostTime::new(), tidying }
     }
 
     /// Serves until nobody is left who could ask.
@@ -62,19 +65,26 @@ impl<'c> Desk<'c> {
 
     fn look(&mut self, asks: &mut Asks) -> rusqlite::Result<Looked> {
         self.rows.begin_reading()?;
+        self.remembered.see(self.rows.version()?);
         let now = self.time.tell(self.rows.latest()?);
-        let looked = decide_all(&mut Round::new(&mut self.rows, Access::Read, now), asks);
+        let mut round = Round::new(&mut self.rows, &mut self.remembered, Access::Read, now);
+        let looked = decide_all(&mut round, asks);
         self.rows.commit()?;
         Ok(looked)
     }
 
     fn write(&mut self, asks: &mut Asks) -> rusqlite::Result<()> {
         self.rows.begin_writing()?;
+        self.remembered.see(self.rows.version()?);
+        // Whatever fails from here on, nothing is taken for written that is not.
+        let version = self.remembered.doubt();
         let now = self.time.tell(self.rows.latest()?);
-        let mut round = Round::new(&mut self.rows, Access::Write, now);
+        let mut round = Round::new(&mut self.rows, &mut self.remembered, Access::Write, now);
         decide_all(&mut round, asks);
         round.write(&mut self.tidying)?;
-        self.rows.commit()
+        self.rows.commit()?;
+        self.remembered.settle(version);
+        Ok(())
     }
 
     /// After a failure: whoever has nothing to write may do without.

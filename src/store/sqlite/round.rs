@@ -1,7 +1,8 @@
 //! The records that are asked for at the same time.
 
 use super::{
-    rows::{Row, Rows},
+    remembered::{Change, Remembered},
+    rows::Rows,
     tidying::Tidying,
 };
 use crate::{
@@ -9,11 +10,13 @@ use crate::{
     nanos::Nanos,
     store::{Record, Records, StoreError, StoreKey, StoredLimit},
 };
-use std::{any::Any, collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-/// The records of a round. Each is read once and written once, however many ask for it.
+/// The records of a round. Each is read once, if it is not known from earlier ones, and written once,
+/// however many ask for it.
 pub(super) struct Round<'r, 'c> {
     rows: &'r mut Rows<'c>,
+    remembered: &'r mut Remembered,
     access: Access,
     /// The time of the file.
     host: Nanos,
@@ -23,7 +26,6 @@ pub(super) struct Round<'r, 'c> {
     earliest: Nanos,
     /// Whether the time of the file was told to anybody.
     is_told: bool,
-    kept: HashMap<Arc<str>, HashMap<StoreKey, Kept>>,
 }
 
 /// What may be done with the records.
@@ -41,26 +43,15 @@ pub(super) enum Halt {
     Fails(StoreError),
 }
 
-/// A record, and what of it is in the file.
-struct Kept {
-    row: Option<Row>,
-    record: Option<Box<dyn Written>>,
-    new_at: Nanos,
-}
-
-/// A record of an algorithm that nobody knows here.
-trait Written: Any {
-    fn bytes(&self) -> Vec<u8>;
-
-    /// Whether it is as if there were none.
-    fn is_blank(&self) -> bool;
-}
-
 impl<'r, 'c> Round<'r, 'c> {
     /// A round in a transaction that has begun, at the time of the file.
-    pub(super) fn new(rows: &'r mut Rows<'c>, access: Access, host: Nanos) -> Self {
-        let (now, earliest, is_told) = (host, Nanos::MAX, false);
-        Self { rows, access, host, now, earliest, is_told, kept: HashMap::new() }
+    pub(super) fn new(
+        rows: &'r mut Rows<'c>,
+        remembered: &'r mut Remembered,
+        access: Access,
+        host: Nanos,
+    ) -> Self {
+        Self { rows, remembered, access, host, now: host, earliest: Nanos::MAX, is_told: false }
     }
 
     /// The instant for those who are decided next: the time of the file, unless they were given
@@ -74,57 +65,44 @@ impl<'r, 'c> Round<'r, 'c> {
 
     /// Begins again, as if nobody had asked.
     pub(super) fn undo(&mut self) {
-        self.kept.clear();
+        self.remembered.undo();
         self.earliest = Nanos::MAX;
         self.is_told = false;
     }
 
     /// Writes what has changed.
     pub(super) fn write(self, tidying: &mut Tidying) -> rusqlite::Result<()> {
-        let Self { rows, host, earliest, is_told, kept, .. } = self;
-        let all = kept.iter().flat_map(|(name, keys)| keys.iter().map(move |key| (name, key)));
-        let changed: Vec<_> = all.filter(|(_, (_, kept))| kept.is_changed()).collect();
-        if changed.is_empty() {
+        let Self { rows, remembered, host, earliest, is_told, .. } = self;
+        let changes = remembered.changes();
+        if changes.is_empty() {
             return Ok(());
         }
         // Before anything is added: it makes room.
-        tidying.after(changed.len(), rows, earliest)?;
-        for (name, (key, kept)) in changed {
-            match &kept.record {
-                Some(record) => {
-                    let row = Row { new_at: kept.new_at, record: record.bytes() };
-                    rows.save(name, key, &row)?;
+        remembered.are_gone(&tidying.after(changes.len(), rows, earliest)?);
+        for (index, change) in changes {
+            let kept = remembered.at(index);
+            let row = match change {
+                Change::Save(row) => {
+                    rows.save(kept.name(), kept.key(), &row)?;
+                    Some(row)
                 }
-                None => rows.delete(name, key)?,
-            }
+                Change::Delete => {
+                    rows.delete(kept.name(), kept.key())?;
+                    None
+                }
+            };
+            remembered.is_written(index, row);
         }
         if is_told { rows.set_latest(host) } else { Ok(()) }
     }
 
-    /// The record of a key as it is kept, read from the file if this is the first to ask.
-    fn kept(&mut self, name: &Arc<str>, key: &StoreKey) -> Result<&mut Kept, Halt> {
-        let keys = self.kept.entry(Arc::clone(name)).or_default();
-        if !keys.contains_key(key) {
-            let row = self.rows.load(name, key).map_err(StoreError::new).map_err(Halt::Fails)?;
-            keys.insert(key.clone(), Kept::new(row));
+    /// Where the record of a key is kept, read from the file if this is the first to ask.
+    fn kept(&mut self, name: &Arc<str>, key: &StoreKey) -> Result<usize, Halt> {
+        if let Some(index) = self.remembered.find(name, key) {
+            return Ok(index);
         }
-        Ok(keys.get_mut(key).expect("it has been put there if it was not"))
-    }
-
-    fn put(
-        &mut self,
-        name: &Arc<str>,
-        key: &StoreKey,
-        record: Option<Box<dyn Written>>,
-        new_at: Nanos,
-    ) -> Result<(), Halt> {
-        let access = self.access;
-        let kept = self.kept(name, key)?;
-        (kept.record, kept.new_at) = (record, new_at);
-        match access {
-            Access::Read if kept.is_changed() => Err(Halt::Writes),
-            _ => Ok(()),
-        }
+        let row = self.rows.load(name, key).map_err(StoreError::new).map_err(Halt::Fails)?;
+        Ok(self.remembered.add(name, key, row))
     }
 }
 
@@ -141,13 +119,14 @@ where
         key: &StoreKey,
     ) -> Result<Option<Record<A::State>>, Halt> {
         let now = self.now;
-        let kept = self.kept(&limit.name, key)?;
+        let index = self.kept(&limit.name, key)?;
+        let kept = self.remembered.at(index);
+        if let Some(known) = kept.known() {
+            return Ok(Some(known.clone()));
+        }
         let Some(written) = &kept.record else {
             return Ok(None);
         };
-        if let Some(record) = (&**written as &dyn Any).downcast_ref::<Record<A::State>>() {
-            return Ok(Some(record.clone()));
-        }
         let record: Option<Record<A::State>> = read(&written.bytes());
         match &record {
             Some(record) => kept.record = Some(Box::new(record.clone())),
@@ -165,51 +144,30 @@ where
         record: Record<A::State>,
         new_at: Nanos,
     ) -> Result<(), Halt> {
-        self.put(&limit.name, key, Some(Box::new(record)), new_at)
+        let index = self.kept(&limit.name, key)?;
+        match self.access {
+            Access::Write => self.remembered.touch(index).put(record, new_at),
+            Access::Read if self.remembered.at(index).differs_from(Some(&record)) => {
+                return Err(Halt::Writes);
+            }
+            Access::Read => {}
+        }
+        Ok(())
     }
 
     fn forget(&mut self, limit: &StoredLimit<A>, key: &StoreKey) -> Result<(), Halt> {
-        self.put(&limit.name, key, None, Nanos::ZERO)
-    }
-}
-
-impl Kept {
-    fn new(row: Option<Row>) -> Self {
-        let new_at = row.as_ref().map_or(Nanos::ZERO, |row| row.new_at);
-        let record = row.as_ref().map(|row| Box::new(row.record.clone()) as Box<dyn Written>);
-        Self { row, record, new_at }
-    }
-
-    fn is_changed(&self) -> bool {
-        match (&self.row, &self.record) {
-            (None, None) => false,
-            (Some(_), None) => true,
-            (None, Some(record)) => !record.is_blank(),
-            (Some(row), Some(record)) => row.record != record.bytes(),
+        let index = self.kept(&limit.name, key)?;
+        match self.access {
+            Access::Write => {
+                let kept = self.remembered.touch(index);
+                (kept.record, kept.new_at) = (None, Nanos::ZERO);
+            }
+            Access::Read if self.remembered.at(index).differs_from(None) => {
+                return Err(Halt::Writes);
+            }
+            Access::Read => {}
         }
-    }
-}
-
-impl<S: StoredState + Default + 'static> Written for Record<S> {
-    fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        self.write(&mut bytes);
-        bytes
-    }
-
-    fn is_blank(&self) -> bool {
-        self.bytes() == Self::default().bytes()
-    }
-}
-
-/// One that nobody has read yet.
-impl Written for Vec<u8> {
-    fn bytes(&self) -> Vec<u8> {
-        self.clone()
-    }
-
-    fn is_blank(&self) -> bool {
-        false
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ pub(super) struct Rows<'c> {
     begin_writing: Statement<'c>,
     commit: Statement<'c>,
     roll_back: Statement<'c>,
+    version: Statement<'c>,
     latest: Statement<'c>,
     set_latest: Statement<'c>,
     load: Statement<'c>,
@@ -28,8 +29,8 @@ pub(super) struct Row {
 /// Where a row is.
 #[derive(Debug, Default)]
 pub(super) struct Place {
-    name: String,
-    key: Vec<u8>,
+    pub(super) name: String,
+    pub(super) key: Vec<u8>,
 }
 
 impl<'c> Rows<'c> {
@@ -42,6 +43,7 @@ impl<'c> Rows<'c> {
             begin_writing: prepare("BEGIN IMMEDIATE")?,
             commit: prepare("COMMIT")?,
             roll_back: prepare("ROLLBACK")?,
+            version: prepare("PRAGMA data_version")?,
             latest: prepare(&format!("SELECT latest FROM \"{table}_clock\" WHERE id = 0"))?,
             set_latest: prepare(&format!(
                 "INSERT INTO \"{table}_clock\" (id, latest) VALUES (0, ?1)
@@ -51,9 +53,8 @@ impl<'c> Rows<'c> {
                 "SELECT new_at, record FROM \"{table}\" WHERE name = ?1 AND key = ?2"
             ))?,
             save: prepare(&format!(
-                "INSERT INTO \"{table}\" (name, key, new_at, record) VALUES (?1, ?2, ?3, ?4)
-                ON CONFLICT (name, key)
-                DO UPDATE SET new_at = excluded.new_at, record = excluded.record"
+                // All of the row is written, so that SQLite need not look for it first.
+                "REPLACE INTO \"{table}\" (name, key, new_at, record) VALUES (?1, ?2, ?3, ?4)"
             ))?,
             delete: prepare(&format!("DELETE FROM \"{table}\" WHERE name = ?1 AND key = ?2"))?,
             look_through: prepare(&format!(
@@ -87,6 +88,12 @@ impl<'c> Rows<'c> {
         }
     }
 
+    /// A number that is another one once another connection has written, as of the beginning of the
+    /// transaction.
+    pub(super) fn version(&mut self) -> Result<i64> {
+        self.version.query_row([], |row| row.get(0))
+    }
+
     /// The latest instant that was written.
     pub(super) fn latest(&mut self) -> Result<Nanos> {
         let latest = self.latest.query_row([], |row| row.get(0)).optional()?;
@@ -104,36 +111,44 @@ impl<'c> Rows<'c> {
         row.optional()
     }
 
-    pub(super) fn save(&mut self, name: &str, key: &StoreKey, row: &Row) -> Result<()> {
+    pub(super) fn save(&mut self, name: &str, key: &[u8], row: &Row) -> Result<()> {
         let Row { new_at, record } = row;
-        self.save.execute(params![name, key.bytes(), to_integer(*new_at), record]).map(drop)
+        self.save.execute(params![name, key, to_integer(*new_at), record]).map(drop)
     }
 
-    pub(super) fn delete(&mut self, name: &str, key: &StoreKey) -> Result<()> {
-        self.delete.execute(params![name, key.bytes()]).map(drop)
+    pub(super) fn delete(&mut self, name: &str, key: &[u8]) -> Result<()> {
+        self.delete.execute(params![name, key]).map(drop)
     }
 
-    /// Deletes what equals new at this instant among so many rows from a place on, and returns the
-    /// place from which to go on.
-    pub(super) fn tidy(&mut self, from: &Place, rows: usize, now: Nanos) -> Result<Place> {
+    /// Deletes what equals new at this instant among so many rows from a place on. Returns the place
+    /// from which to go on, and where those were.
+    pub(super) fn tidy(
+        &mut self,
+        from: &Place,
+        rows: usize,
+        now: Nanos,
+    ) -> Result<(Place, Vec<Place>)> {
         let limit = i64::try_from(rows).unwrap_or(i64::MAX);
         let mut seen = 0;
-        let mut last = Place::default();
+        // Behind the last row comes the first.
+        let mut next = Place::default();
         let mut equal_new = Vec::new();
         let mut found = self.look_through.query(params![from.name, from.key, limit])?;
         while let Some(row) = found.next()? {
             seen += 1;
-            last = Place { name: row.get(0)?, key: row.get(1)? };
+            let place = || -> Result<Place> { Ok(Place { name: row.get(0)?, key: row.get(1)? }) };
             if from_integer(row.get(2)?) <= now {
-                equal_new.push(Place { name: row.get(0)?, key: row.get(1)? });
+                equal_new.push(place()?);
+            }
+            if seen == rows {
+                next = place()?;
             }
         }
         drop(found);
-        for Place { name, key } in equal_new {
+        for Place { name, key } in &equal_new {
             self.delete.execute(params![name, key])?;
         }
-        // Behind the last row comes the first.
-        Ok(if seen < rows { Place::default() } else { last })
+        Ok((next, equal_new))
     }
 }
 

@@ -21,19 +21,21 @@ pub(super) struct Tidying {
 }
 
 impl Tidying {
-    /// To be called when so many rows are to be written.
+    /// To be called when so many rows are to be written. Says which were deleted.
     pub(super) fn after(
         &mut self,
         rows: usize,
         table: &mut Rows<'_>,
         now: Nanos,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<Vec<Place>> {
         self.due = self.due.saturating_add(rows.saturating_mul(PER_ROW));
-        if self.due >= FEW {
-            let some = self.due.min(MANY);
-            self.place = table.tidy(&self.place, some, now)?;
-            self.due -= some;
+        if self.due < FEW {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let some = self.due.min(MANY);
+        let (next, gone) = table.tidy(&self.place, some, now)?;
+        self.place = next;
+        self.due -= some;
+        Ok(gone)
     }
 }

@@ -6,6 +6,7 @@ mod files;
 mod forgetting;
 mod keys;
 mod processes;
+mod remembering;
 mod writing;
 
 use crate::servers::folder::Folder;

@@ -1,0 +1,216 @@
+//! Rows that were read or written before, for as long as nobody else writes to the file.
+
+use super::rows::{Place, Row};
+use crate::{
+    algorithm::StoredState,
+    nanos::Nanos,
+    store::{Record, StoreKey},
+};
+use std::{any::Any, collections::HashMap, mem, sync::Arc};
+
+/// How much is remembered: more than ten thousand rows of most algorithms.
+const MOST_BYTES: usize = 4 << 20;
+
+/// What a row takes besides its record and its key.
+const ROW_BYTES: usize = 256;
+
+/// The rows that were asked for, as they are in the file, and what is to become of them.
+///
+/// SQLite has a number that is another one whenever another connection has written. As long as it is
+/// the same and all that was written from here is in the file, so are the rows.
+#[derive(Default)]
+pub(super) struct Remembered {
+    /// The number that belongs to the rows; nothing while they may not be in the file like that.
+    version: Option<i64>,
+    /// By name and key, where they are in the list.
+    places: HashMap<Arc<str>, HashMap<Arc<[u8]>, usize>>,
+    rows: Vec<Kept>,
+    /// Those that were put and not written yet.
+    touched: Vec<usize>,
+    bytes: usize,
+}
+
+/// A record, and what of it is in the file.
+pub(super) struct Kept {
+    name: Arc<str>,
+    key: Arc<[u8]>,
+    row: Option<Row>,
+    pub(super) record: Option<Box<dyn Written>>,
+    pub(super) new_at: Nanos,
+    is_touched: bool,
+}
+
+/// A record of an algorithm that nobody knows here.
+pub(super) trait Written: Any {
+    fn bytes(&self) -> Vec<u8>;
+
+    /// Whether it is as if there were none.
+    fn is_blank(&self) -> bool;
+}
+
+/// What is to be written of a record.
+pub(super) enum Change {
+    Save(Row),
+    Delete,
+}
+
+impl Remembered {
+    /// To be called in each transaction, with the number that it has: forgets what others may have
+    /// changed.
+    pub(super) fn see(&mut self, version: i64) {
+        if self.version != Some(version) || self.bytes > MOST_BYTES {
+            *self = Self { version: Some(version), ..Self::default() };
+        }
+    }
+
+    /// From now on until it is [settled](Self::settle) nobody knows what is in the file.
+    pub(super) fn doubt(&mut self) -> Option<i64> {
+        self.version.take()
+    }
+
+    /// What was to be written is in the file.
+    pub(super) fn settle(&mut self, version: Option<i64>) {
+        self.version = version;
+    }
+
+    /// Where the record of a key is, if it is known.
+    pub(super) fn find(&self, name: &str, key: &StoreKey) -> Option<usize> {
+        self.places.get(name)?.get(key.bytes()).copied()
+    }
+
+    /// Remembers what was read.
+    pub(super) fn add(&mut self, name: &Arc<str>, key: &StoreKey, row: Option<Row>) -> usize {
+        let index = self.rows.len();
+        // The bytes alone, as the row has only those.
+        let (name, key) = (Arc::clone(name), Arc::<[u8]>::from(key.bytes()));
+        self.bytes += ROW_BYTES + key.len() + row.as_ref().map_or(0, |row| row.record.len());
+        self.places.entry(Arc::clone(&name)).or_default().insert(Arc::clone(&key), index);
+        let (record, new_at, is_touched) = (None, Nanos::ZERO, false);
+        let mut kept = Kept { name, key, row, record, new_at, is_touched };
+        kept.reset();
+        self.rows.push(kept);
+        index
+    }
+
+    pub(super) fn at(&mut self, index: usize) -> &mut Kept {
+        &mut self.rows[index]
+    }
+
+    /// What is put there has to be written.
+    pub(super) fn touch(&mut self, index: usize) -> &mut Kept {
+        let kept = &mut self.rows[index];
+        if !mem::replace(&mut kept.is_touched, true) {
+            self.touched.push(index);
+        }
+        kept
+    }
+
+    /// Everything is as it is in the file.
+    pub(super) fn undo(&mut self) {
+        for index in self.touched.drain(..) {
+            self.rows[index].reset();
+        }
+    }
+
+    /// What is to be written, and where.
+    pub(super) fn changes(&mut self) -> Vec<(usize, Change)> {
+        let rows = &mut self.rows;
+        let changes = self.touched.drain(..).filter_map(|index| {
+            rows[index].is_touched = false;
+            Some((index, rows[index].change()?))
+        });
+        changes.collect()
+    }
+
+    /// The row is in the file like that.
+    pub(super) fn is_written(&mut self, index: usize, row: Option<Row>) {
+        let length = |row: &Option<Row>| row.as_ref().map_or(0, |row| row.record.len());
+        let kept = &mut self.rows[index];
+        self.bytes = (self.bytes + length(&row)).saturating_sub(length(&kept.row));
+        kept.row = row;
+    }
+
+    /// These rows are no longer in the file.
+    pub(super) fn are_gone(&mut self, gone: &[Place]) {
+        for Place { name, key } in gone {
+            // What is kept of them in the list goes with all others.
+            self.places.get_mut(&**name).and_then(|keys| keys.remove(&**key));
+        }
+    }
+}
+
+impl Kept {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Puts a record in the place of the one that is there, where there is room for it already.
+    pub(super) fn put<S: StoredState + Default + 'static>(
+        &mut self,
+        record: Record<S>,
+        new_at: Nanos,
+    ) {
+        self.new_at = new_at;
+        match self.known() {
+            Some(known) => *known = record,
+            None => self.record = Some(Box::new(record)),
+        }
+    }
+
+    /// The record, where it is one of these states.
+    pub(super) fn known<S: 'static>(&mut self) -> Option<&mut Record<S>> {
+        (&mut **self.record.as_mut()? as &mut dyn Any).downcast_mut()
+    }
+
+    /// Whether that would have to be written.
+    pub(super) fn differs_from(&self, record: Option<&dyn Written>) -> bool {
+        match (&self.row, record) {
+            (None, None) => false,
+            (Some(_), None) => true,
+            (None, Some(record)) => !record.is_blank(),
+            (Some(row), Some(record)) => row.record != record.bytes(),
+        }
+    }
+
+    fn change(&self) -> Option<Change> {
+        let record = self.record.as_deref();
+        self.differs_from(record).then(|| match record {
+            Some(record) => Change::Save(Row { new_at: self.new_at, record: record.bytes() }),
+            None => Change::Delete,
+        })
+    }
+
+    fn reset(&mut self) {
+        let row = self.row.as_ref();
+        self.new_at = row.map_or(Nanos::ZERO, |row| row.new_at);
+        self.record = row.map(|row| Box::new(row.record.clone()) as Box<dyn Written>);
+        self.is_touched = false;
+    }
+}
+
+impl<S: StoredState + Default + 'static> Written for Record<S> {
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        bytes
+    }
+
+    fn is_blank(&self) -> bool {
+        self.bytes() == Self::default().bytes()
+    }
+}
+
+/// One that nobody has read yet.
+impl Written for Vec<u8> {
+    fn bytes(&self) -> Vec<u8> {
+        self.clone()
+    }
+
+    fn is_blank(&self) -> bool {
+        false
+    }
+}
