@@ -9,11 +9,11 @@ use deadpool_postgres::Pool;
 use std::sync::{Mutex, PoisonError};
 use tokio_postgres::types::Type;
 
-/// After how many grants some records are looked at in passing.
+/// After how many new records some are looked at in passing.
 const NOW_AND_THEN: usize = 100;
 
-/// How many records that is. Each grant puts at most one into the table: when twice as many are
-/// looked at, no more than half of the table equals new.
+/// How many records that is: twice as many as are put into the table, so that the walk through it is
+/// faster than it can grow.
 const SOME: i32 = 2 * NOW_AND_THEN as i32;
 
 /// How many records are looked at in one step when all of them are to be.
@@ -27,10 +27,11 @@ type Place = (Vec<u8>, Vec<u8>);
 pub(super) struct CleanUp(Mutex<(usize, Place)>);
 
 impl CleanUp {
-    /// Takes a step if it is time. Failures are left to those who ask something. A caller waits
-    /// behind it whose permits are taken already: it is put off when others have all connections.
-    pub(super) async fn pass(&self, pool: &Pool, table: &Table, granted: usize) {
-        if let Some(place) = self.due(granted)
+    /// Takes a step if it is time, where so many records may have been put into the table. Failures are
+    /// left to those who ask something. A caller waits behind it whose permits are taken already: it is
+    /// put off when others have all connections.
+    pub(super) async fn pass(&self, pool: &Pool, table: &Table, added: usize) {
+        if let Some(place) = self.due(added)
             && let Ok(lent) = Lent::idle(pool).await
             && let Ok((_, Some(next))) = step(lent, table, &place, SOME).await
         {
@@ -40,14 +41,14 @@ impl CleanUp {
 
     /// Where to go on if it is time for a step. Unless somebody says otherwise, the next one begins
     /// anew.
-    fn due(&self, granted: usize) -> Option<Place> {
+    fn due(&self, added: usize) -> Option<Place> {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (grants, place) = &mut *guard;
-        *grants += granted;
-        if *grants < NOW_AND_THEN {
+        let (records, place) = &mut *guard;
+        *records += added;
+        if *records < NOW_AND_THEN {
             return None;
         }
-        *grants = 0;
+        *records = 0;
         Some(std::mem::take(place))
     }
 }

@@ -41,8 +41,8 @@ const LONGEST_LOG: u64 = 10_000;
 /// that a take costs little: what a crash of the server forgets is one burst of each key at most. A
 /// [logged](Self::logged) table outlives it, and is copied to replicas.
 ///
-/// Records that equal new ones are forgotten in passing, two for each grant, or all of them by
-/// [`forget_new`](Self::forget_new).
+/// Records that equal new ones are forgotten in passing, two for each one that may have been added and
+/// for each batch that grants anything, or all of them by [`forget_new`](Self::forget_new).
 ///
 /// ```no_run
 /// use deadpool_postgres::{Config, Runtime};
@@ -169,11 +169,14 @@ impl<A: Scripted> Store<A> for PostgresStore {
         };
         let row = connection::ask(&self.pool, statement, &parameters).await?;
         let numbers: Vec<Option<i64>> = row.try_get(0).map_err(StoreError::new)?;
-        let numbers = takes::spelled_out(&request, &numbers).unwrap_or(numbers);
-        let answers = numbers::answers(&batch, &numbers)?;
+        let told = takes::told(&request, &numbers);
+        let spelled_out = told.as_ref().map_or(&numbers, |told| &told.numbers);
+        let answers = numbers::answers(&batch, spelled_out)?;
         if batch.now().is_none() {
-            let granted = answers.iter().filter(|answer| answer.is_granted()).count();
-            self.clean_up.pass(&self.pool, &self.table, granted).await;
+            // The long way does not say how many records are new: at most one for each grant.
+            let granted = || answers.iter().filter(|answer| answer.is_granted()).count();
+            let added = told.map_or_else(granted, |told| told.added);
+            self.clean_up.pass(&self.pool, &self.table, added).await;
         }
         Ok(answers)
     }

@@ -65,12 +65,17 @@ impl Takes {
     }
 }
 
-/// The numbers that the long way would have returned in place of these of the quick way. Nothing if
-/// they are not of it.
-pub(super) fn spelled_out(
-    request: &Request<'_>,
-    numbers: &[Option<i64>],
-) -> Option<Vec<Option<i64>>> {
+/// What the quick way says.
+pub(super) struct Told {
+    /// The numbers that the long way would have returned.
+    pub(super) numbers: Vec<Option<i64>>,
+    /// How many records may have been put into the table, those of buckets that were empty; one if
+    /// anything was granted at all, so that the clean-up goes on where all keys are known.
+    pub(super) added: usize,
+}
+
+/// What these numbers of the quick way say. Nothing if they are not of it.
+pub(super) fn told(request: &Request<'_>, numbers: &[Option<i64>]) -> Option<Told> {
     let [None, Some(now), numbers @ ..] = numbers else {
         return None;
     };
@@ -100,7 +105,10 @@ pub(super) fn spelled_out(
         let answer = [*now, outcome, *now, wait, capacity, left, filled(taken[key]), 0];
         answers.extend(answer.map(Some));
     }
-    Some(answers)
+    let written = granted.iter().zip(full_after).filter(|(granted, _)| **granted > 0);
+    let added = written.clone().filter(|(_, full_after)| **full_after == 0).count();
+    let added = added.max(written.count().min(1));
+    Some(Told { numbers: answers, added })
 }
 
 /// The orders, of so many numbers each.

@@ -164,17 +164,47 @@ async fn what_equals_new_is_forgotten_from_that_instant_on_and_nobody_notices() 
     assert_eq!(store.forget_new().await.unwrap(), 0);
 }
 
+/// Asks for a permit of each of many keys, fifty at a time, and says how many records are left of them.
+async fn left_of_many(table: &str, algorithm: impl Scripted) -> i64 {
+    let (store, limit) = (store(table).await, limit("limit", algorithm));
+    for fifty in 0..30_u32 {
+        let keys = 50 * fifty..50 * (fifty + 1);
+        let orders = keys.map(|key| order(&limit, &key.to_be_bytes(), take(1))).collect();
+        let answers = store.decide(Batch::new(orders)).await.unwrap();
+        assert!(answers.iter().all(|answer| answer.is_granted()));
+    }
+    records(table).await
+}
+
+async fn records(table: &str) -> i64 {
+    let count = format!("SELECT count(*) FROM {table}");
+    client().await.query_typed_one(&count, &[]).await.unwrap().get(0)
+}
+
 #[tokio::test]
 async fn the_table_does_not_grow_by_keys_that_come_once() {
-    let store = store("passing").await;
-    // A microsecond after its call each key equals a new one.
-    let limit = limit("strict", Strict::new(Rate::per_second(1_000_000).unwrap()));
-    for key in 0..2000_u32 {
-        assert!(ask(&store, order(&limit, &key.to_be_bytes(), take(1))).await.is_granted());
+    // A microsecond after its call each key equals a new one. One goes the long way, and one does not.
+    let fast = Rate::per_second(1_000_000).unwrap();
+    let strict = left_of_many("passing", Strict::new(fast)).await;
+    assert!(strict <= 400, "{strict} records");
+    let bucket = LeakyBucket::new(fast).capacity(3).unwrap();
+    let bucket = left_of_many("passing_quickly", bucket).await;
+    assert!(bucket <= 400, "{bucket} records");
+}
+
+#[tokio::test]
+async fn what_equals_new_is_forgotten_while_others_are_asked_about() {
+    let store = store("shrinking").await;
+    let long_ago = Nanos::new(1_000_000_000_000);
+    let bucket = LeakyBucket::new(Rate::per_hour(1).unwrap()).capacity(1000).unwrap();
+    let limit = limit("bucket", bucket);
+    let orders = (0..300_u32).map(|key| order(&limit, &key.to_be_bytes(), take(1))).collect();
+    let _ = store.decide(Batch::new(orders).at(long_ago)).await.unwrap();
+    assert_eq!(records("shrinking").await, 300);
+    for _ in 0..301 {
+        assert!(ask(&store, order(&limit, b"known", take(1))).await.is_granted());
     }
-    let row = client().await.query_typed_one("SELECT count(*) FROM passing", &[]).await.unwrap();
-    let rows: i64 = row.get(0);
-    assert!(rows <= 400, "{rows} rows");
+    assert_eq!(records("shrinking").await, 1);
 }
 
 #[tokio::test]
