@@ -96,7 +96,11 @@ impl Cluster {
         for name in from.records(slot).await {
             let () = from.ask(&["MIGRATE", "127.0.0.1", &port, &name, "0", "5000"]).await;
         }
-        for server in [to, from] {
+        // Those that have nothing to do with it are told, too: two moves one soon after the other might
+        // get the same epoch, and would be taken for another by who only hears of them.
+        let has_it = |server: &&Server| [to.url(), from.url()].contains(&server.url());
+        let others = self.servers.iter().filter(|server| !has_it(server));
+        for server in [to, from].into_iter().chain(others) {
             let () = server.ask(&["CLUSTER", "SETSLOT", slot, "NODE", &to_id]).await;
         }
         // Moved on before all know of it, it would be where nobody looks for it.

@@ -213,9 +213,9 @@ fn no_feature_takes_anything_away() {
         .filter(|line| line.contains("not(feature") || line.contains("cfg!("))
         .collect();
     // What axum knows of a connection, the clocks of which there are none without their features, the
-    // events of a build without `tracing`, and the metrics of one without `metrics`: private modules of
-    // empty functions or types without a value.
-    let stand_ins = ["axum", "coarse-clock", "metrics", "quanta", "tracing"]
+    // events of a build without `tracing`, the metrics of one without `metrics`, and what is refused in
+    // gRPC: private modules of empty functions or types without a value.
+    let stand_ins = ["axum", "coarse-clock", "metrics", "quanta", "tonic", "tracing"]
         .map(|name| format!("#[cfg(not(feature = {name:?}))]"));
     // Folders are read in no order.
     without.sort_unstable();
