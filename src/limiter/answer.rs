@@ -1,7 +1,7 @@
-//! How a call is answered that has just come, and how one is refused.
+//! How a call is answered that has just come.
 
 use super::{
-    Attempt, Patience, Permit, Terms,
+    Attempt, Permit, Terms,
     desk::{Desk, Taken, Wakes},
     lane::Lane,
     line::Place,
@@ -14,9 +14,7 @@ use crate::{
     algorithm::Algorithm,
     decision::{Decision, Outcome},
     error::{RateLimited, Reason},
-    events,
     nanos::Nanos,
-    rate::Rate,
     store::table::Fingerprint,
 };
 use std::sync::Arc;
@@ -143,13 +141,6 @@ impl<A: Algorithm> Shared<A> {
         }
     }
 
-    /// The error for a call that found the bucket full for so long.
-    #[inline(never)]
-    fn refuse(&self, wait: Nanos, terms: Terms) -> RateLimited {
-        let slack = self.slack(terms);
-        self.refusal(Reason::UsedUp, Outcome::Later(wait + slack), self.short_way.rate(), terms)
-    }
-
     /// The same for limits, and at times, where there is no way past the lock.
     #[inline(never)]
     fn take_under_lock(
@@ -243,19 +234,6 @@ impl<A: Algorithm> Shared<A> {
         }
     }
 
-    /// What a refusal means for a call on these terms.
-    fn if_it_waits(&self, decision: Decision, terms: Terms) -> Decision {
-        decision.later_by(self.slack(terms))
-    }
-
-    /// How much later than need be a call on these terms is let go if it waits.
-    fn slack(&self, terms: Terms) -> Nanos {
-        match terms.patience {
-            Patience::Now => Nanos::ZERO,
-            _ => self.settings.slack.into(),
-        }
-    }
-
     /// Lets everybody know, once the lock is let go.
     fn conclude<T>(
         self: &Arc<Self>,
@@ -280,47 +258,5 @@ impl<A: Algorithm> Shared<A> {
                 Attempt::Now(Err(self.refusal_in_line(key, reason, decision, terms)))
             }
         }
-    }
-
-    /// The error for a call that was not let through.
-    pub(super) fn refusal(
-        &self,
-        reason: Reason,
-        outcome: Outcome,
-        rate: Option<Rate>,
-        terms: Terms,
-    ) -> RateLimited {
-        let mut refusal = terms.refusal(reason, self.settings.name.as_ref());
-        if let Some(rate) = rate {
-            refusal = refusal.with_rate(rate);
-        }
-        if let Outcome::Later(wait) | Outcome::InUse(Some(wait)) = outcome {
-            refusal = refusal.with_retry_after(wait.into());
-        }
-        self.refused(refusal)
-    }
-
-    /// The same where the rate is not at hand, or no algorithm was asked.
-    pub(super) fn refusal_in_line(
-        &self,
-        key: Fingerprint,
-        reason: Reason,
-        decision: Option<Decision>,
-        terms: Terms,
-    ) -> RateLimited {
-        match decision {
-            Some(decision) => {
-                let rate = self.lanes.algorithm_of(key).rate(decision.rate);
-                self.refusal(reason, decision.outcome, rate, terms)
-            }
-            None => self.refused(terms.refusal(reason, self.settings.name.as_ref())),
-        }
-    }
-
-    /// Lets everybody know of a refusal.
-    fn refused(&self, refusal: RateLimited) -> RateLimited {
-        self.meters.refused(refusal.reason());
-        events::refused(&refusal);
-        refusal
     }
 }

@@ -1,19 +1,11 @@
 //! Where the lanes are kept: a single one, or one for each key.
 
-use super::{
-    lane::Lane,
-    line::Place,
-    rules::{Dated, Rules},
-    short_way::ShortWay,
-    single::Single,
-};
+use super::{lane::Lane, rules::Rules, single::Single};
 use crate::{
-    algorithm::{Algorithm, Poured},
-    decision::{Decision, Outcome},
+    algorithm::Algorithm,
     error::Reason,
     key::Key,
     nanos::Nanos,
-    rate::Rate,
     store::{
         table::KeptKey,
         table::{Fingerprint, Full, Seed, Table},
@@ -73,117 +65,6 @@ impl<A: Algorithm> Lanes<A> {
         match self {
             Lanes::One(single) => single.rules(),
             Lanes::Many(table, _) => table.rules(),
-        }
-    }
-
-    /// Whether a permit can be promised without a look at the clock: there is one for each handle, and
-    /// plenty besides.
-    #[inline(always)]
-    pub(super) fn has_plenty(&self, way: &ShortWay, handles: usize) -> bool {
-        match self {
-            Lanes::One(single) => {
-                way.bucket().is_some_and(|bucket| single.cell().has_plenty(bucket, handles))
-            }
-            Lanes::Many(..) => false,
-        }
-    }
-
-    /// Somebody looked for the permit that was promised, and did not find it.
-    pub(super) fn looked(&self, now: Nanos) {
-        if let Lanes::One(single) = self {
-            single.cell().looked(now);
-        }
-    }
-
-    /// Takes permits that are used now, or says how long until they are there, where that can be done
-    /// without a lock.
-    #[inline(always)]
-    pub(super) fn pour(
-        &self,
-        way: &ShortWay,
-        key: Fingerprint,
-        now: Nanos,
-        cost: u32,
-    ) -> Option<Result<Dated<Poured>, Nanos>> {
-        let undo = |poured, before| self.undo(key, poured, before);
-        match self {
-            Lanes::One(single) => way.pour(cost, now, (single.cell(), now), undo),
-            Lanes::Many(table, _) => way.pour(cost, now, (table, key), undo),
-        }
-    }
-
-    /// Undoes a call, if nobody has changed the state since.
-    #[cold]
-    #[inline(never)]
-    fn undo(&self, key: Fingerprint, poured: Dated<Poured>, before: Nanos) -> bool {
-        let undone = self.existing(key, |rules, lane| {
-            // Under the lock, as after a reset the same state may be that of another call.
-            let is_as_left =
-                rules.resets == poured.resets && lane.at_rest() == Some(poured.what.empty_at);
-            if is_as_left {
-                lane.resume(before);
-            }
-            is_as_left
-        });
-        undone.unwrap_or(false)
-    }
-
-    /// The state of this key, where it can be looked at without a lock.
-    #[inline(always)]
-    pub(super) fn state(&self, key: Fingerprint) -> Option<Nanos> {
-        match self {
-            Lanes::One(single) => single.cell().load(),
-            Lanes::Many(table, _) => table.word(key).map(|word| word.state()),
-        }
-    }
-
-    /// Uses the permits of this place, if that is all there is to do.
-    #[inline(always)]
-    pub(super) fn commit_quickly(
-        &self,
-        key: Fingerprint,
-        now: Nanos,
-        place: Place,
-    ) -> Option<Dated<Decision>> {
-        let commit = |rules: &Rules<A>, lane: &mut Lane<A>| {
-            lane.commit_quickly(rules, now, place).map(|decision| rules.date(decision))
-        };
-        match self {
-            Lanes::One(single) => single.with(|rules, lane| commit(rules, lane)),
-            Lanes::Many(table, _) => entry(table, key, commit)?,
-        }
-    }
-
-    /// Takes permits that are used now, if that is all there is to do. A refusal names the rate.
-    #[inline(always)]
-    pub(super) fn use_quickly(
-        &self,
-        key: Fingerprint,
-        now: Nanos,
-        cost: u32,
-    ) -> Option<(Dated<Decision>, Option<Rate>)> {
-        let take = |rules: &Rules<A>, lane: &mut Lane<A>| {
-            let decision = lane.use_quickly(rules, now, cost)?;
-            Some((rules.date(decision), binding_rate(rules, decision)))
-        };
-        match self {
-            Lanes::One(single) => single.with(|rules, lane| take(rules, lane)),
-            Lanes::Many(table, _) => entry(table, key, take)?,
-        }
-    }
-
-    /// Takes permits that are used later, if that is all there is to do.
-    #[inline(always)]
-    pub(super) fn take_quickly(&self, key: Fingerprint, now: Nanos, cost: u32) -> Option<Place> {
-        match self {
-            Lanes::One(single) => {
-                // Or whoever was promised nothing once would never be again.
-                single.cell().looked(now);
-                single.with(|rules, lane| lane.take_quickly(rules, now, cost))
-            }
-            Lanes::Many(table, _) => {
-                entry(table, key, |rules, lane| lane.take_quickly(rules, now, cost))?
-            }
         }
     }
 
@@ -331,18 +212,9 @@ impl<A: Algorithm> Lanes<A> {
     }
 }
 
-/// The rate that a refusal names.
-#[inline(always)]
-fn binding_rate<A: Algorithm>(rules: &Rules<A>, decision: Decision) -> Option<Rate> {
-    match decision.outcome {
-        Outcome::Granted(_) => None,
-        _ => rules.algorithm.rate(decision.rate),
-    }
-}
-
 /// Works on the lane of this key, if there is one.
 #[inline(always)]
-fn entry<A: Algorithm, T>(
+pub(super) fn entry<A: Algorithm, T>(
     table: &Table<Lane<A>, Rules<A>>,
     key: Fingerprint,
     work: impl FnOnce(&Rules<A>, &mut Lane<A>) -> T,

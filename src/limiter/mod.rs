@@ -22,9 +22,11 @@ mod wrapped;
 mod waiting;
 mod shared;
 mod answer;
+mod refusing;
 mod look;
 mod used;
 mod control;
+mod at_once;
 mod lanes;
 mod single;
 mod rules;
@@ -183,8 +185,8 @@ pub trait Limiter: Clone + Send + Sync + 'static {
     ///
     /// Asked right after the call for `key` was let through, and keeps this, or was refused.
     /// Limits in memory are looked at once more (but for [`take_noting`](Self::take_noting)); one that
-    /// asks somebody else tells what it was told with that answer, and asks nobody. A limiter that knows nothing tells nothing, as it does
-    /// unless it says otherwise.
+    /// asks somebody else tells what it was told with that answer, and asks nobody. A limiter that
+    /// knows nothing tells nothing, as it does unless it says otherwise.
     fn standing<K: Key + ?Sized>(
         &self,
         _key: &K,
