@@ -248,8 +248,10 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
     ) -> Attempt<(Kept<A>, N), Waiting<A>> {
         let key = self.0.lanes.fingerprint(key);
         self.0.take(key, &terms, |used| {
-            let noted = note(&|tell| self.0.standing_with(&used, tell));
-            (Hold::keep(&self.0, used), noted)
+            let (key, look) = (used.key, used.look());
+            // Kept before that: what is held ends also if `note` panics.
+            let kept = Hold::keep(&self.0, used);
+            (kept, note(&|tell| self.0.standing_with(key, look, tell)))
         })
     }
 

@@ -1,8 +1,6 @@
 //! Looking at a limit, without taking anything.
 
-use super::{
-    Standing, desk::Wakes, lane::Lane, rules::Rules, shared::Shared, standing, used::Used,
-};
+use super::{Standing, desk::Wakes, lane::Lane, rules::Rules, shared::Shared, standing};
 use crate::{algorithm::Algorithm, decision::Decision, nanos::Nanos, store::table::Fingerprint};
 use std::sync::Arc;
 
@@ -28,13 +26,18 @@ impl<A: Algorithm> Shared<A> {
         self.standing_under_lock(key, now, tell);
     }
 
-    /// How the limit stands with this call in it, which it let go just now.
-    pub(super) fn standing_with(&self, used: &Used, tell: &mut dyn FnMut(Standing<'_>)) {
-        match (used.look(), self.short_way.rate()) {
+    /// How the limit stands with a call in it that it let go just now, and that may know it.
+    pub(super) fn standing_with(
+        &self,
+        key: Fingerprint,
+        look: Option<Decision>,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        match (look, self.short_way.rate()) {
             (Some(decision), Some(rate)) => {
                 tell(Standing::of_bucket(self.settings.name.as_deref(), rate, decision));
             }
-            _ => self.standing(used.key, tell),
+            _ => self.standing(key, tell),
         }
     }
 

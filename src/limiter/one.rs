@@ -276,8 +276,10 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
         note: impl FnOnce(&dyn Fn(&mut dyn FnMut(Standing<'_>))) -> N,
     ) -> Attempt<(Kept<A>, N), Waiting<A>> {
         self.take_on(&terms, |used| {
-            let noted = note(&|tell| self.shared.standing_with(&used, tell));
-            (Hold::keep(&self.shared, used), noted)
+            let (key, look) = (used.key, used.look());
+            // Kept before that: what is held ends also if `note` panics.
+            let kept = Hold::keep(&self.shared, used);
+            (kept, note(&|tell| self.shared.standing_with(key, look, tell)))
         })
     }
 

@@ -84,7 +84,7 @@ pub(super) fn heed(server: &RateLimiter<Heeding>, response: &mut impl ResponseHe
     // Without room for one more server its calls are refused anyway, as the limiter was told to.
     let is_heeded = server.heed(&heard).is_ok();
     // Only refusals are tried again, and other responses need no room for it.
-    if is_heeded && heard.refused && heard.said().is_some() {
+    if is_heeded && heard.refused && heard.said().is_some_and(|wait| !wait.is_zero()) {
         response.extensions_mut().insert(Paused);
     }
 }

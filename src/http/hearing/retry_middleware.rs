@@ -51,7 +51,11 @@ impl Middleware for RetryMiddleware {
             let mut result = next.clone().run(request, extensions).await;
             let Some(mut again) = copy else { return result };
             match policy.retry(&mut again, &mut result) {
-                Some(backoff) => backoff.await,
+                Some(backoff) => {
+                    // Unread, it would keep its connection meanwhile.
+                    drop(result);
+                    backoff.await;
+                }
                 None => return result,
             }
             request = again;

@@ -73,6 +73,10 @@ impl<'r, 'c> Round<'r, 'c> {
     /// Writes what has changed.
     pub(super) fn write(self, tidying: &mut Tidying) -> rusqlite::Result<()> {
         let Self { rows, remembered, host, earliest, is_told, .. } = self;
+        if rows.have_ended() {
+            // Without the transaction others may have written since. To commit it is an error.
+            return rows.commit();
+        }
         let changes = remembered.changes();
         if changes.is_empty() {
             return Ok(());

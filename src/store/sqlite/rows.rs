@@ -79,10 +79,15 @@ impl<'c> Rows<'c> {
         self.commit.execute([]).map(drop)
     }
 
-    /// Ends what was begun, if anything was and SQLite has not ended it already, as it does after
-    /// some failures. Nothing of what was written stays.
+    /// Whether SQLite has ended what was begun by itself, as it does after some failures. Nothing of
+    /// it stays then.
+    pub(super) fn have_ended(&self) -> bool {
+        self.connection.is_autocommit()
+    }
+
+    /// Ends what was begun, if anything was and has not ended. Nothing of what was written stays.
     pub(super) fn roll_back(&mut self) {
-        if !self.connection.is_autocommit() {
+        if !self.have_ended() {
             // What cannot be rolled back is so when the file is opened next.
             let _ = self.roll_back.execute([]);
         }

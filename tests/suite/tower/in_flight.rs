@@ -6,8 +6,8 @@ use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_ratelimit::{
-    Concurrency, Error, LeakyBucket, Patience, Rate, RateLimitLayer, RateLimiter, Reason,
-    Serialized, Terms,
+    Concurrency, Error, KeyedRateLimiter, LeakyBucket, Patience, Rate, RateLimitLayer, RateLimited,
+    RateLimiter, Reason, Reply, Serialized, Standing, Terms,
 };
 use tower_test::mock::Spawn;
 
@@ -137,6 +137,44 @@ async fn a_panic_ends_the_call() {
     }));
     assert!(tokio::spawn(service.oneshot(true)).await.unwrap_err().is_panic());
     assert_eq!(free(&limiter), 1);
+}
+
+/// Panics when a call is let through, before it begins.
+#[derive(Clone)]
+struct Panics;
+
+impl<E> Reply<(), E> for Panics {
+    type Error = E;
+    type Note = ();
+
+    fn note(
+        &self,
+        _: Result<(), &RateLimited>,
+        _: impl Fn(&mut dyn FnMut(Standing<'_>)),
+    ) -> Self::Note {
+        panic!("on purpose")
+    }
+
+    fn refuse(&self, _: RateLimited, (): ()) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn inner(&self, error: E) -> E {
+        error
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_between_the_permit_and_the_call_ends_the_call() {
+    let inner = service_fn(|()| async { Ok::<_, Infallible>(()) });
+    let (limiter, layer) = limit(1);
+    let service = layer.refuse().reply(Panics).layer(inner);
+    assert!(tokio::spawn(service.oneshot(())).await.unwrap_err().is_panic());
+    assert_eq!(free(&limiter), 1);
+    let limiter = KeyedRateLimiter::new(at_once(1));
+    let layer = RateLimitLayer::per_key(|(): &()| 7_u32, limiter.clone()).reply(Panics);
+    assert!(tokio::spawn(layer.layer(inner).oneshot(())).await.unwrap_err().is_panic());
+    assert_eq!(limiter.key(&7_u32).peek(0).remaining, 1);
 }
 
 #[tokio::test(start_paused = true)]
