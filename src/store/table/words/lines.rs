@@ -33,7 +33,7 @@ pub(super) struct Lines {
 pub(super) struct Ahead(Vec<Line>);
 
 impl Lines {
-    /// Room for this many keys, for few of which the lines are made.
+    /// Room for this many keys. Only the lines of the first segment are made.
     pub(super) fn new(most_keys: usize) -> Self {
         let most = most_keys.div_ceil(TAKEN).clamp(FIRST as usize, MOST);
         let bits = (most / SEGMENTS).max(FIRST as usize).ilog2();
