@@ -247,12 +247,7 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
         note: impl FnOnce(&dyn Fn(&mut dyn FnMut(Standing<'_>))) -> N,
     ) -> Attempt<(Kept<A>, N), Waiting<A>> {
         let key = self.0.lanes.fingerprint(key);
-        self.0.take(key, &terms, |used| {
-            let (key, look) = (used.key, used.look());
-            // Kept before that: what is held ends also if `note` panics.
-            let kept = Hold::keep(&self.0, used);
-            (kept, note(&|tell| self.0.standing_with(key, look, tell)))
-        })
+        self.0.take(key, &terms, |used| Hold::keep_noting(&self.0, used, note))
     }
 
     fn keeps(&self, ticket: &Ticket) -> bool {

@@ -275,12 +275,7 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
         terms: Terms,
         note: impl FnOnce(&dyn Fn(&mut dyn FnMut(Standing<'_>))) -> N,
     ) -> Attempt<(Kept<A>, N), Waiting<A>> {
-        self.take_on(&terms, |used| {
-            let (key, look) = (used.key, used.look());
-            // Kept before that: what is held ends also if `note` panics.
-            let kept = Hold::keep(&self.shared, used);
-            (kept, note(&|tell| self.shared.standing_with(key, look, tell)))
-        })
+        self.take_on(&terms, |used| Hold::keep_noting(&self.shared, used, note))
     }
 
     fn keeps(&self, ticket: &Ticket) -> bool {

@@ -1,7 +1,7 @@
 //! Permits that were granted.
 
 use super::{
-    Attempt, Limiter, Perished, RateLimiter, Settle, Terms, Waiting,
+    Attempt, Limiter, Perished, RateLimiter, Settle, Standing, Terms, Waiting,
     acquire::Granted,
     shared::Shared,
     used::{Ticket, Used},
@@ -155,6 +155,18 @@ impl<A: Algorithm> Hold<A> {
     #[inline(always)]
     pub(super) fn keep(shared: &Arc<Shared<A>>, used: Used) -> Kept<A> {
         A::Permits::keep(|| Self::open(shared, used))
+    }
+
+    /// Keeps it, and then notes how the limit stands: what is held ends also if `note` panics.
+    #[inline(always)]
+    pub(super) fn keep_noting<N>(
+        shared: &Arc<Shared<A>>,
+        used: Used,
+        note: impl FnOnce(&dyn Fn(&mut dyn FnMut(Standing<'_>))) -> N,
+    ) -> (Kept<A>, N) {
+        let (key, look) = (used.key, used.look());
+        let kept = Self::keep(shared, used);
+        (kept, note(&|tell| shared.standing_with(key, look, tell)))
     }
 
     /// Keeps it in any case, for a call whose cost will be settled.
