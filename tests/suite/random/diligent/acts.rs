@@ -65,6 +65,7 @@ impl<'a, A: Kind> World<'a, A> {
         self.calls.clear();
         self.held.values_mut().for_each(|held| held.is_old = true);
         self.kept.values_mut().for_each(|kept| kept.is_old = true);
+        self.may_go_back = self.kept.keys().filter(|kept| self.model.is_unused(**kept)).count();
     }
 
     pub(super) fn set_clock(&mut self, to: Nanos) {

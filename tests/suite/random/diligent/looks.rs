@@ -88,11 +88,6 @@ impl<'a, A: Kind> World<'a, A> {
             return Ok(());
         }
         self.calls.insert(caller, grant.at);
-        // What goes back of what was granted before a change lets one more call pass.
-        let old = self.kept.iter().filter(|(_, kept)| kept.is_old);
-        if old.into_iter().any(|(old, _)| self.model.is_unused(*old)) {
-            self.calls.clear();
-        }
         self.not_too_many_in_use(caller)?;
         self.within_the_bound()
     }

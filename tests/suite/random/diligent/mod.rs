@@ -56,6 +56,8 @@ struct World<'a, A: Kind> {
     held: BTreeMap<Caller, Held<'a, A>>,
     /// When calls took place, since the limit was last changed or the clock was set back.
     calls: BTreeMap<Caller, Nanos>,
+    /// How many reservations of before were not used then: each that goes back lets one call more pass.
+    may_go_back: usize,
     checks_bound: bool,
 }
 
@@ -97,6 +99,7 @@ fn all_promises_hold<A: Kind>(deeds: Vec<Deed>, checks_bound: bool) -> TestCaseR
         kept: BTreeMap::new(),
         held: BTreeMap::new(),
         calls: BTreeMap::new(),
+        may_go_back: 0,
         checks_bound,
     };
     world.set_clock(Nanos::from(ms(1000)));
