@@ -52,11 +52,17 @@ impl Bucket {
         }
     }
 
+    /// When the bucket would be empty if it could hold this call; `None` at the end of the time line.
+    #[inline(always)]
+    pub(crate) fn filled(self, empty_at: Nanos, now: Nanos, cost: u32) -> Option<Nanos> {
+        empty_at.max(now).checked_add(self.interval * cost)
+    }
+
     /// When the bucket would be empty with this call in it, or why it cannot be.
     #[inline(always)]
     pub(crate) fn pour(self, empty_at: Nanos, now: Nanos, cost: u32) -> Result<Nanos, Outcome> {
         let poured = self.interval * cost;
-        match empty_at.max(now).checked_add(poured) {
+        match self.filled(empty_at, now, cost) {
             Some(end) if cost == 0 || end - now <= self.depth => Ok(end),
             // However long it waits.
             _ if poured > self.depth => Err(Outcome::Never),

@@ -4,6 +4,7 @@ use super::{
     Attempt, Permit, Terms,
     desk::{Desk, Taken, Wakes},
     lane::Lane,
+    lanes::Lanes,
     line::Place,
     rules::Dated,
     shared::Shared,
@@ -11,7 +12,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    algorithm::Algorithm,
+    algorithm::{Algorithm, Poured},
     decision::{Decision, Outcome},
     error::{RateLimited, Reason},
     nanos::Nanos,
@@ -117,7 +118,42 @@ impl<A: Algorithm> Shared<A> {
         terms: &Terms,
     ) -> Result<Permit<'_, A>, RateLimited> {
         let now = self.now();
-        match self.lanes.pour(&self.short_way, key, now, terms.cost) {
+        let poured = self.lanes.pour(&self.short_way, key, now, terms.cost);
+        self.permit(key, now, poured, terms)
+    }
+
+    /// The same by a handle of one limit, which most likely is the one for everybody: what it takes to
+    /// find that of a key is behind a call, as it would need the registers.
+    #[inline(always)]
+    pub(super) fn take_one_now(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        terms: &Terms,
+    ) -> Result<Permit<'_, A>, RateLimited> {
+        let Lanes::One(single) = &self.lanes else { return self.take_one_of_many_now(key, terms) };
+        let now = self.now();
+        let poured = self.lanes.pour_one(single, &self.short_way, now, terms.cost);
+        self.permit(Fingerprint::OVERFLOW, now, poured, terms)
+    }
+
+    #[inline(never)]
+    fn take_one_of_many_now(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        terms: &Terms,
+    ) -> Result<Permit<'_, A>, RateLimited> {
+        self.take_now(key, terms)
+    }
+
+    #[inline(always)]
+    fn permit(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        now: Nanos,
+        poured: Option<Result<Dated<Poured>, Nanos>>,
+        terms: &Terms,
+    ) -> Result<Permit<'_, A>, RateLimited> {
+        match poured {
             Some(Ok(poured)) => Ok(Permit::new(self, self.admit_poured(key, poured))),
             refused => self.take_now_slowly(key, now, refused.and_then(Result::err), terms),
         }

@@ -6,6 +6,7 @@ use super::{
     line::Place,
     rules::{Dated, Rules},
     short_way::ShortWay,
+    single::Single,
 };
 use crate::{
     algorithm::{Algorithm, Poured},
@@ -45,11 +46,26 @@ impl<A: Algorithm> Lanes<A> {
         now: Nanos,
         cost: u32,
     ) -> Option<Result<Dated<Poured>, Nanos>> {
-        let undo = |poured, before| self.undo(key, poured, before);
         match self {
-            Lanes::One(single) => way.pour(cost, now, (single.cell(), now), undo),
-            Lanes::Many(table, _) => way.pour(cost, now, (table, key), undo),
+            Lanes::One(single) => self.pour_one(single, way, now, cost),
+            Lanes::Many(table, _) => {
+                way.pour(cost, now, (table, key), |poured, before| self.undo(key, poured, before))
+            }
         }
+    }
+
+    /// The same of the only lane there is.
+    #[inline(always)]
+    pub(super) fn pour_one(
+        &self,
+        single: &Single<A>,
+        way: &ShortWay,
+        now: Nanos,
+        cost: u32,
+    ) -> Option<Result<Dated<Poured>, Nanos>> {
+        way.pour(cost, now, (single.cell(), now), |poured, before| {
+            self.undo(Fingerprint::OVERFLOW, poured, before)
+        })
     }
 
     /// Undoes a call, if nobody has changed the state since.

@@ -90,7 +90,8 @@ impl<'a> Find for (&'a Cell, Nanos) {
     #[inline(always)]
     fn find(self) -> Option<Found<'a>> {
         let (cell, now) = self;
-        Some(Found { cell, empty_at: cell.load()?, now })
+        // Where it is away, that is the end of time, when nobody is let go but under the lock.
+        Some(Found { cell, empty_at: Nanos::new(cell.empty_at.load(Ordering::Acquire)), now })
     }
 }
 

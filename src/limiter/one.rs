@@ -117,7 +117,7 @@ impl<A: Algorithm> RateLimiter<A> {
 
     #[inline(always)]
     fn take_now(&self, terms: &Terms) -> Result<Permit<'_, A>, RateLimited> {
-        self.shared.take_now(self.key, terms)
+        self.shared.take_one_now(self.key, terms)
     }
 
     /// Takes one permit and waits for it in line; [`Acquire`] says how to ask for more, or to wait less.

@@ -8,7 +8,7 @@
 use super::rules::{Dated, Gate, Rules};
 use crate::{
     algorithm::{Algorithm, Bucket, Poured},
-    decision::{Grant, Outcome},
+    decision::Grant,
     nanos::Nanos,
     rate::Rate,
     store::table::{self, Fingerprint, Keep, Table},
@@ -26,8 +26,6 @@ pub(super) struct ShortWay {
     depth: AtomicU64,
     permits: AtomicU64,
     period: AtomicU64,
-    /// How often everything has begun anew.
-    resets: AtomicU64,
 }
 
 /// Where a state is looked for.
@@ -78,6 +76,10 @@ impl Word for table::Word<'_> {
 /// The lowest bit of the version: there is none.
 const SHUT: u64 = 1;
 
+/// From this bit on the version says how often everything has begun anew, and below it how often the
+/// bucket was another one.
+const RESETS: u32 = 32;
+
 impl ShortWay {
     /// Open if the limit is a bucket and in force.
     pub(super) fn new<A: Algorithm>(rules: &Rules<A>) -> Self {
@@ -88,7 +90,6 @@ impl ShortWay {
             depth: new(),
             permits: new(),
             period: new(),
-            resets: new(),
         };
         way.open(rules);
         way
@@ -114,9 +115,10 @@ impl ShortWay {
         write(&self.depth, bucket.depth.get());
         write(&self.permits, rate.permits().into());
         write(&self.period, Nanos::from(rate.period()).get());
-        write(&self.resets, rules.resets.into());
-        let version = self.version.load(Ordering::Relaxed) | SHUT;
-        self.version.store(version + SHUT, Ordering::Release);
+        // The lower half, which begins at zero again after two billion changes.
+        let shut = (self.version.load(Ordering::Relaxed) | SHUT) as u32;
+        let version = u64::from(rules.resets) << RESETS | u64::from(shut.wrapping_add(1));
+        self.version.store(version, Ordering::Release);
     }
 
     /// The bucket, if there is one.
@@ -128,13 +130,6 @@ impl ShortWay {
     #[inline(always)]
     fn read_bucket(&self) -> Bucket {
         Bucket { interval: read(&self.interval), depth: read(&self.depth) }
-    }
-
-    #[inline(always)]
-    fn dated_bucket(&self) -> Dated<Bucket> {
-        // Made of a u32.
-        let resets = self.resets.load(Ordering::Relaxed) as u32;
-        Dated { what: self.read_bucket(), resets }
     }
 
     /// The rate of the bucket, if there is one.
@@ -162,25 +157,25 @@ impl ShortWay {
             // The word first: it is not the same any more if the bucket changes in between.
             let word = of.find()?;
             let before = word.state();
-            let (version, Dated { what: bucket, resets }) = self.read(|| self.dated_bucket())?;
-            match bucket.pour(before, now, cost) {
-                Ok(end) if end < F::Word::END => {
-                    if word.replace(end) {
-                        let grant = Grant { cost, at: now };
-                        let what = Poured { bucket, grant, empty_at: end };
-                        let poured = Dated { what, resets };
-                        // The rules may have changed before, and have left a state as it was that
-                        // equalled new: then this call has not come yet. Where the state cannot be
-                        // put back, whoever changed the rules knows of the call.
-                        let is_late = self.version.load(Ordering::Relaxed) != version;
-                        return match is_late && undo(poured, before) {
-                            true => None,
-                            false => Some(Ok(poured)),
-                        };
-                    }
-                }
-                Err(Outcome::Later(wait)) => return Some(Err(wait)),
-                Ok(_) | Err(_) => return None,
+            let (version, bucket) = self.read(|| self.read_bucket())?;
+            let end = bucket.filled(before, now, cost).filter(|end| *end < F::Word::END)?;
+            if end - now > bucket.depth {
+                // Or it could never be had, however long it waits.
+                let fits = bucket.interval * cost <= bucket.depth;
+                return fits.then(|| Err(end - now - bucket.depth));
+            }
+            if word.replace(end) {
+                let what = Poured { bucket, grant: Grant { cost, at: now }, empty_at: end };
+                // The upper half.
+                let poured = Dated { what, resets: (version >> RESETS) as u32 };
+                // The rules may have changed before, and have left a state as it was that
+                // equalled new: then this call has not come yet. Where the state cannot be
+                // put back, whoever changed the rules knows of the call.
+                let is_late = self.version.load(Ordering::Relaxed) != version;
+                return match is_late && undo(poured, before) {
+                    true => None,
+                    false => Some(Ok(poured)),
+                };
             }
         }
     }
