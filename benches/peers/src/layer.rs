@@ -3,13 +3,14 @@
 use crate::{
     clocks,
     harness::{
-        Bound, Length, Stat, Table, over,
+        Bound, Floor, Length, Stat, Table, over,
         service::{Called, Nothing, SLICE, SLICES, added, nanoseconds, seconds},
     },
+    memory::one::{Time, coarse, take},
 };
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
-use std::{fmt, time::Duration};
+use std::{fmt, sync::atomic::AtomicU64, time::Duration};
 use tower::{Layer, Service, limit};
 use tower_governor::{
     GovernorLayer, governor::GovernorConfigBuilder, key_extractor::GlobalKeyExtractor,
@@ -94,6 +95,7 @@ fn rows() -> Vec<Called> {
         row("ours, one limit", RateLimitLayer::new(bucket).layer(Nothing)),
         row("ours, one limit, quanta clock", on(clocks::quanta()).layer(Nothing)),
         row("ours, one limit, coarse clock", on(clocks::coarse()).layer(Nothing)),
+        row("floor: one word, coarse clock", Floor::new(Nothing, one_word())),
         row("ours, one limit, one permit a ns", RateLimitLayer::new(fastest).layer(Nothing)),
         row("ours, one limit, a burst of 10", RateLimitLayer::new(small).layer(Nothing)),
         row("ours, one limit, clock stands still", on(ManualClock::new().into()).layer(Nothing)),
@@ -102,6 +104,12 @@ fn rows() -> Vec<Called> {
         row("tower ConcurrencyLimit", limit::ConcurrencyLimitLayer::new(1024).layer(Nothing)),
         row("tower_governor, one key", GovernorLayer::new(governor).layer(Nothing)),
     ]
+}
+
+/// Finds a slot for every call, as the coarse clock goes.
+fn one_word<Request>() -> impl Fn(&Request) -> bool {
+    let (time, next) = (coarse(), AtomicU64::new(0));
+    move |_| take(&next, time.now(), 1_000_000, u64::MAX / 2)
 }
 
 fn leaky_bucket(a_second: u32, capacity: u32) -> LeakyBucket {

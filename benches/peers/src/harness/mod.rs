@@ -1,6 +1,7 @@
 //! What the groups share: rounds that visit every row, their statistics, tables, bounds.
 
 mod bound;
+mod floor;
 mod limit;
 mod own_process;
 mod random;
@@ -12,6 +13,7 @@ mod table;
 pub mod threads;
 
 pub use bound::Bound;
+pub use floor::Floor;
 pub use limit::Limit;
 pub use own_process::{PART, figures, part, part_under, resident};
 pub use random::Random;

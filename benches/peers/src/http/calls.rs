@@ -4,17 +4,20 @@ use super::layers::{gcra, governor, ours, ours_on, too_many_requests};
 use crate::{
     clocks::quanta,
     harness::{
-        Bound, Length, Limit, Stat, Table, over,
+        Bound, Floor, Length, Limit, Stat, Table, over,
         service::{Called, Nothing, SLICE, SLICES, added, nanoseconds, seconds},
     },
+    memory::one::{self, Time, take},
 };
 use axum::{body::Body, extract::ConnectInfo};
 use axum_gcra::real_ip::RealIp;
+use hashbrown::HashMap;
 use http::{Request, Response, StatusCode};
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::pin,
+    sync::atomic::AtomicU64,
     task::{Context, Waker},
 };
 use tower::{Layer, Service};
@@ -95,6 +98,7 @@ fn rows() -> Vec<Called> {
         admitting(BARE, Nothing),
         admitting(OURS, ours(Limit::Ample).layer(Nothing)),
         admitting(OURS_QUANTA, ours_on(quanta(), Limit::Ample).layer(Nothing)),
+        admitting("floor: one lookup, governor's clock", Floor::new(Nothing, one_lookup())),
         admitting("ours, fields", with_fields.layer(Nothing)),
         admitting(OURS_FIELDS, quanta_and_fields.layer(Nothing)),
         admitting("ours, `X-RateLimit-*`", trio.layer(Nothing)),
@@ -153,6 +157,18 @@ fn connected() -> Request<Body> {
     let mut request = Request::new(Body::empty());
     request.extensions_mut().insert(ConnectInfo(address()));
     request
+}
+
+/// Finds a slot for every call in a map that nobody else changes, by the address that is in the request.
+fn one_lookup() -> impl Fn(&Request<Body>) -> bool {
+    let time = one::quanta();
+    let words = [(address().ip(), AtomicU64::new(0))];
+    let map: HashMap<IpAddr, AtomicU64, ahash::RandomState> = words.into_iter().collect();
+    move |request| {
+        let peer: Option<&ConnectInfo<SocketAddr>> = request.extensions().get();
+        let next = peer.and_then(|ConnectInfo(peer)| map.get(&peer.ip()));
+        next.is_some_and(|next| take(next, time.now(), 1_000_000, u64::MAX / 2))
+    }
 }
 
 /// As axum_gcra keeps it, which cannot see that of this axum.

@@ -7,7 +7,7 @@ mod peers;
 mod rows;
 mod times;
 
-pub use floors::{Time, quanta, take};
+pub use floors::{Time, coarse, quanta, take};
 pub use peers::trypema_local;
 
 use crate::harness::{Bound, Length, Limit, over};
