@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 use tower::Service;
@@ -11,21 +12,24 @@ use tower::Service;
 pub struct Floor<S, D> {
     inner: S,
     decide: D,
+    name: Arc<str>,
 }
 
-/// The future of such a layer.
+/// The future of such a layer. That there is something to drop when a call was refused is what costs
+/// the others most: a response cannot be made where it is wanted any more.
 pub enum Decided<F> {
     Passed(F),
-    Refused,
+    Refused(Option<Refused>),
 }
 
-/// The error of a call that was not passed on.
+/// The error of a call that was not passed on: it names the limit.
 #[derive(Debug)]
-pub struct Refused;
+#[expect(dead_code, reason = "nobody is refused")]
+pub struct Refused(Arc<str>);
 
 impl<S, D> Floor<S, D> {
     pub fn new(inner: S, decide: D) -> Self {
-        Self { inner, decide }
+        Self { inner, decide, name: "floor".into() }
     }
 }
 
@@ -47,7 +51,7 @@ where
     fn call(&mut self, request: Request) -> Decided<S::Future> {
         match (self.decide)(&request) {
             true => Decided::Passed(self.inner.call(request)),
-            false => Decided::Refused,
+            false => Decided::Refused(Some(Refused(Arc::clone(&self.name)))),
         }
     }
 }
@@ -64,7 +68,9 @@ where
             Decided::Passed(response) => {
                 Pin::new(response).poll(cx).map_err(|never| match never {})
             }
-            Decided::Refused => Poll::Ready(Err(Refused)),
+            Decided::Refused(refused) => {
+                Poll::Ready(Err(refused.take().expect("a future is not polled after it was ready")))
+            }
         }
     }
 }
