@@ -166,6 +166,11 @@ impl Kept {
         (&mut **self.record.as_mut()? as &mut dyn Any).downcast_mut()
     }
 
+    /// Whether there is none of it in the file.
+    pub(super) fn is_new(&self) -> bool {
+        self.row.is_none()
+    }
+
     /// Whether that would have to be written.
     pub(super) fn differs_from(&self, record: Option<&dyn Written>) -> bool {
         match (&self.row, record) {

@@ -82,7 +82,8 @@ impl<'r, 'c> Round<'r, 'c> {
             return Ok(());
         }
         // Before anything is added: it makes room.
-        remembered.are_gone(&tidying.after(changes.len(), rows, earliest)?);
+        let added = changes.iter().filter(|(index, _)| remembered.at(*index).is_new()).count();
+        remembered.are_gone(&tidying.after(added, rows, earliest)?);
         for (index, change) in changes {
             let kept = remembered.at(index);
             let row = match change {

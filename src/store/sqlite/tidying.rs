@@ -3,7 +3,7 @@
 use super::rows::{Place, Rows};
 use crate::nanos::Nanos;
 
-/// How many rows are looked at for each one that is written. With more than one, the table is
+/// How many rows are looked at for each one that is added. With more than one, the table is
 /// walked through faster than it can grow.
 const PER_ROW: usize = 2;
 
@@ -21,7 +21,7 @@ pub(super) struct Tidying {
 }
 
 impl Tidying {
-    /// To be called when so many rows are to be written. Says which were deleted.
+    /// To be called when so many rows are to be added. Says which were deleted.
     pub(super) fn after(
         &mut self,
         rows: usize,
