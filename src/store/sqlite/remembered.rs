@@ -25,6 +25,8 @@ pub(super) struct Remembered {
     /// By name and key, where they are in the list.
     places: HashMap<Arc<str>, HashMap<Arc<[u8]>, usize>>,
     rows: Vec<Kept>,
+    /// Where the one is that was asked for last.
+    last: Option<usize>,
     /// Those that were put and not written yet.
     touched: Vec<usize>,
     bytes: usize,
@@ -74,8 +76,16 @@ impl Remembered {
     }
 
     /// Where the record of a key is, if it is known.
-    pub(super) fn find(&self, name: &str, key: &StoreKey) -> Option<usize> {
-        self.places.get(name)?.get(key.bytes()).copied()
+    pub(super) fn find(&mut self, name: &str, key: &StoreKey) -> Option<usize> {
+        // Most are asked for twice in a row, to be loaded and to be saved.
+        let is_it = |last: &usize| {
+            let kept = &self.rows[*last];
+            kept.key() == key.bytes() && kept.name() == name
+        };
+        if !self.last.as_ref().is_some_and(is_it) {
+            self.last = self.places.get(name)?.get(key.bytes()).copied();
+        }
+        self.last
     }
 
     /// Remembers what was read.
@@ -116,8 +126,9 @@ impl Remembered {
     pub(super) fn changes(&mut self) -> Vec<(usize, Change)> {
         let rows = &mut self.rows;
         let changes = self.touched.drain(..).filter_map(|index| {
-            rows[index].is_touched = false;
-            Some((index, rows[index].change()?))
+            let kept = &mut rows[index];
+            kept.is_touched = false;
+            Some((index, kept.change(kept.record.as_deref(), kept.new_at)?))
         });
         changes.collect()
     }
@@ -132,6 +143,7 @@ impl Remembered {
 
     /// These rows are no longer in the file.
     pub(super) fn are_gone(&mut self, gone: &[Place]) {
+        self.last = None;
         for Place { name, key } in gone {
             // What is kept of them in the list goes with all others.
             self.places.get_mut(&**name).and_then(|keys| keys.remove(&**key));
@@ -171,22 +183,17 @@ impl Kept {
         self.row.is_none()
     }
 
-    /// Whether that would have to be written.
-    pub(super) fn differs_from(&self, record: Option<&dyn Written>) -> bool {
-        match (&self.row, record) {
-            (None, None) => false,
-            (Some(_), None) => true,
-            (None, Some(record)) => !record.is_blank(),
-            (Some(row), Some(record)) => row.record != record.bytes(),
-        }
-    }
-
-    fn change(&self) -> Option<Change> {
-        let record = self.record.as_deref();
-        self.differs_from(record).then(|| match record {
-            Some(record) => Change::Save(Row { new_at: self.new_at, record: record.bytes() }),
-            None => Change::Delete,
-        })
+    /// What would have to be written for this record, if anything.
+    pub(super) fn change(&self, record: Option<&dyn Written>, new_at: Nanos) -> Option<Change> {
+        let Some(record) = record else {
+            return self.row.as_ref().map(|_| Change::Delete);
+        };
+        let bytes = record.bytes();
+        let is_there = match &self.row {
+            Some(row) => row.record == bytes,
+            None => record.is_blank(),
+        };
+        (!is_there).then_some(Change::Save(Row { new_at, record: bytes }))
     }
 
     fn reset(&mut self) {
@@ -199,7 +206,8 @@ impl Kept {
 
 impl<S: StoredState + Default + 'static> Written for Record<S> {
     fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        // As much as most need, so that it does not grow.
+        let mut bytes = Vec::with_capacity(size_of::<Self>());
         self.write(&mut bytes);
         bytes
     }

@@ -152,10 +152,10 @@ where
         let index = self.kept(&limit.name, key)?;
         match self.access {
             Access::Write => self.remembered.touch(index).put(record, new_at),
-            Access::Read if self.remembered.at(index).differs_from(Some(&record)) => {
-                return Err(Halt::Writes);
+            Access::Read => {
+                let change = self.remembered.at(index).change(Some(&record), new_at);
+                return change.map_or(Ok(()), |_| Err(Halt::Writes));
             }
-            Access::Read => {}
         }
         Ok(())
     }
@@ -167,10 +167,10 @@ where
                 let kept = self.remembered.touch(index);
                 (kept.record, kept.new_at) = (None, Nanos::ZERO);
             }
-            Access::Read if self.remembered.at(index).differs_from(None) => {
-                return Err(Halt::Writes);
+            Access::Read => {
+                let change = self.remembered.at(index).change(None, Nanos::ZERO);
+                return change.map_or(Ok(()), |_| Err(Halt::Writes));
             }
-            Access::Read => {}
         }
         Ok(())
     }
