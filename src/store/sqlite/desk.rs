@@ -8,8 +8,8 @@ use super::{
     tidying::Tidying,
     time::HostTime,
 };
-use crate::store::StoreError;
-use std::sync::mpsc::Receiver;
+use crate::{nanos::Nanos, store::StoreError};
+use std::{mem, sync::mpsc::Receiver};
 
 /// How many asks are decided together at most. Others wait for less than that.
 const MANY: usize = 1024;
@@ -20,6 +20,8 @@ pub(super) struct Desk<'c> {
     remembered: Remembered,
     time: HostTime,
     tidying: Tidying,
+    /// Whether those before were written for: the next ones are likely to be, too.
+    has_written: bool,
 }
 
 type Asks = Vec<Box<dyn Ask>>;
@@ -35,7 +37,7 @@ enum Looked {
 impl<'c> Desk<'c> {
     pub(super) fn new(rows: Rows<'c>) -> Self {
         let (remembered, tidying) = (Remembered::default(), Tidying::default());
-        Self { rows, remembered, time: HostTime::new(), tidying }
+        Self { rows, remembered, time: HostTime::new(), tidying, has_written: false }
     }
 
     /// Serves until nobody is left who could ask.
@@ -49,18 +51,38 @@ impl<'c> Desk<'c> {
     }
 
     /// Decides by reading alone. When somebody has something to write everybody is decided once
-    /// more, as others may have written in between.
+    /// more, as others may have written in between. Where that is foreseen, there is no look.
     fn decide(&mut self, mut asks: Asks) {
-        let failure = match self.look(&mut asks) {
+        let looked = match self.foresees_writing(&mut asks) {
+            true => Ok(Looked::Writes),
+            false => self.look(&mut asks),
+        };
+        let failure = match looked {
             Ok(Looked::Decided) => return answer(asks),
             Ok(Looked::Writes) => match self.write(&mut asks) {
-                Ok(()) => return answer(asks),
+                Ok(()) => {
+                    self.has_written = true;
+                    return answer(asks);
+                }
                 Err(failure) => failure,
             },
             Err(failure) => failure,
         };
         self.rows.roll_back();
         self.answer_who_can_be(asks, &StoreError::new(failure));
+    }
+
+    /// Whether somebody has something to write by what is remembered, which is so unless others have
+    /// written since. The file is not asked.
+    fn foresees_writing(&mut self, asks: &mut Asks) -> bool {
+        if !mem::take(&mut self.has_written) {
+            // Those who are refused would be decided twice.
+            return false;
+        }
+        let now = self.time.tell(Nanos::ZERO);
+        let mut round = Round::new(&mut self.rows, &mut self.remembered, Access::Recall, now);
+        let halt = asks.iter_mut().find_map(|ask| ask.decide(&mut round).err());
+        matches!(halt, Some(Halt::Writes))
     }
 
     fn look(&mut self, asks: &mut Asks) -> rusqlite::Result<Looked> {
@@ -112,7 +134,7 @@ fn decide_all(round: &mut Round<'_, '_>, asks: &mut Asks) -> Looked {
         });
         match halts {
             None => return Looked::Decided,
-            Some((_, Halt::Writes)) => return Looked::Writes,
+            Some((_, Halt::Writes | Halt::Unknown)) => return Looked::Writes,
             Some((at, Halt::Fails(error))) => {
                 round.undo();
                 asks.remove(at).fail(error);

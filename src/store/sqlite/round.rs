@@ -31,6 +31,8 @@ pub(super) struct Round<'r, 'c> {
 /// What may be done with the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
+    /// Those that are remembered are looked at, whatever is in the file by now.
+    Recall,
     Read,
     Write,
 }
@@ -39,6 +41,8 @@ pub(super) enum Access {
 pub(super) enum Halt {
     /// It has something to write, and only reading is allowed.
     Writes,
+    /// It asks for what is not remembered, and nothing else is allowed.
+    Unknown,
     /// It cannot be decided.
     Fails(StoreError),
 }
@@ -106,6 +110,9 @@ impl<'r, 'c> Round<'r, 'c> {
         if let Some(index) = self.remembered.find(name, key) {
             return Ok(index);
         }
+        if self.access == Access::Recall {
+            return Err(Halt::Unknown);
+        }
         let row = self.rows.load(name, key).map_err(StoreError::new).map_err(Halt::Fails)?;
         Ok(self.remembered.add(name, key, row))
     }
@@ -152,7 +159,7 @@ where
         let index = self.kept(&limit.name, key)?;
         match self.access {
             Access::Write => self.remembered.touch(index).put(record, new_at),
-            Access::Read => {
+            Access::Recall | Access::Read => {
                 let change = self.remembered.at(index).change(Some(&record), new_at);
                 return change.map_or(Ok(()), |_| Err(Halt::Writes));
             }
@@ -167,7 +174,7 @@ where
                 let kept = self.remembered.touch(index);
                 (kept.record, kept.new_at) = (None, Nanos::ZERO);
             }
-            Access::Read => {
+            Access::Recall | Access::Read => {
                 let change = self.remembered.at(index).change(None, Nanos::ZERO);
                 return change.map_or(Ok(()), |_| Err(Halt::Writes));
             }
