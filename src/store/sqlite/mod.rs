@@ -3,6 +3,7 @@
 mod builder;
 mod table;
 mod rows;
+mod packed;
 mod remembered;
 mod round;
 mod tidying;

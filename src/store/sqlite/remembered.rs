@@ -1,6 +1,9 @@
 //! Rows that were read or written before, for as long as nobody else writes to the file.
 
-use super::rows::{Place, Row};
+use super::{
+    packed::pack,
+    rows::{Place, Row},
+};
 use crate::{
     algorithm::StoredState,
     nanos::Nanos,
@@ -44,6 +47,7 @@ pub(super) struct Kept {
 
 /// A record of an algorithm that nobody knows here.
 pub(super) trait Written: Any {
+    /// As they are in a row.
     fn bytes(&self) -> Vec<u8>;
 
     /// Whether it is as if there were none.
@@ -209,7 +213,7 @@ impl<S: StoredState + Default + 'static> Written for Record<S> {
         // As much as most need, so that it does not grow.
         let mut bytes = Vec::with_capacity(size_of::<Self>());
         self.write(&mut bytes);
-        bytes
+        pack(&bytes)
     }
 
     fn is_blank(&self) -> bool {

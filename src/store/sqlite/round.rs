@@ -1,6 +1,7 @@
 //! The records that are asked for at the same time.
 
 use super::{
+    packed::unpack,
     remembered::{Change, Remembered},
     rows::Rows,
     tidying::Tidying,
@@ -183,9 +184,11 @@ where
     }
 }
 
-/// Reads a record that is all of these bytes.
-fn read<S: StoredState>(mut bytes: &[u8]) -> Option<Record<S>> {
-    Record::read(&mut bytes).filter(|_| bytes.is_empty())
+/// Reads a record that is all of these bytes of a row.
+fn read<S: StoredState>(bytes: &[u8]) -> Option<Record<S>> {
+    let bytes = unpack(bytes)?;
+    let mut rest = &bytes[..];
+    Record::read(&mut rest).filter(|_| rest.is_empty())
 }
 
 fn unreadable(name: &str) -> String {
