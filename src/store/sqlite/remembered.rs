@@ -231,3 +231,27 @@ impl Written for Vec<u8> {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, Remembered, Row};
+    use crate::{nanos::Nanos, store::StoreKey};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_row_that_is_gone_is_not_found_though_it_was_asked_for_last() {
+        let (mut remembered, name) = (Remembered::default(), Arc::from("limit"));
+        let [key, other] = ["a", "b"].map(StoreKey::new);
+        let row = Row { new_at: Nanos::ZERO, record: Vec::new() };
+        let index = remembered.add(&name, &key, Some(row));
+        for _ in 0..2 {
+            assert_eq!(remembered.find(&name, &other), None);
+            assert_eq!(remembered.find(&name, &key), Some(index));
+            assert_eq!(remembered.find("another", &key), None);
+            assert_eq!(remembered.find(&name, &key), Some(index));
+        }
+        let place = Place { name: name.to_string(), key: key.bytes().to_vec() };
+        remembered.are_gone(&[place]);
+        assert_eq!(remembered.find(&name, &key), None);
+    }
+}
