@@ -9,14 +9,14 @@ impl Words {
         let shape = self.lines.shape();
         let (from, to, grown) = (shape.splits(), shape.count(), shape.grown());
         keeper.due.cover(grown);
-        let mut rooms = new.pairs().iter();
-        for pair in self.lines.line(from).pairs() {
+        // In the new line a key may be in the same slots as in the old one.
+        for (pair, room) in self.lines.line(from).pairs().iter().zip(new.pairs()) {
             let moves = |key: &u64| {
                 let lines = grown.lines(*key);
                 lines[0] == to || !lines.contains(&from)
             };
             let Some(key) = pair.key().filter(moves) else { continue };
-            let (Some(room), Some(state)) = (rooms.next(), pair.hold()) else { continue };
+            let Some(state) = pair.hold() else { continue };
             keeper.due.note(to, state);
             // Nobody looks here yet. Whoever looks for the key meanwhile finds it held or not at all.
             room.occupy(key, state);

@@ -8,12 +8,12 @@ use super::{
 use crate::sync::{AtomicU64, Ordering};
 use std::sync::OnceLock;
 
-/// About how many segments a table has once it is full: few, so that where they are stays in the
-/// cache, and each one small beside what there is already.
-const SEGMENTS: usize = 32;
+/// How many segments a table may have, of which it needs at least half once it is full: few, so that
+/// where they are stays in the cache, and each one small beside what there is already.
+const SEGMENTS: usize = 64;
 
-/// At most so many lines are there, however many keys there may be: 2²⁰, or 64 MiB, for three million
-/// keys a shard.
+/// For so many lines there is room at most, however many keys there may be: 2²⁰, or 64 MiB, for three
+/// million keys a shard.
 const MOST: usize = 1 << 20;
 
 /// How many lines of the next segment are made at a time.
@@ -24,7 +24,9 @@ pub(super) struct Lines {
     shape: AtomicU64,
     /// Each segment has two to this many lines.
     bits: u32,
-    segments: Box<[OnceLock<Box<[Line]>>]>,
+    /// These bits of a line's number say where in its segment it is.
+    offset: usize,
+    segments: Box<[OnceLock<Box<[Line]>>; SEGMENTS]>,
 }
 
 /// The lines of the segment that comes next: those that are made already. Whoever needs a line more
@@ -36,11 +38,12 @@ impl Lines {
     /// Room for this many keys. Only the lines of the first segment are made.
     pub(super) fn new(most_keys: usize) -> Self {
         let most = most_keys.div_ceil(TAKEN).clamp(FIRST as usize, MOST);
-        let bits = (most / SEGMENTS).max(FIRST as usize).ilog2();
+        let bits = most.div_ceil(SEGMENTS).max(FIRST as usize).next_power_of_two().ilog2();
         let lines = Self {
             shape: AtomicU64::new(Shape::of(FIRST).packed()),
             bits,
-            segments: (0..most.div_ceil(1 << bits)).map(|_| OnceLock::new()).collect(),
+            offset: (1 << bits) - 1,
+            segments: Box::new([const { OnceLock::new() }; SEGMENTS]),
         };
         lines.make(0, &mut Ahead::default());
         lines
@@ -55,16 +58,7 @@ impl Lines {
     #[inline(always)]
     pub(super) fn get(&self, line: usize) -> Option<&Line> {
         let (segment, offset) = self.position(line);
-        self.segments.get(segment)?.get()?.get(offset)
-    }
-
-    /// Two of the lines that count.
-    #[inline(always)]
-    pub(super) fn both(&self, lines: [usize; 2]) -> Option<[&Line; 2]> {
-        // Read once, which the compiler does not see while it waits for a segment.
-        let (segments, bits) = (&*self.segments, self.bits);
-        let get = |line: usize| segments.get(line >> bits)?.get()?.get(line & ((1 << bits) - 1));
-        Some([get(lines[0])?, get(lines[1])?])
+        self.segments[segment].get()?.get(offset)
     }
 
     /// The keeper's: one of the lines that count.
@@ -72,17 +66,19 @@ impl Lines {
         self.get(line).expect("lines are made before they count")
     }
 
-    /// The keeper's: makes the line after the last, which does not count yet. `None` when there may
-    /// be no more.
+    /// The keeper's: makes the line after the last, which does not count yet. `None` when there is room
+    /// for no more.
     pub(super) fn next(&self, ahead: &mut Ahead) -> Option<&Line> {
         let next = self.shape().count();
+        if next >> self.bits >= SEGMENTS {
+            return None;
+        }
         let (segment, offset) = self.position(next);
         if offset == 0 {
             self.make(segment, ahead);
         }
         // Not before they will be needed soon, as they take memory.
-        if self.size() - offset <= self.size().div_ceil(AHEAD) && segment + 1 < self.segments.len()
-        {
+        if self.size() - offset <= self.size().div_ceil(AHEAD) && segment + 1 < SEGMENTS {
             ahead.make(AHEAD, self.size());
         }
         self.get(next)
@@ -94,12 +90,10 @@ impl Lines {
     }
 
     fn make(&self, segment: usize, ahead: &mut Ahead) {
-        if let Some(segment) = self.segments.get(segment) {
-            segment.get_or_init(|| {
-                ahead.make(self.size(), self.size());
-                std::mem::take(&mut ahead.0).into_boxed_slice()
-            });
-        }
+        self.segments[segment].get_or_init(|| {
+            ahead.make(self.size(), self.size());
+            std::mem::take(&mut ahead.0).into_boxed_slice()
+        });
     }
 
     /// How many lines a segment has.
@@ -110,7 +104,8 @@ impl Lines {
     /// The segment of a line, and where in there it is.
     #[inline(always)]
     fn position(&self, line: usize) -> (usize, usize) {
-        (line >> self.bits, line & (self.size() - 1))
+        // No line that counts has a number above the last one's.
+        ((line >> self.bits) % SEGMENTS, line & self.offset)
     }
 }
 
@@ -125,31 +120,29 @@ impl Ahead {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{Ahead, Lines};
+    use super::{Ahead, Lines, SEGMENTS};
 
     #[test]
     fn each_line_has_a_place_of_its_own() {
-        let lines = Lines::new(3 * 32 * 8);
-        let places: Vec<_> = (0..256).map(|line| lines.position(line)).collect();
-        let expected = (0..32).flat_map(|segment| (0..8).map(move |offset| (segment, offset)));
+        let lines = Lines::new(3 * SEGMENTS * 8);
+        let places: Vec<_> = (0..8 * SEGMENTS).map(|line| lines.position(line)).collect();
+        let expected =
+            (0..SEGMENTS).flat_map(|segment| (0..8).map(move |offset| (segment, offset)));
         assert!(expected.eq(places));
     }
 
     #[test]
-    fn lines_are_there_up_to_the_most_that_there_may_be() {
-        for most in [100, 1000, 2048] {
+    fn there_is_room_for_the_most_lines_and_an_end_to_it() {
+        for most in [100, 256, 257, 1000, 2048] {
             let (lines, mut ahead) = (Lines::new(3 * most), Ahead::default());
-            for count in 4..most {
-                assert!(lines.next(&mut ahead).is_some(), "{count} of {most}");
+            let room = SEGMENTS * lines.size();
+            assert!((most..=256.max(2 * most)).contains(&room), "{room} for {most}");
+            for count in 4..room {
+                assert!(lines.next(&mut ahead).is_some(), "{count} of {room}");
                 lines.count_next();
                 assert!(lines.get(count).is_some());
             }
-            let more = (0..lines.size()).filter(|_| {
-                let is_there = lines.next(&mut ahead).is_some();
-                lines.count_next();
-                is_there
-            });
-            assert!(more.count() < lines.size());
+            assert!(lines.next(&mut ahead).is_none());
         }
     }
 

@@ -1,8 +1,8 @@
 //! States of one word for many keys: found and changed without a lock, in two cache lines.
 //!
 //! A state is the instant from which it equals new. [`Words`] is one shard's worth of them: a
-//! set-associative table in lines of 64 bytes, each of four slots, of which a key may be in two lines
-//! (cuckoo hashing). The table grows by one line at a time (linear hashing), which come in segments
+//! set-associative table in lines of 64 bytes, each of four slots. A key may be in two slots of each of
+//! two lines (cuckoo hashing). The table grows by one line at a time (linear hashing), which come in segments
 //! that stay where they are. The whole fingerprint of the key is in its slot, so nothing else is kept
 //! of it, and a line can be split without a look at anything else.
 //!
@@ -88,8 +88,8 @@ impl Words {
     /// held. 0 is no key: where it is found nothing is let go.
     #[inline(always)]
     pub(crate) fn find(&self, key: u64) -> Option<Word<'_>> {
-        let [first, second] = self.lines.both(self.lines.shape().lines(key))?;
-        let pair = first.guess(second, key);
+        let [first, second] = self.lines.shape().lines(key).map(|line| self.lines.get(line));
+        let pair = first?.guess(second?, key);
         let packed = pair.read(key)?;
         Some(Word { pair, packed, state: packed.state()? })
     }
@@ -114,9 +114,13 @@ impl Words {
 
     /// The slot of this key, and the line it is in.
     fn slot(&self, key: u64) -> Option<(usize, &Pair)> {
-        let here = |pair: &&Pair| pair.key() == Some(key);
-        let slot = |line| Some((line, self.lines.line(line).pairs().iter().find(here)?));
-        self.lines.shape().lines(key).into_iter().find_map(slot)
+        self.slots(key).find(|(_, pair)| pair.key() == Some(key))
+    }
+
+    /// The slots where this key may be, and the lines that they are in.
+    fn slots(&self, key: u64) -> impl Iterator<Item = (usize, &Pair)> {
+        let lines = self.lines.shape().lines(key).into_iter();
+        lines.flat_map(move |line| self.lines.line(line).slots(key).map(|pair| (line, pair)))
     }
 
     /// The keys of one line, and their states.

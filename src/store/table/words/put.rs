@@ -7,9 +7,14 @@ use super::{
 };
 use crate::nanos::Nanos;
 
-/// How many keys are moved at most to make room for one. With two, almost none is homeless: at three
-/// slots of four taken, one in many thousands.
-const MOVES: u32 = 2;
+/// How many keys are moved at most to make room for one. With four, almost none is homeless: at three
+/// slots of four taken, one in a hundred thousand where there are many, one in a hundred where there are
+/// dozens.
+const MOVES: u32 = 4;
+
+/// How many of a line's slots are taken, on average, if there is a line more for a key that is homeless.
+/// Below that it is not for want of room, and memory stays bounded.
+const ENOUGH: usize = 2;
 
 /// What became of a key that was put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +41,12 @@ impl Words {
         let mut room = self.room_for(keeper, key, 0);
         if room.is_none() {
             evicted = self.sweep_lines_of(keeper, key, now);
-            room = (0..=MOVES).find_map(|moves| self.room_for(keeper, key, moves));
+            room = self.make_room_for(keeper, key);
+        }
+        if room.is_none() && keeper.kept >= ENOUGH * self.lines() {
+            // Whoever is homeless would be so for long, and each of its calls would come here.
+            self.grow(keeper);
+            room = self.make_room_for(keeper, key);
         }
         if let Some((line, pair)) = room {
             keeper.kept += 1;
@@ -51,29 +61,33 @@ impl Words {
         lines.map(|line| self.sweep_line(keeper, line, now).0).sum()
     }
 
-    /// A free slot where this key may be, after up to so many moves, and the line it is in.
-    fn room_for(&self, keeper: &mut Keeper, key: u64, moves: u32) -> Option<(usize, &Pair)> {
-        let lines = self.lines.shape().lines(key).into_iter();
-        lines.filter_map(|line| Some((line, self.room_in(keeper, line, moves)?))).next()
+    /// A free slot where this key may be, after as few moves as will do, and the line it is in.
+    fn make_room_for(&self, keeper: &mut Keeper, key: u64) -> Option<(usize, &Pair)> {
+        (0..=MOVES).find_map(|moves| self.room_for(keeper, key, moves))
     }
 
-    /// A free slot in this line, after up to so many moves.
-    fn room_in(&self, keeper: &mut Keeper, line: usize, moves: u32) -> Option<&Pair> {
-        let pairs = self.lines.line(line).pairs();
-        if let Some(free) = pairs.iter().find(|pair| pair.key().is_none()) {
+    /// A free slot where this key may be, after up to so many moves, and the line it is in.
+    fn room_for(&self, keeper: &mut Keeper, key: u64, moves: u32) -> Option<(usize, &Pair)> {
+        if let Some(free) = self.slots(key).find(|(_, pair)| pair.key().is_none()) {
             return Some(free);
         }
         let moves = moves.checked_sub(1)?;
-        pairs.iter().find(|pair| self.move_away(keeper, line, pair, moves).is_some())
+        // The key itself is in one of them if it is to be moved.
+        let others = |(_, pair): &(usize, &Pair)| pair.key() != Some(key);
+        let mut taken = self.slots(key).filter(others);
+        taken.find(|(_, pair)| self.move_away(keeper, pair, moves).is_some())
     }
 
-    /// Moves a key to its other line, if there is room after up to so many moves.
-    fn move_away(&self, keeper: &mut Keeper, line: usize, pair: &Pair, moves: u32) -> Option<()> {
+    /// Moves the key of this slot to another one, if there is room after up to so many moves.
+    fn move_away(&self, keeper: &mut Keeper, pair: &Pair, moves: u32) -> Option<()> {
         let key = pair.key()?;
-        let other = Some(self.lines.shape().other(key, line)).filter(|other| *other != line)?;
-        let room = self.room_in(keeper, other, moves)?;
+        let (line, room) = self.room_for(keeper, key, moves)?;
+        if pair.key() != Some(key) {
+            // It was moved itself to make that room.
+            return None;
+        }
         let state = pair.hold()?;
-        keeper.due.note(other, state);
+        keeper.due.note(line, state);
         room.occupy(key, state);
         pair.vacate();
         Some(())

@@ -58,12 +58,6 @@ impl Shape {
         [self.first(key), self.second(key)]
     }
 
-    /// The other line of a key that is in this one.
-    pub(super) fn other(self, key: u64, line: usize) -> usize {
-        let [first, second] = self.lines(key);
-        if line == first { second } else { first }
-    }
-
     /// The line that is split next, into itself and the one with which there is one more.
     pub(super) const fn splits(self) -> usize {
         (self.count & !(1 << self.count.ilog2())) as usize
@@ -108,6 +102,5 @@ mod tests {
         let shape = Shape::of(1 << 20);
         assert_eq!(shape.lines(0x0000_0070_0000_0005), [5, 7]);
         assert_eq!(shape.lines(0x0000_000f_0000_0005), [5, 0]);
-        assert_eq!([5, 7].map(|line| shape.other(0x0000_0070_0000_0005, line)), [7, 5]);
     }
 }

@@ -188,6 +188,21 @@ fn almost_no_key_is_homeless_while_the_table_grows() {
     assert_eq!(words.lines(), keeper.len().div_ceil(3));
 }
 
+/// Where there are few lines, keys often have the same ones.
+#[test]
+fn no_key_of_a_small_table_is_homeless_for_long() {
+    for table in 0..200 {
+        let (words, mut keeper) = Words::new(80);
+        let mut homeless: Vec<u64> = (1..=60).map(|key| random(1000 * table + key)).collect();
+        for _ in 0..10 {
+            homeless
+                .retain(|key| words.put(&mut keeper, *key, Nanos::new(1), Nanos::ZERO).homeless);
+        }
+        assert_eq!(homeless, []);
+        assert!(words.lines() <= 60 / 2, "{} lines for 60 keys", words.lines());
+    }
+}
+
 #[test]
 fn a_flood_leaves_the_table_as_small_as_it_was_and_live_keys_their_states() {
     const CAP: usize = 1000;
