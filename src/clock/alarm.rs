@@ -42,8 +42,8 @@ impl Alarm {
     ///
     /// Outside a tokio runtime with a timer, unless the clock is a manual one.
     pub(crate) fn poll(&mut self, clock: &Clock, at: Nanos, cx: &mut Context<'_>) -> Poll<()> {
-        let at = clock.at_source(at);
         match &clock.source {
+            Source::Shifted(shifted) => self.poll(shifted.clock(), shifted.behind(at), cx),
             Source::Manual(clock) => clock.poll_until(at, cx),
             Source::Custom(clock) => self.poll_looking(|| clock.left(at), cx),
             Source::Quanta(clock) => self.poll_looking(|| left(clock.now(), at), cx),

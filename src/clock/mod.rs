@@ -2,6 +2,7 @@
 
 mod manual;
 mod custom;
+mod shifted;
 #[cfg(feature = "quanta")]
 mod quanta;
 #[cfg(not(feature = "quanta"))]
@@ -27,7 +28,7 @@ pub(crate) use alarm::Alarm;
 pub(crate) use sleeper::Sleeper;
 pub(crate) use wall::{WallTime, after_1970, passed, since_1970, wall_time};
 
-use self::{coarse::Coarse, custom::Custom, quanta::Counter};
+use self::{coarse::Coarse, custom::Custom, quanta::Counter, shifted::Shifted};
 use crate::nanos::Nanos;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -39,8 +40,6 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Clock {
     source: Source,
-    /// How many nanoseconds it shows more than its source.
-    ahead: i64,
 }
 
 // With a tag of its own, not one within that of a clock, which takes longer to tell.
@@ -52,6 +51,7 @@ enum Source {
     Coarse(Coarse),
     Manual(ManualClock),
     Custom(Custom),
+    Shifted(Shifted),
 }
 
 /// How close to their instants the callers are woken.
@@ -112,28 +112,11 @@ impl Clock {
     #[inline(always)]
     #[must_use]
     pub fn now(&self) -> Nanos {
-        let shown = self.source.now();
-        // Only that of a restored limiter is ahead.
-        match self.ahead {
-            0 => shown,
-            ahead => set_ahead(shown, ahead),
-        }
+        self.source.now()
     }
 
     fn of(source: Source) -> Self {
-        Self { source, ahead: 0 }
-    }
-
-    /// What its source shows when it shows `at`.
-    fn at_source(&self, at: Nanos) -> Nanos {
-        Nanos::new(at.get().saturating_sub_signed(self.ahead))
-    }
-
-    /// The same clock, set so that it shows `now` now; at most 292 years off its source.
-    pub(crate) fn showing(self, now: Nanos) -> Self {
-        let ahead = i128::from(now.get()) - i128::from(self.source.now().get());
-        let ahead = i64::try_from(ahead).unwrap_or(if ahead > 0 { i64::MAX } else { i64::MIN });
-        Self { ahead, ..self }
+        Self { source }
     }
 }
 
@@ -154,15 +137,10 @@ impl Source {
         match self {
             Source::Manual(clock) => clock.now(),
             Source::Custom(clock) => clock.now(),
+            Source::Shifted(clock) => clock.now(),
             _ => self.now(),
         }
     }
-}
-
-/// What a clock shows whose source shows this.
-#[cold]
-fn set_ahead(shown: Nanos, ahead: i64) -> Nanos {
-    Nanos::new(shown.get().saturating_add_signed(ahead))
 }
 
 impl Default for Clock {

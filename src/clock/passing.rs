@@ -7,9 +7,7 @@ use std::{future::poll_fn, task::Poll};
 impl Clock {
     /// Lets the time go on until the clock shows `at`. A manual clock is moved there.
     pub(crate) async fn pass_until(&self, at: Nanos) {
-        if let Source::Manual(clock) = &self.source {
-            clock.set(self.at_source(at).max(clock.now()).into());
-        }
+        self.move_to(at);
         let mut alarm = Alarm::default();
         poll_fn(|cx| {
             while self.now() < at {
@@ -20,5 +18,13 @@ impl Clock {
             Poll::Ready(())
         })
         .await;
+    }
+
+    fn move_to(&self, at: Nanos) {
+        match &self.source {
+            Source::Manual(clock) => clock.set(at.max(clock.now()).into()),
+            Source::Shifted(shifted) => shifted.clock().move_to(shifted.behind(at)),
+            _ => {}
+        }
     }
 }

@@ -50,8 +50,8 @@ impl Sleeper {
     /// little earlier or later: the caller looks at the clock again.
     pub(crate) fn sleep_until(&self, clock: &Clock, at: Nanos) {
         match &clock.source {
+            Source::Shifted(shifted) => self.sleep_until(shifted.clock(), shifted.behind(at)),
             Source::Manual(source) => {
-                let at = clock.at_source(at);
                 if source.poll_until(at, &mut Context::from_waker(&self.waker)).is_pending() {
                     while !self.is_woken() {
                         thread::park();
@@ -59,7 +59,7 @@ impl Sleeper {
                 }
             }
             Source::Custom(source) => {
-                if let Some(left) = source.left(clock.at_source(at)) {
+                if let Some(left) = source.left(at) {
                     self.sleep(Instant::now() + left, Wakes::Ticking);
                 }
             }
