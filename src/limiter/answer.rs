@@ -8,6 +8,7 @@ use super::{
     line::Place,
     rules::Dated,
     shared::Shared,
+    short_way::Missed,
     used::{Ticket, Used},
     waiting::Waiting,
 };
@@ -118,7 +119,7 @@ impl<A: Algorithm> Shared<A> {
         terms: &Terms,
     ) -> Result<Permit<'_, A>, RateLimited> {
         let now = self.now();
-        let poured = self.lanes.pour(&self.short_way, key, now, terms.cost);
+        let poured = self.lanes.pour_once(&self.short_way, key, now, terms.cost);
         self.permit(key, now, poured, terms)
     }
 
@@ -130,49 +131,70 @@ impl<A: Algorithm> Shared<A> {
         key: Fingerprint,
         terms: &Terms,
     ) -> Result<Permit<'_, A>, RateLimited> {
-        let Lanes::One(single) = &self.lanes else { return self.take_one_of_many_now(key, terms) };
+        let Lanes::One(single) = &self.lanes else {
+            return self.take_of_many_now(key, terms).map(|used| Permit::new(self, used));
+        };
         let now = self.now();
-        let poured = self.lanes.pour_one(single, &self.short_way, now, terms.cost);
+        let poured = self.lanes.pour_one_once(single, &self.short_way, now, terms.cost);
         self.permit(Fingerprint::OVERFLOW, now, poured, terms)
     }
 
-    #[inline(never)]
-    fn take_one_of_many_now(
-        self: &Arc<Self>,
-        key: Fingerprint,
-        terms: &Terms,
-    ) -> Result<Permit<'_, A>, RateLimited> {
-        self.take_now(key, terms)
-    }
-
+    /// What came of the short way, or what comes of the others.
+    ///
+    /// Those make no permit, so that the one of the short way has no room that is known to others: what
+    /// the caller does not look at is not even written.
     #[inline(always)]
     fn permit(
         self: &Arc<Self>,
         key: Fingerprint,
         now: Nanos,
-        poured: Option<Result<Dated<Poured>, Nanos>>,
+        poured: Result<Dated<Poured>, Missed>,
         terms: &Terms,
     ) -> Result<Permit<'_, A>, RateLimited> {
         match poured {
-            Some(Ok(poured)) => Ok(Permit::new(self, self.admit_poured(key, poured))),
-            refused => self.take_now_slowly(key, now, refused.and_then(Result::err), terms),
+            Ok(poured) => Ok(Permit::new(self, self.admit_poured(key, poured))),
+            Err(missed) => {
+                let used = self.take_now_slowly(key, now, missed, terms);
+                used.map(|used| Permit::new(self, used))
+            }
         }
     }
 
-    /// The same where the short way let nobody go: it said how long to wait, or was no way.
+    #[inline(never)]
+    fn take_of_many_now(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        terms: &Terms,
+    ) -> Result<Used, RateLimited> {
+        let now = self.now();
+        match self.lanes.pour_once(&self.short_way, key, now, terms.cost) {
+            Ok(poured) => Ok(self.admit_poured(key, poured)),
+            Err(missed) => self.take_now_slowly(key, now, missed, terms),
+        }
+    }
+
+    /// The same where the short way let nobody go.
+    #[cold]
     #[inline(never)]
     fn take_now_slowly(
         self: &Arc<Self>,
         key: Fingerprint,
         now: Nanos,
-        refused: Option<Nanos>,
+        missed: Missed,
         terms: &Terms,
-    ) -> Result<Permit<'_, A>, RateLimited> {
-        if let Some(wait) = refused {
-            return Err(self.refuse(wait, *terms));
+    ) -> Result<Used, RateLimited> {
+        let poured = match missed {
+            Missed::Early(wait) => Some(Err(wait)),
+            Missed::Beaten => self.lanes.pour(&self.short_way, key, now, terms.cost),
+            Missed::NoWay => None,
+        };
+        match poured {
+            Some(Ok(poured)) => return Ok(self.admit_poured(key, poured)),
+            Some(Err(wait)) => return Err(self.refuse(wait, *terms)),
+            None => {}
         }
         match self.take_under_lock(key, now, terms) {
-            Attempt::Now(result) => Ok(Permit::new(self, result?)),
+            Attempt::Now(result) => result,
             Attempt::Later(_) => unreachable!("a call without patience is answered at once"),
         }
     }

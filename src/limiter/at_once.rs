@@ -5,7 +5,7 @@ use super::{
     lanes::{Lanes, entry},
     line::Place,
     rules::{Dated, Rules},
-    short_way::ShortWay,
+    short_way::{Missed, ShortWay},
     single::Single,
 };
 use crate::{
@@ -46,8 +46,27 @@ impl<A: Algorithm> Lanes<A> {
         now: Nanos,
         cost: u32,
     ) -> Option<Result<Dated<Poured>, Nanos>> {
+        loop {
+            match self.pour_once(way, key, now, cost) {
+                Ok(poured) => return Some(Ok(poured)),
+                Err(Missed::Early(wait)) => return Some(Err(wait)),
+                Err(Missed::Beaten) => {}
+                Err(Missed::NoWay) => return None,
+            }
+        }
+    }
+
+    /// The same, where it is done if nobody else is faster.
+    #[inline(always)]
+    pub(super) fn pour_once(
+        &self,
+        way: &ShortWay,
+        key: Fingerprint,
+        now: Nanos,
+        cost: u32,
+    ) -> Result<Dated<Poured>, Missed> {
         match self {
-            Lanes::One(single) => self.pour_one(single, way, now, cost),
+            Lanes::One(single) => self.pour_one_once(single, way, now, cost),
             Lanes::Many(table, _) => {
                 way.pour(cost, now, (table, key), |poured, before| self.undo(key, poured, before))
             }
@@ -56,13 +75,13 @@ impl<A: Algorithm> Lanes<A> {
 
     /// The same of the only lane there is.
     #[inline(always)]
-    pub(super) fn pour_one(
+    pub(super) fn pour_one_once(
         &self,
         single: &Single<A>,
         way: &ShortWay,
         now: Nanos,
         cost: u32,
-    ) -> Option<Result<Dated<Poured>, Nanos>> {
+    ) -> Result<Dated<Poured>, Missed> {
         way.pour(cost, now, (single.cell(), now), |poured, before| {
             self.undo(Fingerprint::OVERFLOW, poured, before)
         })

@@ -73,6 +73,17 @@ impl Word for table::Word<'_> {
     }
 }
 
+/// Why nothing was taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Missed {
+    /// The permits are there after this time, and not sooner.
+    Early(Nanos),
+    /// Somebody else changed the state first: it is as well to try again.
+    Beaten,
+    /// It takes the long way.
+    NoWay,
+}
+
 /// The lowest bit of the version: there is none.
 const SHUT: u64 = 1;
 
@@ -139,9 +150,8 @@ impl ShortWay {
         rate.map(|(_, rate)| rate)
     }
 
-    /// Takes permits that are used now from a word that others may change at the same time, or says
-    /// how long until they are there; `None` where that takes the long way. `undo` puts back the state
-    /// from before if it can.
+    /// Takes permits that are used now from a word that others may change at the same time. `undo` puts
+    /// back the state from before if it can.
     #[inline(always)]
     pub(super) fn pour<F: Find>(
         &self,
@@ -149,43 +159,43 @@ impl ShortWay {
         now: Nanos,
         of: F,
         undo: impl FnOnce(Dated<Poured>, Nanos) -> bool,
-    ) -> Option<Result<Dated<Poured>, Nanos>> {
+    ) -> Result<Dated<Poured>, Missed> {
         if cost == 0 {
-            return None;
+            return Err(Missed::NoWay);
         }
-        loop {
-            // The word first: it is not the same any more if the bucket changes in between.
-            let word = of.find()?;
-            let before = word.state();
-            let (version, bucket) = self.read(|| self.read_bucket())?;
-            let end = bucket.filled(before, now, cost).filter(|end| *end < F::Word::END)?;
-            if end - now > bucket.depth {
-                // Or it could never be had, however long it waits.
-                let fits = bucket.interval * cost <= bucket.depth;
-                return fits.then(|| Err(end - now - bucket.depth));
-            }
-            if word.replace(end) {
-                let what = Poured { bucket, grant: Grant { cost, at: now }, empty_at: end };
-                // The upper half.
-                let poured = Dated { what, resets: (version >> RESETS) as u32 };
-                // The rules may have changed before, and have left a state as it was that
-                // equalled new: then this call has not come yet. Where the state cannot be
-                // put back, whoever changed the rules knows of the call.
-                let is_late = self.version.load(Ordering::Relaxed) != version;
-                return match is_late && undo(poured, before) {
-                    true => None,
-                    false => Some(Ok(poured)),
-                };
-            }
+        // The word first: it is not the same any more if the bucket changes in between.
+        let word = of.find().ok_or(Missed::NoWay)?;
+        let before = word.state();
+        let (version, bucket) = self.read(|| self.read_bucket()).ok_or(Missed::NoWay)?;
+        let end = bucket.filled(before, now, cost).filter(|end| *end < F::Word::END);
+        let end = end.ok_or(Missed::NoWay)?;
+        if end - now > bucket.depth {
+            // Or it could never be had, however long it waits.
+            return Err(match bucket.interval * cost <= bucket.depth {
+                true => Missed::Early(end - now - bucket.depth),
+                false => Missed::NoWay,
+            });
+        }
+        if !word.replace(end) {
+            return Err(Missed::Beaten);
+        }
+        let what = Poured { bucket, grant: Grant { cost, at: now }, empty_at: end };
+        // The upper half.
+        let poured = Dated { what, resets: (version >> RESETS) as u32 };
+        // The rules may have changed before, and have left a state as it was that equalled new: then
+        // this call has not come yet. Where the state cannot be put back, whoever changed the rules
+        // knows of the call.
+        let is_late = self.version.load(Ordering::Relaxed) != version;
+        match is_late && undo(poured, before) {
+            true => Err(Missed::NoWay),
+            false => Ok(poured),
         }
     }
 
     #[inline(always)]
     fn read<T>(&self, values: impl FnOnce() -> T) -> Option<(u64, T)> {
-        let version = self.version.load(Ordering::Acquire);
-        if version & SHUT == SHUT {
-            return None;
-        }
+        // One that was odd is not found again.
+        let version = self.version.load(Ordering::Acquire) & !SHUT;
         let values = values();
         // Whoever reads any value of a later change finds a later version, too.
         fence(Ordering::Acquire);
