@@ -93,19 +93,19 @@ impl<B: Default, E> Reply<Response<B>, E> for TooManyRequests {
 /// ```
 #[must_use]
 pub fn too_many_requests<B: Default>(refusal: &RateLimited) -> Response<B> {
-    response(refusal, B::default())
+    let mut response = Response::new(B::default());
+    describe(refusal, &mut response);
+    response
 }
 
-/// The same with this body.
-pub(super) fn response<B>(refusal: &RateLimited, body: B) -> Response<B> {
-    let mut response = Response::new(body);
+/// Says it in the head of a response that has a body so far.
+pub(super) fn describe<B>(refusal: &RateLimited, response: &mut Response<B>) {
     *response.status_mut() = status(refusal.reason());
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(wait) = refusal.retry_after() {
         headers.insert(header::RETRY_AFTER, number::value(whole_seconds(wait)));
     }
-    response
 }
 
 /// Whose fault it is.
