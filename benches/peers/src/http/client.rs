@@ -44,12 +44,14 @@ pub async fn load(server: SocketAddr, connections: usize, span: Duration, status
     responses as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Asks once, whatever the answer is.
-pub async fn ask_once(server: SocketAddr) {
+/// Asks once, and returns the answer, whatever it is.
+pub async fn ask_once(server: SocketAddr) -> String {
     let mut stream = TcpStream::connect(server).await.expect("the server listens");
     stream.write_all(REQUEST).await.expect("the server reads");
-    let read = stream.read(&mut [0; LONGEST]).await.expect("the server answers");
+    let mut answer = [0; LONGEST];
+    let read = stream.read(&mut answer).await.expect("the server answers");
     assert_ne!(read, 0, "the server closed the connection");
+    String::from_utf8_lossy(&answer[..read]).into_owned()
 }
 
 /// A connection that is kept alive.

@@ -3,6 +3,7 @@
 use super::{
     client,
     layers::{gcra, governor, ours},
+    replay::replay,
     server::Servers,
 };
 use crate::harness::{Bound, Length, Limit, Stat, Table, interleave, over};
@@ -39,15 +40,17 @@ pub fn run(length: Length) -> Vec<Bound> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("the system has sockets and timers");
     let mut rows = rows(&servers);
+    for row in rows.iter().filter(|row| row.status != 200) {
+        runtime.block_on(client::ask_once(row.server));
+    }
+    let told = runtime.block_on(client::ask_once(rows[place(&rows, TOLD)].server));
+    rows.push(Row::new("the same bytes, made beforehand", 429, servers.serve(replay(&told))));
     println!("## http loopback\n");
     println!(
         "axum over loopback, {CONNECTIONS} connections that are kept alive, one thread for the \
          server and one for its clients: {} rows, {rounds} rounds of {span:?} each.\n",
         rows.len(),
     );
-    for row in rows.iter().filter(|row| row.status != 200) {
-        runtime.block_on(client::ask_once(row.server));
-    }
     interleave(&mut rows, 1, |row| row.load(&runtime, &servers, span));
     rows.iter().for_each(|row| row.processor.borrow_mut().clear());
     let samples = interleave(&mut rows, rounds, |row| row.load(&runtime, &servers, span));
@@ -83,6 +86,10 @@ pub fn run(length: Length) -> Vec<Bound> {
 }
 
 impl Row {
+    fn new(name: &'static str, status: u16, server: SocketAddr) -> Self {
+        Self { name, bare: BARE, server, status, processor: RefCell::default() }
+    }
+
     fn load(&self, runtime: &Runtime, servers: &Servers, span: Duration) -> f64 {
         runtime.block_on(async {
             let before = servers.processor_time();
@@ -112,13 +119,10 @@ fn rows(servers: &Servers) -> Vec<Row> {
     let app = || Router::new().route("/", get(hello));
     let app_07 = || axum_07::Router::new().route("/", axum_07::routing::get(hello));
     let gcra = |limit| gcra(limit).default_handle_error();
-    let row = |name, status, app| {
-        let server = servers.serve(app);
-        Row { name, bare: BARE, server, status, processor: RefCell::default() }
-    };
+    let row = |name, status, app| Row::new(name, status, servers.serve(app));
     let row_07 = |name, status, app| {
-        let server = servers.serve_07(app);
-        Row { name, bare: BARE_07, server, status, processor: RefCell::default() }
+        let row = Row::new(name, status, servers.serve_07(app));
+        Row { bare: BARE_07, ..row }
     };
     vec![
         row(BARE, 200, app()),

@@ -4,4 +4,5 @@ pub mod calls;
 mod client;
 mod layers;
 pub mod loopback;
+mod replay;
 mod server;

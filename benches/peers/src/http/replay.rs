@@ -1,0 +1,39 @@
+//! A server that says what another one said: what the same answer costs if nothing has to be found out.
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    routing::get,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use std::future::ready;
+
+/// Answers everybody with this, whose fields and body were made beforehand.
+///
+/// # Panics
+///
+/// When it is not a whole response.
+pub fn replay(response: &str) -> Router {
+    let (head, body) = response.split_once("\r\n\r\n").expect("the head has an end");
+    let (status_line, fields) = head.split_once("\r\n").expect("there are fields");
+    let status = status_line.split(' ').nth(1).expect("there is a status");
+    let status: StatusCode = status.parse().expect("it is a number");
+    // The server adds these.
+    let is_said = |(name, _): &(HeaderName, HeaderValue)| {
+        *name != header::DATE && *name != header::CONTENT_LENGTH
+    };
+    let fields: HeaderMap = fields.lines().map(field).filter(is_said).collect();
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let answer = move || {
+        let mut response = Response::new(Body::from(body.clone()));
+        *response.status_mut() = status;
+        *response.headers_mut() = fields.clone();
+        ready(response)
+    };
+    Router::new().route("/", get(answer))
+}
+
+fn field(line: &str) -> (HeaderName, HeaderValue) {
+    let (name, value) = line.split_once(": ").expect("a field has a name");
+    (name.parse().expect("it is a name"), value.parse().expect("it is a value"))
+}
