@@ -60,8 +60,8 @@ impl<'c> Desk<'c> {
         let failure = match looked {
             Ok(Looked::Decided) => return answer(asks),
             Ok(Looked::Writes) => match self.write(&mut asks) {
-                Ok(()) => {
-                    self.has_written = true;
+                Ok(has_written) => {
+                    self.has_written = has_written;
                     return answer(asks);
                 }
                 Err(failure) => failure,
@@ -73,7 +73,8 @@ impl<'c> Desk<'c> {
     }
 
     /// Whether somebody has something to write by what is remembered, which is so unless others have
-    /// written since. The file is not asked.
+    /// written since: then whoever is refused may have waited for them to let go of the file. It is not
+    /// asked.
     fn foresees_writing(&mut self, asks: &mut Asks) -> bool {
         if !mem::take(&mut self.has_written) {
             // Those who are refused would be decided twice.
@@ -95,7 +96,8 @@ impl<'c> Desk<'c> {
         Ok(looked)
     }
 
-    fn write(&mut self, asks: &mut Asks) -> rusqlite::Result<()> {
+    /// Decides and writes. Whether anything was written.
+    fn write(&mut self, asks: &mut Asks) -> rusqlite::Result<bool> {
         self.rows.begin_writing()?;
         self.remembered.see(self.rows.version()?);
         // Whatever fails from here on, nothing is taken for written that is not.
@@ -103,10 +105,10 @@ impl<'c> Desk<'c> {
         let now = self.time.tell(self.rows.latest()?);
         let mut round = Round::new(&mut self.rows, &mut self.remembered, Access::Write, now);
         decide_all(&mut round, asks);
-        round.write(&mut self.tidying)?;
+        let has_written = round.write(&mut self.tidying)?;
         self.rows.commit()?;
         self.remembered.settle(version);
-        Ok(())
+        Ok(has_written)
     }
 
     /// After a failure: whoever has nothing to write may do without.

@@ -182,9 +182,13 @@ impl Kept {
         (&mut **self.record.as_mut()? as &mut dyn Any).downcast_mut()
     }
 
-    /// Whether there is none of it in the file.
-    pub(super) fn is_new(&self) -> bool {
-        self.row.is_none()
+    /// Whether this change takes room in the file.
+    pub(super) fn grows(&self, change: &Change) -> bool {
+        match (change, &self.row) {
+            (Change::Save(row), Some(before)) => row.record.len() > before.record.len(),
+            (Change::Save(_), None) => true,
+            (Change::Delete, _) => false,
+        }
     }
 
     /// What would have to be written for this record, if anything.
@@ -234,7 +238,7 @@ impl Written for Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, Remembered, Row};
+    use super::{Change, Place, Remembered, Row};
     use crate::{nanos::Nanos, store::StoreKey};
     use std::sync::Arc;
 
@@ -253,5 +257,22 @@ mod tests {
         let place = Place { name: name.to_string(), key: key.bytes().to_vec() };
         remembered.are_gone(&[place]);
         assert_eq!(remembered.find(&name, &key), None);
+    }
+
+    #[test]
+    fn what_takes_room_is_a_row_that_is_new_or_longer() {
+        let (mut remembered, name) = (Remembered::default(), Arc::from("limit"));
+        let row = |record: &[u8]| Row { new_at: Nanos::ZERO, record: record.to_vec() };
+        let [old, new] = ["old", "new"].map(StoreKey::new);
+        let old = remembered.add(&name, &old, Some(row(&[1, 2])));
+        let new = remembered.add(&name, &new, None);
+        let mut grows = |index: usize, change: Change| remembered.at(index).grows(&change);
+        let cases = [
+            (new, Change::Save(row(&[1]))),
+            (old, Change::Save(row(&[1, 2, 3]))),
+            (old, Change::Save(row(&[2, 1]))),
+            (old, Change::Delete),
+        ];
+        assert_eq!(cases.map(|(index, change)| grows(index, change)), [true, true, false, false]);
     }
 }

@@ -49,7 +49,8 @@ pub(super) enum Halt {
 }
 
 impl<'r, 'c> Round<'r, 'c> {
-    /// A round in a transaction that has begun, at the time of the file.
+    /// A round in a transaction that has begun, at the time of the file; of what is
+    /// [remembered](Access::Recall) in none, at that of the host.
     pub(super) fn new(
         rows: &'r mut Rows<'c>,
         remembered: &'r mut Remembered,
@@ -75,20 +76,21 @@ impl<'r, 'c> Round<'r, 'c> {
         self.is_told = false;
     }
 
-    /// Writes what has changed.
-    pub(super) fn write(self, tidying: &mut Tidying) -> rusqlite::Result<()> {
+    /// Writes what has changed. Whether that is anything.
+    pub(super) fn write(self, tidying: &mut Tidying) -> rusqlite::Result<bool> {
         let Self { rows, remembered, host, earliest, is_told, .. } = self;
         if rows.have_ended() {
             // Without the transaction others may have written since. To commit it is an error.
-            return rows.commit();
+            return rows.commit().map(|()| false);
         }
         let changes = remembered.changes();
         if changes.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
-        // Before anything is added: it makes room.
-        let added = changes.iter().filter(|(index, _)| remembered.at(*index).is_new()).count();
-        remembered.are_gone(&tidying.after(added, rows, earliest)?);
+        // Before that, as it makes room.
+        let growing = changes.iter().filter(|(index, change)| remembered.at(*index).grows(change));
+        let growing = growing.count();
+        remembered.are_gone(&tidying.after(growing, rows, earliest)?);
         for (index, change) in changes {
             let kept = remembered.at(index);
             let row = match change {
@@ -103,7 +105,10 @@ impl<'r, 'c> Round<'r, 'c> {
             };
             remembered.is_written(index, row);
         }
-        if is_told { rows.set_latest(host) } else { Ok(()) }
+        if is_told {
+            rows.set_latest(host)?;
+        }
+        Ok(true)
     }
 
     /// Where the record of a key is kept, read from the file if this is the first to ask.

@@ -3,8 +3,8 @@
 use super::rows::{Place, Rows};
 use crate::nanos::Nanos;
 
-/// How many rows are looked at for each one that is added. With more than one, the table is
-/// walked through faster than it can grow.
+/// How many rows are looked at for each one that is added or becomes longer. With more than one, the table
+/// is walked through faster than it grows in the long run.
 const PER_ROW: usize = 2;
 
 /// How many it has to be for a look at all.
@@ -14,14 +14,21 @@ const FEW: usize = 64;
 const MANY: usize = 512;
 
 /// Walks through the table, a few rows at a time, and from the beginning after its end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tidying {
     place: Place,
     due: usize,
 }
 
+impl Default for Tidying {
+    /// With a look due, for processes that end before they have added many.
+    fn default() -> Self {
+        Self { place: Place::default(), due: FEW }
+    }
+}
+
 impl Tidying {
-    /// To be called when so many rows are to be added. Says which were deleted.
+    /// To be called when so many rows are to be added or to become longer. Says which were deleted.
     pub(super) fn after(
         &mut self,
         rows: usize,

@@ -8,8 +8,8 @@ use super::{
 use crate::sync::{AtomicU64, Ordering};
 use std::sync::OnceLock;
 
-/// How many segments a table may have, of which it needs at least half once it is full: few, so that
-/// where they are stays in the cache, and each one small beside what there is already.
+/// How many segments a table may have, of which a large one needs at least half once it is full: few, so
+/// that where they are stays in the cache, and each one small beside what there is already.
 const SEGMENTS: usize = 64;
 
 /// For so many lines there is room at most, however many keys there may be: 2²⁰, or 64 MiB, for three

@@ -45,8 +45,8 @@ use self::{
 };
 use crate::nanos::Nanos;
 
-/// How many of a line's slots are taken, on average, before there is a line more. Above that, putting
-/// keys in takes longer and some remain homeless; below, keys take more memory.
+/// How many of a line's slots are taken, on average, before there is a line more, if every key has a home
+/// there. Above that, putting keys in takes longer and some remain homeless; below, keys take more memory.
 const TAKEN: usize = 3;
 
 /// One shard's worth of states.
@@ -77,7 +77,7 @@ pub(crate) struct Word<'a> {
 
 impl Words {
     /// A table for this many keys, of which this shard may have some more than its share. It takes more
-    /// than that, but does not grow any more, and the more there are the more of them are homeless.
+    /// than that, but grows little after that, and the more there are the more of them are homeless.
     pub(crate) fn new(most_keys: usize) -> (Self, Keeper) {
         let lines = Lines::new(most_keys);
         let due = Due::new(lines.shape());
