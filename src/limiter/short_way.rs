@@ -34,7 +34,7 @@ pub(super) struct ShortWay {
 pub(super) trait Find: Copy {
     type Word: Word;
 
-    /// The state, if it is there for everybody to change.
+    /// The state, if it is there for everybody to change; or the end of time, when nobody is let go.
     fn find(self) -> Option<Self::Word>;
 }
 

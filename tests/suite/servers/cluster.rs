@@ -99,12 +99,13 @@ impl Cluster {
         // Those that have nothing to do with it are told, too: two moves one soon after the other might
         // get the same epoch, and would be taken for another by who only hears of them.
         let has_it = |server: &&Server| [to.url(), from.url()].contains(&server.url());
-        let others = self.servers.iter().filter(|server| !has_it(server));
-        for server in [to, from].into_iter().chain(others) {
-            let () = server.ask(&["CLUSTER", "SETSLOT", slot, "NODE", &to_id]).await;
-        }
-        // Moved on before all know of it, it would be where nobody looks for it.
+        let others: Vec<_> = self.servers.iter().filter(|server| !has_it(server)).collect();
+        // Moved on before all know of it, it would be where nobody looks for it. They are told until they
+        // do, as what one hears of another may be from before.
         for _ in 0..PATIENCE {
+            for server in [to, from].into_iter().chain(others.iter().copied()) {
+                let () = server.ask(&["CLUSTER", "SETSLOT", slot, "NODE", &to_id]).await;
+            }
             if self.is_agreed().await {
                 return;
             }
