@@ -14,17 +14,10 @@ const FEW: usize = 64;
 const MANY: usize = 512;
 
 /// Walks through the table, a few rows at a time, and from the beginning after its end.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Tidying {
     place: Place,
     due: usize,
-}
-
-impl Default for Tidying {
-    /// With a look due, for processes that end before they have added many.
-    fn default() -> Self {
-        Self { place: Place::default(), due: FEW }
-    }
 }
 
 impl Tidying {

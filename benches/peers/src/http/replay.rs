@@ -18,10 +18,8 @@ pub fn replay(response: &str) -> Router {
     let (status_line, fields) = head.split_once("\r\n").expect("there are fields");
     let status = status_line.split(' ').nth(1).expect("there is a status");
     let status: StatusCode = status.parse().expect("it is a number");
-    // The server adds these.
-    let is_said = |(name, _): &(HeaderName, HeaderValue)| {
-        *name != header::DATE && *name != header::CONTENT_LENGTH
-    };
+    // The server adds it.
+    let is_said = |(name, _): &(HeaderName, HeaderValue)| *name != header::DATE;
     let fields: HeaderMap = fields.lines().map(field).filter(is_said).collect();
     let body = Bytes::copy_from_slice(body.as_bytes());
     let answer = move || {
