@@ -12,9 +12,9 @@ use crate::nanos::Nanos;
 /// dozens.
 const MOVES: u32 = 4;
 
-/// How many of a line's slots are taken, on average, if there is a line more for a key that is homeless.
-/// Below that it is not for want of room, and memory stays bounded.
-const ENOUGH: usize = 2;
+/// How many lines more there may be for keys that are homeless otherwise. Whoever is homeless in a small
+/// table would be so for long; in a large one more lines would change nothing, and take memory.
+const SPARE: usize = 16;
 
 /// What became of a key that was put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +43,7 @@ impl Words {
             evicted = self.sweep_lines_of(keeper, key, now);
             room = self.make_room_for(keeper, key);
         }
-        if room.is_none() && keeper.kept >= ENOUGH * self.lines() {
-            // Whoever is homeless would be so for long, and each of its calls would come here.
+        if room.is_none() && self.lines() < keeper.kept.div_ceil(TAKEN) + SPARE {
             self.grow(keeper);
             room = self.make_room_for(keeper, key);
         }
