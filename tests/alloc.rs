@@ -21,7 +21,7 @@ use tower_ratelimit::{
     },
 };
 
-/// What a map of headers takes when the first of them comes: an index, and room for six.
+/// What a map of headers takes when the first of them comes, or room is made for all: an index, and the room.
 const MAP: u64 = 2;
 /// A value that no static text has.
 const VALUE: u64 = 1;
@@ -143,7 +143,6 @@ fn a_refusal_asks_for_its_response_alone() {
     assert_eq!(allocations(problem().layer(HELLO)), MAP + BODY);
     let fields = || per_peer(gone()).fields(RateLimitFields::always(Draft11)).unwrap();
     assert_eq!(allocations(fields().layer(HELLO)), MAP + VALUE);
-    // The map has room for all of them from the start.
     let all = problem().fields(RateLimitFields::always(Draft11).and(XRateLimit)).unwrap();
     assert_eq!(allocations(all.layer(HELLO)), MAP + VALUE + BODY);
 }

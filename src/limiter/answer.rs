@@ -1,10 +1,9 @@
 //! How a call is answered that has just come.
 
 use super::{
-    Attempt, Permit, Terms,
+    Attempt, Terms,
     desk::{Desk, Taken, Wakes},
     lane::Lane,
-    lanes::Lanes,
     line::Place,
     rules::Dated,
     shared::Shared,
@@ -13,7 +12,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    algorithm::{Algorithm, Poured},
+    algorithm::Algorithm,
     decision::{Decision, Outcome},
     error::{RateLimited, Reason},
     nanos::Nanos,
@@ -102,106 +101,17 @@ impl<A: Algorithm> Shared<A> {
     ) -> Attempt<T, Waiting<A>> {
         let now = self.now();
         match self.lanes.pour(&self.short_way, key, now, terms.cost) {
-            Some(Ok(poured)) => Attempt::Now(Ok(keep(self.admit_poured(key, poured)))),
-            Some(Err(wait)) if terms.refuses(Outcome::Later(wait)) => {
+            Ok(poured) => Attempt::Now(Ok(keep(self.admit_poured(key, poured)))),
+            Err(Missed::Early(wait)) if terms.refuses(Outcome::Later(wait)) => {
                 Attempt::Now(Err(self.refuse(wait, *terms)))
             }
-            _ => self.take_under_lock(key, now, terms).map(keep),
-        }
-    }
-
-    /// Answers a call without patience: [`take`](Self::take) with what a refusal needs out of the way,
-    /// for calls that are let go in ten nanoseconds.
-    #[inline(always)]
-    pub(super) fn take_now(
-        self: &Arc<Self>,
-        key: Fingerprint,
-        terms: &Terms,
-    ) -> Result<Permit<'_, A>, RateLimited> {
-        let now = self.now();
-        let poured = self.lanes.pour_once(&self.short_way, key, now, terms.cost);
-        self.permit(key, now, poured, terms)
-    }
-
-    /// The same by a handle of one limit, which most likely is the one for everybody: what it takes to
-    /// find that of a key is behind a call, as it would need the registers.
-    #[inline(always)]
-    pub(super) fn take_one_now(
-        self: &Arc<Self>,
-        key: Fingerprint,
-        terms: &Terms,
-    ) -> Result<Permit<'_, A>, RateLimited> {
-        let Lanes::One(single) = &self.lanes else {
-            return self.take_of_many_now(key, terms).map(|used| Permit::new(self, used));
-        };
-        let now = self.now();
-        let poured = self.lanes.pour_one_once(single, &self.short_way, now, terms.cost);
-        self.permit(Fingerprint::OVERFLOW, now, poured, terms)
-    }
-
-    /// What came of the short way, or what comes of the others.
-    ///
-    /// Those make no permit, so that the one of the short way has no room that is known to others: what
-    /// the caller does not look at is not even written.
-    #[inline(always)]
-    fn permit(
-        self: &Arc<Self>,
-        key: Fingerprint,
-        now: Nanos,
-        poured: Result<Dated<Poured>, Missed>,
-        terms: &Terms,
-    ) -> Result<Permit<'_, A>, RateLimited> {
-        match poured {
-            Ok(poured) => Ok(Permit::new(self, self.admit_poured(key, poured))),
-            Err(missed) => {
-                let used = self.take_now_slowly(key, now, missed, terms);
-                used.map(|used| Permit::new(self, used))
-            }
-        }
-    }
-
-    #[inline(never)]
-    fn take_of_many_now(
-        self: &Arc<Self>,
-        key: Fingerprint,
-        terms: &Terms,
-    ) -> Result<Used, RateLimited> {
-        let now = self.now();
-        match self.lanes.pour_once(&self.short_way, key, now, terms.cost) {
-            Ok(poured) => Ok(self.admit_poured(key, poured)),
-            Err(missed) => self.take_now_slowly(key, now, missed, terms),
-        }
-    }
-
-    /// The same where the short way let nobody go.
-    #[cold]
-    #[inline(never)]
-    fn take_now_slowly(
-        self: &Arc<Self>,
-        key: Fingerprint,
-        now: Nanos,
-        missed: Missed,
-        terms: &Terms,
-    ) -> Result<Used, RateLimited> {
-        let poured = match missed {
-            Missed::Early(wait) => Some(Err(wait)),
-            Missed::Beaten => self.lanes.pour(&self.short_way, key, now, terms.cost),
-            Missed::NoWay => None,
-        };
-        match poured {
-            Some(Ok(poured)) => return Ok(self.admit_poured(key, poured)),
-            Some(Err(wait)) => return Err(self.refuse(wait, *terms)),
-            None => {}
-        }
-        match self.take_under_lock(key, now, terms) {
-            Attempt::Now(result) => result,
-            Attempt::Later(_) => unreachable!("a call without patience is answered at once"),
+            Err(_) => self.take_under_lock(key, now, terms).map(keep),
         }
     }
 
     /// The same for limits, and at times, where there is no way past the lock.
     #[inline(never)]
-    fn take_under_lock(
+    pub(super) fn take_under_lock(
         self: &Arc<Self>,
         key: Fingerprint,
         now: Nanos,

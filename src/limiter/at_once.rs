@@ -37,7 +37,7 @@ impl<A: Algorithm> Lanes<A> {
     }
 
     /// Takes permits that are used now, or says how long until they are there, where that can be done
-    /// without a lock.
+    /// without a lock. Nobody is [beaten](Missed::Beaten) in the end.
     #[inline(always)]
     pub(super) fn pour(
         &self,
@@ -45,13 +45,11 @@ impl<A: Algorithm> Lanes<A> {
         key: Fingerprint,
         now: Nanos,
         cost: u32,
-    ) -> Option<Result<Dated<Poured>, Nanos>> {
+    ) -> Result<Dated<Poured>, Missed> {
         loop {
             match self.pour_once(way, key, now, cost) {
-                Ok(poured) => return Some(Ok(poured)),
-                Err(Missed::Early(wait)) => return Some(Err(wait)),
                 Err(Missed::Beaten) => {}
-                Err(Missed::NoWay) => return None,
+                decided => return decided,
             }
         }
     }
@@ -66,7 +64,7 @@ impl<A: Algorithm> Lanes<A> {
         cost: u32,
     ) -> Result<Dated<Poured>, Missed> {
         match self {
-            Lanes::One(single) => self.pour_one_once(single, way, now, cost),
+            Lanes::One(single) => self.pour_single_once(single, way, now, cost),
             Lanes::Many(table, _) => {
                 way.pour(cost, now, (table, key), |poured, before| self.undo(key, poured, before))
             }
@@ -75,7 +73,7 @@ impl<A: Algorithm> Lanes<A> {
 
     /// The same of the only lane there is.
     #[inline(always)]
-    pub(super) fn pour_one_once(
+    pub(super) fn pour_single_once(
         &self,
         single: &Single<A>,
         way: &ShortWay,

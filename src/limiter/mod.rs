@@ -22,6 +22,7 @@ mod wrapped;
 mod waiting;
 mod shared;
 mod answer;
+mod without_patience;
 mod refusing;
 mod look;
 mod used;

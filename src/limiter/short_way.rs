@@ -167,6 +167,7 @@ impl ShortWay {
         let word = of.find().ok_or(Missed::NoWay)?;
         let before = word.state();
         let (version, bucket) = self.read(|| self.read_bucket()).ok_or(Missed::NoWay)?;
+        // The end of time is for the lock, be it that of the line or a state that is not here.
         let end = bucket.filled(before, now, cost).filter(|end| *end < F::Word::END);
         let end = end.ok_or(Missed::NoWay)?;
         if end - now > bucket.depth {

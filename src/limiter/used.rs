@@ -90,8 +90,8 @@ impl<A: Algorithm> Shared<A> {
         let now = self.now();
         match place {
             Place::PROMISED => match self.lanes.pour(&self.short_way, key, now, 1) {
-                Some(Ok(poured)) => Ok(self.admit_poured(key, poured)),
-                _ => {
+                Ok(poured) => Ok(self.admit_poured(key, poured)),
+                Err(_) => {
                     // Or the clock was set back, and would promise as much again.
                     self.lanes.looked(now);
                     self.commit_in_line(key, place)

@@ -42,9 +42,9 @@ use tokio::sync::oneshot;
 ///
 /// Two tables, named [as told](SqliteBuilder::table), and others as you like. A row is what is
 /// known of a key of a limit. Rows that equal new are deleted in passing, a few for each one that
-/// is added or grows. The rows that were asked for last are remembered, a few megabytes of them, for as long
-/// as nobody else writes to the file. It has to be on a disk of the host itself: what it needs is not
-/// to be had over a network.
+/// is added or grows. The rows that were asked for last are remembered, a few megabytes of them, for
+/// as long as nobody else writes to the file. It has to be on a disk of the host itself: what it needs
+/// is not to be had over a network.
 ///
 /// # The library
 ///
