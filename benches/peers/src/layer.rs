@@ -26,6 +26,7 @@ const TOWER: usize = 1;
 const OURS: usize = 2;
 const OURS_QUANTA: usize = 3;
 const OURS_COARSE: usize = 4;
+const FLOOR: usize = 5;
 
 pub fn run(length: Length) -> Vec<Bound> {
     let rounds = length.pick(25, 2);
@@ -45,7 +46,11 @@ pub fn run(length: Length) -> Vec<Bound> {
     print(&rows, &samples);
     let bound = |(row, most): (usize, f64)| {
         let name = format!("layer: {} adds, over what tower's RateLimit adds", rows[row].name);
-        Bound::new(name, &ratios(&samples, row), 0.0..=most)
+        let bound = Bound::new(name, &ratios(&samples, row), 0.0..=most);
+        match row {
+            OURS_COARSE => bound.with_floor(&ratios(&samples, FLOOR)),
+            _ => bound,
+        }
     };
     MOST.map(bound).into()
 }

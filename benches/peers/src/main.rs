@@ -13,7 +13,7 @@ mod pacing;
 mod stores;
 mod waiting;
 
-use harness::{Bound, Length, PART, Table};
+use harness::{Bound, Length, PART, Table, Verdict};
 use std::process::ExitCode;
 
 type Group = fn(Length) -> Vec<Bound>;
@@ -103,13 +103,14 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
 }
 
 fn print(bounds: &[Bound]) {
-    let mut table = Table::new(["bound", "ratio [p25-p75]", "allowed", ""]);
+    let mut table = Table::new(["bound", "ratio [p25-p75]", "allowed", "its floor", ""]);
     for bound in bounds {
         table.row([
             bound.name().into(),
             bound.ratio().show(3),
             bound.allowed(),
-            if bound.is_held() { "held" } else { "MISSED" }.into(),
+            bound.floor().map_or_else(String::new, |floor| floor.show(3)),
+            bound.verdict().to_string(),
         ]);
     }
     println!("### Bounds\n\n{table}");
@@ -117,6 +118,6 @@ fn print(bounds: &[Bound]) {
 
 /// Names the bounds that were missed, and returns how many those are.
 fn missed(bounds: &[Bound]) -> usize {
-    let missed = bounds.iter().filter(|bound| !bound.is_held());
+    let missed = bounds.iter().filter(|bound| bound.verdict() == Verdict::Missed);
     missed.inspect(|bound| eprintln!("missed: {bound}")).count()
 }

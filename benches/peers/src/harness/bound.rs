@@ -6,22 +6,43 @@ use std::{fmt, ops::RangeInclusive};
 /// Fewer rounds than these say nothing.
 const FEWEST_ROUNDS: usize = 5;
 
+/// How far from its floor a row may be where the floor itself is out of the range: a tenth.
+const AT_THE_FLOOR: f64 = 1.1;
+
 /// A ratio, one from each round, whose median must be in a range.
 pub struct Bound {
     name: String,
     ratio: Stat,
     rounds: usize,
     allowed: RangeInclusive<f64>,
+    floor: Option<Stat>,
+}
+
+/// What became of a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Held,
+    /// The least that can be done misses the bound in the same rounds, and this is hardly more.
+    AtTheFloor,
+    Missed,
 }
 
 impl Bound {
     pub fn new(name: impl Into<String>, ratios: &[f64], allowed: RangeInclusive<f64>) -> Self {
-        Self { name: name.into(), ratio: Stat::of(ratios), rounds: ratios.len(), allowed }
+        let (ratio, rounds) = (Stat::of(ratios), ratios.len());
+        Self { name: name.into(), ratio, rounds, allowed, floor: None }
     }
 
     /// A count that comes out the same whenever it is taken; NaN where it could not be.
     pub fn exact(name: impl Into<String>, ratio: f64, allowed: RangeInclusive<f64>) -> Self {
-        Self { name: name.into(), ratio: Stat::of(&[ratio]), rounds: FEWEST_ROUNDS, allowed }
+        let exact = Self::new(name, &[ratio], allowed);
+        Self { rounds: FEWEST_ROUNDS, ..exact }
+    }
+
+    /// The same ratios of a row that does no more than any code has to.
+    pub fn with_floor(self, ratios: &[f64]) -> Self {
+        let floor = Some(Stat::of(ratios));
+        Self { floor, ..self }
     }
 
     pub fn name(&self) -> &str {
@@ -30,6 +51,11 @@ impl Bound {
 
     pub fn ratio(&self) -> &Stat {
         &self.ratio
+    }
+
+    /// That of the floor, if there is one.
+    pub fn floor(&self) -> Option<&Stat> {
+        self.floor.as_ref()
     }
 
     /// The range, in words.
@@ -42,8 +68,18 @@ impl Bound {
         }
     }
 
-    pub fn is_held(&self) -> bool {
-        self.rounds >= FEWEST_ROUNDS && self.allowed.contains(&self.ratio.median)
+    pub fn verdict(&self) -> Verdict {
+        let allows = |stat: &Stat| self.allowed.contains(&stat.median);
+        let is_near = |floor: &&Stat| {
+            let apart = self.ratio.median / floor.median;
+            (1.0 / AT_THE_FLOOR..=AT_THE_FLOOR).contains(&apart)
+        };
+        let floor = self.floor().filter(|floor| !allows(floor));
+        match self.rounds >= FEWEST_ROUNDS {
+            true if allows(&self.ratio) => Verdict::Held,
+            true if floor.is_some_and(|floor| is_near(&floor)) => Verdict::AtTheFloor,
+            _ => Verdict::Missed,
+        }
     }
 }
 
@@ -51,6 +87,20 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, ratio, rounds) = (&self.name, self.ratio.show(3), self.rounds);
         let allowed = self.allowed();
-        write!(f, "{name}: {ratio} over {rounds} rounds, allowed is {allowed}")
+        write!(f, "{name}: {ratio} over {rounds} rounds, allowed is {allowed}")?;
+        match self.floor() {
+            Some(floor) => write!(f, ", the floor {}", floor.show(3)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Held => "held",
+            Self::AtTheFloor => "at the floor",
+            Self::Missed => "MISSED",
+        })
     }
 }

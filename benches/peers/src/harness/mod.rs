@@ -12,7 +12,7 @@ mod stat;
 mod table;
 pub mod threads;
 
-pub use bound::Bound;
+pub use bound::{Bound, Verdict};
 pub use floor::Floor;
 pub use limit::Limit;
 pub use own_process::{PART, figures, part, part_under, resident};

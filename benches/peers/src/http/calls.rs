@@ -31,6 +31,7 @@ const BARE: &str = "bare";
 const BARE_07: &str = "bare, of axum 0.7";
 const OURS: &str = "ours";
 const OURS_QUANTA: &str = "ours, governor's clock";
+const FLOOR: &str = "floor: one lookup, governor's clock";
 const OURS_FIELDS: &str = "ours, fields, governor's clock";
 const GOVERNOR: &str = "tower_governor";
 const GOVERNOR_HEADERS: &str = "tower_governor, headers";
@@ -73,7 +74,7 @@ pub fn run(length: Length) -> Vec<Bound> {
     };
     vec![
         bound(OURS, GOVERNOR, 1.0),
-        bound(OURS_QUANTA, GOVERNOR, 0.7),
+        bound(OURS_QUANTA, GOVERNOR, 0.7).with_floor(&ratios(FLOOR)),
         bound(OURS_FIELDS, GOVERNOR_HEADERS, 0.75),
         bound(OURS_REFUSED, GCRA_REFUSED, 0.8),
     ]
@@ -98,7 +99,7 @@ fn rows() -> Vec<Called> {
         admitting(BARE, Nothing),
         admitting(OURS, ours(Limit::Ample).layer(Nothing)),
         admitting(OURS_QUANTA, ours_on(quanta(), Limit::Ample).layer(Nothing)),
-        admitting("floor: one lookup, governor's clock", Floor::new(Nothing, one_lookup())),
+        admitting(FLOOR, Floor::new(Nothing, one_lookup())),
         admitting("ours, fields", with_fields.layer(Nothing)),
         admitting(OURS_FIELDS, quanta_and_fields.layer(Nothing)),
         admitting("ours, `X-RateLimit-*`", trio.layer(Nothing)),

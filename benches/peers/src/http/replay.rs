@@ -3,17 +3,19 @@
 use axum::{
     Router,
     body::{Body, Bytes},
-    routing::get,
+    extract::Request,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use std::future::ready;
+use std::{convert::Infallible, future::ready};
+use tower::{layer::layer_fn, service_fn};
 
-/// Answers everybody with this, whose fields and body were made beforehand.
+/// The same routes behind a layer that answers everybody with this, whose fields and body were made
+/// beforehand: as early as a limit could.
 ///
 /// # Panics
 ///
 /// When it is not a whole response.
-pub fn replay(response: &str) -> Router {
+pub fn replay(app: Router, response: &str) -> Router {
     let (head, body) = response.split_once("\r\n\r\n").expect("the head has an end");
     let (status_line, fields) = head.split_once("\r\n").expect("there are fields");
     let status = status_line.split(' ').nth(1).expect("there is a status");
@@ -22,13 +24,13 @@ pub fn replay(response: &str) -> Router {
     let is_said = |(name, _): &(HeaderName, HeaderValue)| *name != header::DATE;
     let fields: HeaderMap = fields.lines().map(field).filter(is_said).collect();
     let body = Bytes::copy_from_slice(body.as_bytes());
-    let answer = move || {
+    let answer = move |_: Request| {
         let mut response = Response::new(Body::from(body.clone()));
         *response.status_mut() = status;
         *response.headers_mut() = fields.clone();
-        ready(response)
+        ready(Ok::<_, Infallible>(response))
     };
-    Router::new().route("/", get(answer))
+    app.layer(layer_fn(move |_| service_fn(answer.clone())))
 }
 
 fn field(line: &str) -> (HeaderName, HeaderValue) {

@@ -18,6 +18,8 @@ const BATCH: u32 = 256;
 /// How many keys are asked about often.
 const HOT: u32 = 1000;
 
+const FLOOR: &str = "floor: a map that nobody changes";
+
 /// At most so many times what governor takes: time with a few hot keys and with all, and memory.
 pub struct Allowed {
     pub hot: f64,
@@ -85,7 +87,7 @@ pub fn side_by_side<K: Kind>(length: Length, allowed: &Allowed) -> Vec<Bound> {
     let keys = keys::<K>(count);
     let mut rows: Vec<(&str, Arc<dyn Keyed<K>>)> = vec![
         ("floor: the key and its hash", Arc::from(floors::hash())),
-        ("floor: a map that nobody changes", Arc::from(floors::prefilled(count))),
+        (FLOOR, Arc::from(floors::prefilled(count))),
     ];
     rows.extend(peers::rows().iter().map(|row| (row.name, filled(row, &keys))));
     let (hot, uniform) = (order(length, HOT), order(length, count));
@@ -113,6 +115,7 @@ pub fn side_by_side<K: Kind>(length: Length, allowed: &Allowed) -> Vec<Bound> {
         let of = |name| &samples[4 * place(name) + column];
         let name = format!("memory keys: {OURS}, {keys} {}, over {GOVERNOR_AHASH}", K::NAME);
         Bound::new(name, &over(of(OURS), of(GOVERNOR_AHASH)), 0.0..=most)
+            .with_floor(&over(of(FLOOR), of(GOVERNOR_AHASH)))
     };
     vec![bound("1,000 hot", 0, allowed.hot), bound("1,000,000", 2, allowed.uniform)]
 }
@@ -124,20 +127,20 @@ pub fn many<K: Kind>(length: Length) -> Bound {
     let ours = rows.iter().find(|row| row.name == OURS).expect("there is this row");
     let keys = keys::<K>(many);
     let [order_of_few, order_of_many] = [few, many].map(|keys| order(length, keys));
+    let floor = |count| -> Arc<dyn Keyed<K>> { Arc::from(floors::prefilled(count)) };
     let mut cells = [
         Cell::new(&filled(ours, &keys[..few as usize]), &keys, &order_of_few, 1),
         Cell::new(&filled(ours, &keys), &keys, &order_of_many, 1),
+        Cell::new(&floor(few), &keys, &order_of_few, 1),
+        Cell::new(&floor(many), &keys, &order_of_many, 1),
     ];
     interleave(&mut cells, 1, |cell| cell.visit(Length::Quick));
     let samples = interleave(&mut cells, length.pick(9, 1), |cell| cell.visit(length));
-    let [few, many] = [&samples[0], &samples[1]];
-    let show = |samples| Stat::of(samples).show(1);
-    println!(
-        "{OURS}, of {}: 1,000,000 keys {} ns, 10,000,000 keys {} ns.\n",
-        K::NAME,
-        show(few),
-        show(many)
-    );
+    for (name, samples) in [(OURS, &samples[..2]), (FLOOR, &samples[2..])] {
+        let [few, many] = [0, 1].map(|index| Stat::of(&samples[index]).show(1));
+        println!("{name}, of {}: 1,000,000 keys {few} ns, 10,000,000 keys {many} ns.\n", K::NAME);
+    }
     let name = format!("memory keys: {OURS}, 10,000,000 {} over 1,000,000", K::NAME);
-    Bound::new(name, &over(many, few), 0.0..=1.5)
+    Bound::new(name, &over(&samples[1], &samples[0]), 0.0..=1.5)
+        .with_floor(&over(&samples[3], &samples[2]))
 }
