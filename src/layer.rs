@@ -3,7 +3,7 @@
 use crate::{
     algorithm::Refills,
     error::RateLimited,
-    limiter::{IntoKeyedLimiter, IntoLimiter, Limiter, Patience, RateLimiter, Terms},
+    limiter::{IntoKeyedLimiter, IntoLimiter, Limiter, Patience, RateLimiter, Terms, Uncontrolled},
     per_key::PerKeyLayer,
     reply::{Boxed, Fail, Respond, WaitOnly},
     service::RateLimit,
@@ -83,7 +83,9 @@ impl RateLimitLayer<()> {
 
     /// A layer that only ever waits, and keeps the error type of the inner service.
     ///
-    /// It takes an algorithm that [refills](Refills), and keeps the limit to itself.
+    /// It takes an algorithm that [refills](Refills), and no limiter: what others could close, or send
+    /// those who wait away from, would have to refuse calls. So [`RateLimit::limiter`] is one, too, that
+    /// nobody [takes hold of](Uncontrolled).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -100,9 +102,11 @@ impl RateLimitLayer<()> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn wait_only<A: Refills>(algorithm: A) -> RateLimitLayer<RateLimiter<A>, WaitOnly> {
+    pub fn wait_only<A: Refills>(
+        algorithm: A,
+    ) -> RateLimitLayer<Uncontrolled<RateLimiter<A>>, WaitOnly> {
         RateLimitLayer {
-            limiter: RateLimiter::new(algorithm),
+            limiter: Uncontrolled(RateLimiter::new(algorithm)),
             terms: Terms { cost: 1, patience: Patience::Forever },
             reply: WaitOnly(()),
         }

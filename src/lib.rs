@@ -249,7 +249,7 @@ pub use limiter::{
     Standing, StoredAcquire, StoredBuilder, StoredHold, StoredJointAcquire, StoredJointBuilder,
     StoredJointHold, StoredJointLimiter, StoredJointPermit, StoredJointTicket, StoredJointWaiting,
     StoredKey, StoredLimiter, StoredOnLimits, StoredPermit, StoredTicket, StoredWaiting, Terms,
-    Ticket, Waiting, WrappedFn,
+    Ticket, Uncontrolled, Waiting, WrappedFn,
 };
 pub use nanos::Nanos;
 pub use per_key::{

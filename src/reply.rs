@@ -174,7 +174,7 @@ impl<Res, E> Reply<Res, E> for WaitOnly {
 
     fn refuse(&self, refusal: RateLimited, (): ()) -> Result<Res, E> {
         unreachable!(
-            "a limit that refills grants a cost of 1 in the end, and nobody else holds it: {refusal}"
+            "a limit that refills grants a cost of 1 in the end, and nobody takes hold of it: {refusal}"
         )
     }
 

@@ -35,6 +35,7 @@ mod standing;
 mod short_way;
 mod cell;
 mod settled;
+mod uncontrolled;
 mod enforcement;
 mod enforced;
 mod lane;
@@ -68,6 +69,7 @@ pub use stored::{
     StoredKey, StoredLimiter, StoredOnLimits, StoredPermit, StoredTicket, StoredWaiting,
 };
 pub use terms::{Patience, Terms};
+pub use uncontrolled::Uncontrolled;
 pub use used::Ticket;
 pub use waiting::Waiting;
 pub use wrapped::WrappedFn;

@@ -13,7 +13,7 @@ use tower::{
 use tower_ratelimit::{
     BurstCompensating, Error, Fail, KeyedRateLimiter, LeakyBucket, PerKey, PerKeyLayer, RateLimit,
     RateLimitLayer, RateLimited, RateLimiter, Reason, Respond, ResponseFuture, SlidingWindow,
-    Strict, WaitOnly,
+    Strict, Uncontrolled, WaitOnly,
 };
 
 type Answer = fn(RateLimited) -> Result<u32, Broken>;
@@ -32,7 +32,7 @@ where
 fn services_can_be_cloned_shared_and_sent_with_every_limiter() {
     service::<RateLimit<Probe, RateLimiter<LeakyBucket>>>();
     service::<RateLimit<Probe, RateLimiter<Strict>, Fail>>();
-    service::<RateLimit<Probe, RateLimiter<BurstCompensating>, WaitOnly>>();
+    service::<RateLimit<Probe, Uncontrolled<RateLimiter<BurstCompensating>>, WaitOnly>>();
     service::<RateLimit<Probe, RateLimiter<SlidingWindow>, Respond<Answer>>>();
     service::<RateLimit<Probe, KeyedRateLimiter<SlidingWindow>>>();
     service::<PerKey<Probe, Source, KeyedRateLimiter<LeakyBucket>>>();
@@ -50,7 +50,7 @@ fn services_can_be_shared_with_a_limiter_whose_waits_cannot() {
 #[test]
 fn layers_can_be_cloned_shared_and_sent() {
     shared::<RateLimitLayer<RateLimiter<LeakyBucket>>>();
-    shared::<RateLimitLayer<RateLimiter<SlidingWindow>, WaitOnly>>();
+    shared::<RateLimitLayer<Uncontrolled<RateLimiter<SlidingWindow>>, WaitOnly>>();
     shared::<RateLimitLayer<RateLimiter<Strict>, Respond<Answer>>>();
     shared::<RateLimitLayer<KeyedRateLimiter<SlidingWindow>>>();
     shared::<PerKeyLayer<Source, KeyedRateLimiter<LeakyBucket>>>();

@@ -3,7 +3,7 @@
 use super::{at_once, ms, one_per, probe::Probe, refusal, strict, until, window};
 use std::time::Duration;
 use tokio::time::Instant;
-use tokio_test::assert_ready_ok;
+use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt};
 use tower_ratelimit::{
     BurstCompensating, LeakyBucket, ManualClock, Rate, RateLimitLayer, RateLimiter, Reason,
@@ -51,6 +51,33 @@ async fn a_layer_that_only_waits_waits_with_every_algorithm() {
     assert_eq!(slots(RateLimitLayer::wait_only(strict(100))).await, [0, 100, 200, 300]);
     assert_eq!(slots(RateLimitLayer::wait_only(paced)).await, [0, 100, 200, 300]);
     assert_eq!(slots(RateLimitLayer::wait_only(window(2, 200))).await, [0, 0, 200, 200]);
+}
+
+/// What a limiter has not got by itself is done by this, and comes to nothing.
+trait TakeHold {
+    fn cancel(&self) {}
+    fn reset(&self) {}
+    fn close(&self) {}
+}
+
+impl<L> TakeHold for L {}
+
+/// It has no way to say that a call was refused, and panicked when one was.
+#[tokio::test(start_paused = true)]
+async fn nobody_takes_hold_of_the_limit_of_a_layer_that_only_waits() {
+    let (probe, watch) = Probe::new();
+    let mut service = RateLimitLayer::wait_only(one_per(100)).layer(probe);
+    let mut other = service.clone();
+    assert_eq!(service.ready().await.unwrap().call(1).await, Ok(1));
+    let mut waiting = task::spawn(other.ready());
+    assert_pending!(waiting.poll());
+    service.limiter().cancel();
+    service.limiter().reset();
+    service.limiter().close();
+    drop(waiting);
+    assert_eq!(other.ready().await.unwrap().call(2).await, Ok(2));
+    assert_eq!(service.ready().await.unwrap().call(3).await, Ok(3));
+    assert_eq!(watch.called_at(), [0, 100, 200]);
 }
 
 #[tokio::test(start_paused = true)]
