@@ -227,7 +227,9 @@ fn append(headers: &mut HeaderMap, policies: Option<HeaderValue>, left: Option<H
 fn insert_trio(headers: &mut HeaderMap, most: HeaderValue, state: State) {
     headers.insert(X_LIMIT, most);
     headers.insert(X_REMAINING, number::value(state.remaining.into()));
-    if let Some(seconds) = state.seconds {
-        headers.insert(X_RESET, number::value(seconds.get()));
-    }
+    match state.seconds {
+        Some(seconds) => headers.insert(X_RESET, number::value(seconds.get())),
+        // What stands there is the time of another limit.
+        None => headers.remove(X_RESET),
+    };
 }

@@ -3,15 +3,16 @@
 use super::{bucket, call};
 use http::Request;
 use std::time::Duration;
+use tower::ServiceBuilder;
 use tower_ratelimit::{
-    JointLayer, JointLimiter, ManualClock, Quota, RateLimitLayer, RateLimiter,
+    Concurrency, JointLayer, JointLimiter, ManualClock, Quota, RateLimitLayer, RateLimiter,
     http::{
         FieldGeneration::{Draft11, XRateLimit},
         RateLimitFields, TooManyRequests,
     },
 };
 
-fn fields(told: &[&str]) -> Vec<String> {
+fn lines(told: &[&str]) -> Vec<String> {
     told.iter().map(|line| (*line).to_owned()).collect()
 }
 
@@ -22,12 +23,12 @@ async fn the_trio_tells_the_seconds_from_now() {
     let layer = RateLimitLayer::new(limiter).refuse().reply(TooManyRequests);
     let layer = layer.fields(RateLimitFields::always(XRateLimit)).unwrap();
     let one = ["x-ratelimit-limit: 2", "x-ratelimit-remaining: 1", "x-ratelimit-reset: 10"];
-    assert_eq!(call(&layer, "/").await, (200, fields(&one)));
+    assert_eq!(call(&layer, "/").await, (200, lines(&one)));
     clock.advance(Duration::from_millis(500));
     let two = ["x-ratelimit-limit: 2", "x-ratelimit-remaining: 0", "x-ratelimit-reset: 10"];
-    assert_eq!(call(&layer, "/").await, (200, fields(&two)));
+    assert_eq!(call(&layer, "/").await, (200, lines(&two)));
     let refused = [&["retry-after: 10"], &two[..]].concat();
-    assert_eq!(call(&layer, "/").await, (429, fields(&refused)));
+    assert_eq!(call(&layer, "/").await, (429, lines(&refused)));
 }
 
 #[tokio::test]
@@ -40,7 +41,21 @@ async fn both_forms_can_be_sent() {
         "x-ratelimit-limit: 5",
         "x-ratelimit-remaining: 4",
     ];
-    assert_eq!(call(&layer, "/").await, (200, fields(&told)));
+    assert_eq!(call(&layer, "/").await, (200, lines(&told)));
+}
+
+/// The time was once that of another limit.
+#[tokio::test]
+async fn the_trio_of_an_outer_layer_without_a_time_takes_away_that_of_an_inner_one() {
+    let fields = RateLimitFields::always(XRateLimit);
+    let inner = RateLimitLayer::new(bucket("1/10s", 2)).refuse().reply(TooManyRequests);
+    let outer = RateLimitLayer::new(Concurrency::new(9).unwrap()).reply(TooManyRequests);
+    let layers = ServiceBuilder::new()
+        .layer(outer.fields(fields).unwrap())
+        .layer(inner.fields(fields).unwrap())
+        .into_inner();
+    let told = ["x-ratelimit-limit: 9", "x-ratelimit-remaining: 8"];
+    assert_eq!(call(&layers, "/").await, (200, lines(&told)));
 }
 
 /// Of two limits it was once the one with the smaller share, which may be more than the other has.
