@@ -1,6 +1,6 @@
 //! What a gRPC client sees of a refusal.
 
-use super::{Changed, refusal::status};
+use super::{Changed, policy::UNNAMED, refusal::status};
 use crate::{
     error::{RateLimited, Reason},
     limiter::Standing,
@@ -103,7 +103,8 @@ impl<B: Default, E> Reply<Response<B>, E> for ResourceExhausted {
 /// When to come back stands, where that is known, in `google.rpc.RetryInfo` to the nanosecond, and in
 /// `grpc-retry-pushback-ms`, which clients with a retry policy obey, in milliseconds, rounded up. That
 /// is -1, which keeps them from trying again, where the call would never be let through, or not
-/// within the 24 days that the number has room for. The message names the limit, and never says who
+/// within the 24 days that the number has room for. A 429 that knows neither has a
+/// `google.rpc.QuotaFailure`, as RESOURCE_EXHAUSTED alone could be a message that was too large. The message names the limit, and never says who
 /// was refused. The [source](std::error::Error::source) is the refusal itself, and stays on the server.
 ///
 /// ```
@@ -131,6 +132,9 @@ pub fn resource_exhausted(refusal: &RateLimited) -> Status {
         metadata.insert("grpc-retry-pushback-ms", milliseconds.into());
     }
     let (code, message) = (code(refusal.reason()), message(refusal));
+    if code == Code::ResourceExhausted && metadata.is_empty() {
+        details.add_quota_failure_violation(refusal.limit().unwrap_or(UNNAMED), message.as_str());
+    }
     let mut status = Status::with_error_details_and_metadata(code, message, details, metadata);
     status.set_source(Arc::new(refusal.clone()));
     status

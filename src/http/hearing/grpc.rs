@@ -9,7 +9,7 @@ use prost::Message;
 use std::time::Duration;
 use tonic::{Code, metadata::MetadataMap};
 use tonic_types::{
-    RetryInfo,
+    QuotaFailure, RetryInfo,
     pb::{self, Status},
 };
 
@@ -19,6 +19,8 @@ const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
 /// What RESOURCE_EXHAUSTED and UNAVAILABLE say, if it stands in the head: a call that fails later
 /// has its status behind its messages.
+///
+/// RESOURCE_EXHAUSTED is also what servers say of an answer that is too large, once the method has run.
 pub(super) fn refused(headers: &HeaderMap) -> Option<Refused> {
     let code = Code::from_bytes(headers.get(STATUS)?.as_bytes());
     let pushback = headers.get(PUSHBACK).map(|value| milliseconds(value.to_str().ok()?));
@@ -28,7 +30,12 @@ pub(super) fn refused(headers: &HeaderMap) -> Option<Refused> {
         (Code::Unavailable, None) => Again::IfIdempotent,
         _ => return None,
     };
-    Some(Refused { again, wait: pushback.flatten().max(retry_delay(headers)) })
+    let status = detailed(headers);
+    let wait = pushback.flatten().max(retry_delay(&status));
+    let quota = status.details.iter().find(|detail| detail.type_url == QuotaFailure::TYPE_URL);
+    let says_nothing = pushback.is_none() && wait.is_none() && quota.is_none();
+    let is_vague = code == Code::ResourceExhausted && says_nothing;
+    Some(Refused { again, wait, is_vague })
 }
 
 /// Nothing where it is negative or cannot be read: both say not to try again.
@@ -37,17 +44,25 @@ fn milliseconds(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(number.min(LARGEST)))
 }
 
-/// What `google.rpc.RetryInfo` says.
+/// The status with its details; one without any where it cannot be read.
 ///
 /// It is taken apart here, as tonic panics where a server sends no base64, and its types where the
 /// number of seconds is the least that there is.
-fn retry_delay(headers: &HeaderMap) -> Option<Duration> {
-    let details = headers.get(DETAILS)?.clone();
-    let metadata = MetadataMap::from_headers(HeaderMap::from_iter([(DETAILS, details)]));
-    let bytes = metadata.get_bin(DETAILS.as_str())?.to_bytes().ok()?;
-    let details = Status::decode(bytes).ok()?.details.into_iter();
-    let mut infos = details.filter(|detail| detail.type_url == RetryInfo::TYPE_URL);
-    let delay = pb::RetryInfo::decode(&*infos.next()?.value).ok()?.retry_delay?;
+fn detailed(headers: &HeaderMap) -> Status {
+    let read = || {
+        let details = headers.get(DETAILS)?.clone();
+        let metadata = MetadataMap::from_headers(HeaderMap::from_iter([(DETAILS, details)]));
+        let bytes = metadata.get_bin(DETAILS.as_str())?.to_bytes().ok()?;
+        Status::decode(bytes).ok()
+    };
+    read().unwrap_or_default()
+}
+
+/// What `google.rpc.RetryInfo` says.
+fn retry_delay(status: &Status) -> Option<Duration> {
+    let mut details = status.details.iter();
+    let info = details.find(|detail| detail.type_url == RetryInfo::TYPE_URL)?;
+    let delay = pb::RetryInfo::decode(&*info.value).ok()?.retry_delay?;
     // A negative one is over.
     let seconds = u64::try_from(delay.seconds).unwrap_or(0).min(LARGEST);
     Some(Duration::new(seconds, u32::try_from(delay.nanos).unwrap_or(0)))

@@ -16,7 +16,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// it was not there, and numbers of more than 15 digits count as the largest of 15.
 ///
 /// With the feature `tonic` also the status of a gRPC call that failed before its first message, its
-/// `google.rpc.RetryInfo` and its `grpc-retry-pushback-ms`.
+/// `google.rpc.RetryInfo` and its `grpc-retry-pushback-ms`. RESOURCE_EXHAUSTED may be a message that was
+/// too large, too: it is about a limit where one of these stands beside it, or `google.rpc.QuotaFailure`,
+/// or a field that says that nothing is left.
 ///
 /// A response out of a cache (`Age`) says how long to stay away, less the time that it was kept, and
 /// nothing else about now.
@@ -34,7 +36,8 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    /// Whether it is a refusal: status 429 or 503, or in gRPC RESOURCE_EXHAUSTED or UNAVAILABLE.
+    /// Whether it is a refusal: status 429 or 503, or in gRPC UNAVAILABLE, and RESOURCE_EXHAUSTED where it
+    /// says that it is about a limit.
     pub refused: bool,
     /// How long to stay away, if it is a refusal that says so.
     pub retry_after: Option<Duration>,
@@ -66,7 +69,9 @@ impl Heard {
         match made.age.is_zero() {
             true => {
                 let left = fields::left(headers, made.at());
-                Self { refused: refused.is_some(), retry_after, left }
+                let heard = Self { refused: true, retry_after, left };
+                let is_refusal = |refused: Refused| !refused.is_vague || heard.said().is_some();
+                Self { refused: refused.is_some_and(is_refusal), ..heard }
             }
             // That somebody was refused a while ago says nothing by itself.
             false => Self { refused: retry_after.is_some(), retry_after, left: None },

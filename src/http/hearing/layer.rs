@@ -44,8 +44,9 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(600);
 ///
 /// # gRPC
 ///
-/// With the feature `tonic` RESOURCE_EXHAUSTED pauses as 429 does, and UNAVAILABLE as 503. The requests
-/// of tonic's clients do not say to whom they go: take one key for all that go through a channel.
+/// With the feature `tonic` RESOURCE_EXHAUSTED pauses as 429 does, where it [says](super::Heard) that it is
+/// about a limit, and UNAVAILABLE as 503. The requests of tonic's clients do not say to whom they go: take
+/// one key for all that go through a channel.
 ///
 /// ```
 /// # #[cfg(feature = "tonic")] {

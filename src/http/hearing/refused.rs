@@ -11,6 +11,9 @@ pub(super) struct Refused {
     pub(super) again: Again,
     /// How long to stay away, where that stands elsewhere than in `Retry-After`.
     pub(super) wait: Option<Duration>,
+    /// Whether it may be something else than a refusal, unless the fields of the response say that there
+    /// is a limit.
+    pub(super) is_vague: bool,
 }
 
 /// Whether a request may be sent again that was refused.
@@ -28,7 +31,7 @@ pub(super) enum Again {
 impl Refused {
     /// Nothing for a response that is no refusal.
     pub(super) fn read(status: StatusCode, headers: &HeaderMap) -> Option<Self> {
-        let plain = |again| Some(Self { again, wait: None });
+        let plain = |again| Some(Self { again, wait: None, is_vague: false });
         match status {
             StatusCode::TOO_MANY_REQUESTS => plain(Again::Always),
             StatusCode::SERVICE_UNAVAILABLE => plain(Again::IfIdempotent),

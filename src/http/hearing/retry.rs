@@ -64,9 +64,10 @@ const LONGEST: Duration = Duration::from_secs(20);
 ///
 /// # gRPC
 ///
-/// With the feature `tonic` RESOURCE_EXHAUSTED is tried again as 429 is, and UNAVAILABLE where
-/// `grpc-retry-pushback-ms` asks for it, as calls are no idempotent requests. Where that is negative
-/// nothing is tried again. The bodies of tonic's own clients cannot be cloned: collect them before.
+/// With the feature `tonic` RESOURCE_EXHAUSTED is tried again as 429 is, where it [says](super::Heard) that it
+/// is about a limit, and UNAVAILABLE where `grpc-retry-pushback-ms` asks for it, as calls are no idempotent
+/// requests: of either the server may have done everything but send its answer. Where the pushback is
+/// negative nothing is tried again. The bodies of tonic's own clients cannot be cloned: collect them before.
 ///
 /// [`tower::retry::RetryLayer`]: https://docs.rs/tower/latest/tower/retry/struct.RetryLayer.html
 #[derive(Clone)]

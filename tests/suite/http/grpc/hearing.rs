@@ -1,6 +1,6 @@
 //! What clients hear of refusals in gRPC.
 
-use super::{GREET, Served, call, greet};
+use super::{GREET, QUOTA_FAILURE, RETRY_INFO, Served, call, greet};
 use crate::http::{
     eventually,
     script::{Script, get},
@@ -89,10 +89,11 @@ fn the_wait_of_our_own_refusals_is_heard_and_never_cut_short() {
 }
 
 #[test]
-fn only_those_refusals_are_heard_that_are_429_or_503_in_plain_http() {
+fn only_unavailable_is_a_refusal_where_nothing_else_is_said() {
     for code in (0..18).map(Code::from_i32) {
         let heard = read(Status::new(code, "").into_http::<()>().headers());
-        let is_refusal = matches!(code, Code::ResourceExhausted | Code::Unavailable);
+        // RESOURCE_EXHAUSTED can be a message that is too large.
+        let is_refusal = code == Code::Unavailable;
         assert_eq!(heard, Heard { refused: is_refusal, ..Heard::default() }, "{code:?}");
         // A second where nothing is said.
         assert_eq!(heard.pause(), is_refusal.then_some(Duration::from_secs(1)));
@@ -124,10 +125,6 @@ fn of_all_ways_to_say_it_the_longest_counts_and_what_cannot_be_read_is_not_there
         (info(i64::MIN, i32::MIN), Some(ms(0))),
         (info(3, -5), Some(ms(3000))),
         (info(i64::MAX, i32::MAX), Some(Duration::new(999_999_999_999_999 + 2, 147_483_647))),
-        (with_details(Vec::new(), None), None),
-        (with_details(vec![0xff; 9], None), None),
-        (with_details(retry_info(1, 0)[..9].to_vec(), None), None),
-        (with_details(pb::Status::default().encode_to_vec(), None), None),
         // tonic itself panics here.
         (plain(&[("grpc-status-details-bin", "!no base64!")]), None),
         (plain(&[("grpc-status-details-bin", "")]), None),
@@ -147,6 +144,16 @@ fn of_all_ways_to_say_it_the_longest_counts_and_what_cannot_be_read_is_not_there
     for (headers, wait) in table {
         assert_eq!(read(&headers), refused(wait), "{headers:?}");
     }
+    let vague = [
+        Vec::new(),
+        vec![0xff; 9],
+        retry_info(1, 0)[..9].to_vec(),
+        pb::Status::default().encode_to_vec(),
+    ];
+    for details in vague {
+        assert_eq!(read(&with_details(details.clone(), None)), Heard::default());
+        assert_eq!(read(&with_details(details, Some("-1"))), refused(None));
+    }
     let fields = plain(&[("ratelimit", "\"a\";r=0;t=30")]);
     let left = Some(Left { calls: 0, within: Duration::from_secs(30) });
     assert_eq!(read(&fields), Heard { left, ..refused(None) });
@@ -157,14 +164,11 @@ async fn every_way_to_say_it_pauses_a_client() {
     let table = [
         ("grpc-status: 8\ngrpc-retry-pushback-ms: 1500", 1500),
         ("grpc-status: 14\nretry-after: 2", 2000),
-        ("grpc-status: 8", 1000),
+        ("grpc-status: 8", 0),
+        ("grpc-status: 8\ngrpc-retry-pushback-ms: -1", 1000),
+        (QUOTA_FAILURE, 1000),
         ("grpc-status: 8\nratelimit: \"a\";r=0;t=30", 30_000),
-        // RetryInfo { retry_delay: 1.5 s }
-        (
-            "grpc-status: 8\ngrpc-status-details-bin: CAgaNgoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUu\
-             cnBjLlJldHJ5SW5mbxIKCggIARCAyrXuAQ",
-            1500,
-        ),
+        (RETRY_INFO, 1500),
         ("grpc-status: 0", 0),
         ("grpc-status: 13\ngrpc-retry-pushback-ms: 1500", 0),
     ];

@@ -31,6 +31,14 @@ fn texts() -> ProstCodec<String, String> {
     ProstCodec::default()
 }
 
+/// With a RetryInfo { retry_delay: 1.5 s } in its details.
+const RETRY_INFO: &str = "grpc-status: 8\ngrpc-status-details-bin: CAgaNgoodHlwZS5nb29nbGVhcGlzLmNvb\
+    S9nb29nbGUucnBjLlJldHJ5SW5mbxIKCggIARCAyrXuAQ";
+
+/// With a QuotaFailure { violations: [{ subject: "a", description: "b" }] } in its details.
+const QUOTA_FAILURE: &str = "grpc-status: 8\ngrpc-status-details-bin: CAgaNwordHlwZS5nb29nbGVhcGlzLm\
+    NvbS9nb29nbGUucnBjLlF1b3RhRmFpbHVyZRIICgYKAWESAWI";
+
 const GREET: &str = "/hello.Greeter/Greet";
 
 /// Greets by name, as tonic serves it.

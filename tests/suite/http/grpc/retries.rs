@@ -1,6 +1,6 @@
 //! Calls in gRPC that are tried again.
 
-use super::{call, greet};
+use super::{QUOTA_FAILURE, RETRY_INFO, call, greet};
 use crate::http::script::{Script, get};
 use axum::body::Bytes;
 use http::{Method, Request, Response};
@@ -15,9 +15,15 @@ use tower_ratelimit::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn after_unavailable_a_call_is_tried_again_where_the_server_asks_for_it() {
+async fn a_call_is_tried_again_where_the_server_says_that_it_is_a_limit_or_asks_for_it() {
     let table = [
-        ("grpc-status: 8", true),
+        // As when the answer was too large, after the method has run.
+        ("grpc-status: 8", false),
+        ("grpc-status: 8\nretry-after: soon", false),
+        ("grpc-status: 8\nratelimit: \"a\";r=1;t=1", false),
+        ("grpc-status: 8\nratelimit: \"a\";r=0;t=1", true),
+        (RETRY_INFO, true),
+        (QUOTA_FAILURE, true),
         ("grpc-status: 8\ngrpc-retry-pushback-ms: 1500", true),
         ("grpc-status: 8\nretry-after: 1", true),
         ("grpc-status: 8\ngrpc-retry-pushback-ms: -1", false),

@@ -64,6 +64,9 @@ fn each_reason_has_the_code_of_its_http_status() {
         assert_eq!((status.code(), status.message()), (code, message));
         let details = status.check_error_details().unwrap();
         assert!(details.retry_info().is_none(), "{reason:?}");
+        // RESOURCE_EXHAUSTED alone could be a message that is too large.
+        let says_more = details.quota_failure().is_some() || pushback.is_some();
+        assert_eq!(says_more, code == Code::ResourceExhausted, "{reason:?}");
     }
 }
 
