@@ -2,6 +2,7 @@
 
 use crate::{
     error::RateLimited,
+    joint::JointLayer,
     layer::RateLimitLayer,
     limiter::{Standing, Terms},
     per_key::{KeySource, MissingKey, PerKeyLayer},
@@ -21,7 +22,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 /// A layer whose calls end with the body of their response; made by
-/// [`RateLimitLayer::until_body_end`] and [`PerKeyLayer::until_body_end`].
+/// [`RateLimitLayer::until_body_end`], [`PerKeyLayer::until_body_end`] and
+/// [`JointLayer::until_body_end`].
 #[derive(Clone, Debug)]
 pub struct UntilBodyEnd<L>(L);
 
@@ -65,6 +67,13 @@ impl<K, L> PerKeyLayer<K, L> {
     /// The same as [`RateLimitLayer::until_body_end`].
     pub fn until_body_end(self) -> UntilBodyEnd<PerKeyLayer<HandOn<K>, L>> {
         UntilBodyEnd(self.map_source(HandOn))
+    }
+}
+
+impl<F, R, L> JointLayer<F, R, L> {
+    /// The same as [`RateLimitLayer::until_body_end`].
+    pub fn until_body_end(self) -> UntilBodyEnd<JointLayer<F, HandOn<R>, L>> {
+        UntilBodyEnd(self.map_reply(HandOn))
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_ratelimit::{
-    Algorithm, Concurrency, RateLimitLayer, RateLimiter, Reason,
+    Algorithm, Concurrency, Error, JointLayer, JointLimiter, RateLimitLayer, RateLimiter, Reason,
     http::{HeldBody, too_many_requests},
 };
 
@@ -184,6 +184,31 @@ async fn the_body_of_one_key_does_not_hold_another() {
     let download = ask("/a").await.unwrap();
     assert!(ask("/a").await.is_err());
     let _other = ask("/b").await.unwrap();
+    drop(download);
+    assert!(ask("/a").await.is_ok());
+}
+
+#[tokio::test]
+async fn the_permits_of_several_limits_are_held_until_the_body_has_ended() {
+    let mut limits = JointLimiter::builder();
+    let own = limits.limit("own", Concurrency::new(1).unwrap()).unwrap();
+    let shared = limits.limit("shared", Concurrency::new(2).unwrap()).unwrap();
+    let rules = move |limits: &JointLimiter, request: &Request<()>| {
+        limits.on(own, request.uri().path()).on(shared, &())
+    };
+    let script = || Script { book: [Does::Data].into(), knows_its_end: true };
+    let inner = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(script())));
+    let mut service = JointLayer::new(limits.build(), rules).until_body_end().layer(inner);
+    let mut ask = async |path: &str| {
+        let request = Request::get(path).body(()).unwrap();
+        let answer: Result<_, Error<Infallible>> =
+            service.ready().await.unwrap().call(request).await;
+        answer.map_err(|error| error.limited().unwrap().limit().unwrap().to_owned())
+    };
+    let download = ask("/a").await.unwrap();
+    assert_eq!(ask("/a").await.unwrap_err(), "own");
+    let _other = ask("/b").await.unwrap();
+    assert_eq!(ask("/c").await.unwrap_err(), "shared");
     drop(download);
     assert!(ask("/a").await.is_ok());
 }
