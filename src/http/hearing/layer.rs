@@ -26,6 +26,10 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// long the server wants to be left alone; so do those who wait already when the pause becomes that
 /// long. After a day a server is asked again whatever it said.
 ///
+/// A client inside that follows redirects does not say that another server has answered, and what that
+/// one says pauses the server that was asked. Switch redirects off, in reqwest by
+/// `redirect::Policy::none()`.
+///
 /// A name, a clock or a bound on the number of servers remembered are set on a
 /// [`KeyedRateLimiter`] of [`Heeding`]. One that is kept aside can also be
 /// [told](crate::RateLimiter::heed) what the responses do not say.

@@ -15,7 +15,7 @@ use std::time::Duration;
 ///
 /// It is a [`HeedLayer`](crate::http::HeedLayer) for a `ClientWithMiddleware`: what that one says holds here.
 /// Add it after a [`RateLimitMiddleware`], so that it stands inside of it, and after one that tries
-/// again.
+/// again. Where reqwest follows a redirect to another origin, what the server there says pauses nobody.
 ///
 /// ```
 /// use reqwest_middleware::ClientBuilder;
@@ -76,8 +76,10 @@ impl<K: KeySource<Request> + Send + Sync + 'static> Middleware for HeedMiddlewar
         next: Next<'_>,
     ) -> Result<Response> {
         let server = self.server(&request);
+        let asked = request.url().origin();
         let mut response = self.0.handle(request, extensions, next).await?;
-        if let Some(server) = server {
+        // A request that was sent on elsewhere ends at another server, whose limits are its own.
+        if let Some(server) = server.filter(|_| response.url().origin() == asked) {
             heed(&server, &mut response);
         }
         Ok(response)

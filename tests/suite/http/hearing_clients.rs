@@ -1,7 +1,12 @@
 //! Clients that do as the server says, over real sockets.
 
 use super::{Server, eventually};
-use axum::{Router, http::StatusCode, response::IntoResponse};
+use axum::{
+    Router,
+    http::StatusCode,
+    response::{IntoResponse, Redirect},
+    routing::get,
+};
 use reqwest_middleware::ClientBuilder;
 use std::{
     sync::{
@@ -95,6 +100,42 @@ async fn a_reqwest_middleware_client_pauses() {
         async { request.send().await.unwrap().status().as_u16() }
     };
     pauses(clock, limiter, refuses_once("2").await, send).await;
+}
+
+/// A server that sends its clients on, but for those who ask for `/here`.
+async fn sends_on(to: String) -> Server {
+    let app = Router::new().route("/here", get(async || "hello"));
+    Server::start(app.fallback(async move || Redirect::temporary(&to))).await
+}
+
+/// It was once the server that was asked which paused.
+#[tokio::test]
+async fn what_the_server_says_that_a_request_was_sent_on_to_pauses_no_other_one() {
+    let (elsewhere, _) = refuses_once("600").await;
+    let server = sends_on(elsewhere.url("/")).await;
+    let limiter = limiter(&ManualClock::new());
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(HeedMiddleware::new(Host, limiter.clone()).refuse())
+        .build();
+    assert_eq!(client.get(server.url("/")).send().await.unwrap().status(), 429);
+    assert_eq!(client.get(server.url("/here")).send().await.unwrap().status(), 200);
+    // Its own clients find out by themselves.
+    assert!(pause_of(&limiter, &elsewhere).peek(1).is_granted());
+}
+
+#[tokio::test]
+async fn what_a_server_says_that_has_sent_a_request_on_to_itself_is_heeded() {
+    let app = Router::new()
+        .route("/", get(async || Redirect::temporary("/there")))
+        .route("/there", get(async || (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "600")])));
+    let server = Server::start(app).await;
+    let limiter = limiter(&ManualClock::new());
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(HeedMiddleware::new(Host, limiter.clone()))
+        .build();
+    assert_eq!(client.get(server.url("/")).send().await.unwrap().status(), 429);
+    let pause = pause_of(&limiter, &server).peek(1).retry_after();
+    assert_eq!(pause, Some(Duration::from_secs(600)));
 }
 
 #[tokio::test]
