@@ -82,11 +82,19 @@ impl<L: Limiter> Payer<L> {
     /// Uses what was reserved. False when it had perished, and is still to be
     /// [paid](Self::poll_paid).
     pub(super) fn spend(&mut self) -> bool {
-        let spent = !matches!(self.seat.take(&(), terms(self.asked)), Go::Wait);
-        if spent {
-            self.asked = 0;
+        match self.seat.take(&(), terms(self.asked)) {
+            Go::Call(_) => {
+                self.asked = 0;
+                true
+            }
+            // Whoever pays asks anew, and hears of a refusal that stands.
+            Go::Refused(_) => {
+                self.asked = 0;
+                false
+            }
+            // It stands in line for as many.
+            Go::Wait => false,
         }
-        spent
     }
 
     /// Gives back what was reserved.

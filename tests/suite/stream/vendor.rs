@@ -9,7 +9,7 @@ use std::{
     },
 };
 use tokio::time::sleep;
-use tower_ratelimit::{Attempt, Key, Limiter, Perished, RateLimited, Terms};
+use tower_ratelimit::{Attempt, Key, Limiter, Perished, RateLimited, Reason, Terms};
 
 #[derive(Clone, Default)]
 pub(super) struct Vendor(Arc<Counts>);
@@ -20,6 +20,8 @@ struct Counts {
     given_back: AtomicU32,
     /// How many tickets are still to perish.
     perishing: AtomicU32,
+    /// How many calls that want permits at once are still to be refused.
+    refusing: AtomicU32,
 }
 
 impl Vendor {
@@ -34,6 +36,11 @@ impl Vendor {
     /// Lets the next tickets perish before they are used.
     pub(super) fn let_perish(&self, tickets: u32) {
         self.0.perishing.store(tickets, Relaxed);
+    }
+
+    /// Refuses the next calls that want permits at once.
+    pub(super) fn refuse(&self, calls: u32) {
+        self.0.refusing.store(calls, Relaxed);
     }
 }
 
@@ -50,7 +57,13 @@ impl Limiter for Vendor {
     }
 
     fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<(), Self::Wait> {
-        self.reserve(key, terms).map(drop)
+        match self.0.refusing.load(Relaxed) {
+            0 => self.reserve(key, terms).map(drop),
+            refusing => {
+                self.0.refusing.store(refusing - 1, Relaxed);
+                Attempt::Now(Err(RateLimited::new(Reason::QueueFull)))
+            }
+        }
     }
 
     fn keeps(&self, _: &u32) -> bool {

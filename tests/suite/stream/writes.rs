@@ -190,6 +190,21 @@ async fn bytes_written_with_permits_that_perished_are_paid_for_before_the_next_o
     assert_eq!((since(start), vendor.used()), (60, 20));
 }
 
+/// What was left of them was once credit.
+#[tokio::test(start_paused = true)]
+async fn bytes_written_whose_permits_perished_and_were_refused_then_are_paid_for_all_the_same() {
+    let vendor = Vendor::default();
+    vendor.let_perish(1);
+    vendor.refuse(1);
+    let start = Instant::now();
+    let recorder = Recorder::taking([Some(6)]);
+    let mut writer = ThrottledWrite::in_pieces(recorder, vendor.clone(), 10).unwrap();
+    assert_eq!(writer.write(&[1; 10]).await.unwrap(), 6);
+    assert_eq!((since(start), vendor.used()), (20, 0));
+    assert_eq!(writer.write(&[1; 4]).await.unwrap(), 4);
+    assert_eq!((since(start), vendor.used()), (60, 10));
+}
+
 #[tokio::test(start_paused = true)]
 async fn errors_of_the_inner_writer_pass_and_cost_nothing() {
     let limiter = leaky(1000, 100);
