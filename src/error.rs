@@ -30,15 +30,18 @@ pub struct RateLimited {
     retry_after: Option<Duration>,
     max_wait: Option<Duration>,
     /// One word, as every call has room for a refusal.
-    store: Option<Arc<FromStore>>,
+    behind: Option<Arc<Behind>>,
 }
 
-/// What is known of a store behind a refusal.
+/// What is behind a refusal, where that is known.
 #[derive(Debug, PartialEq, Eq)]
-enum FromStore {
+enum Behind {
+    /// The store failed.
     Failure(StoreError),
-    /// For each limit that it was asked about.
+    /// What the store said, for each limit that it was asked about.
     Answers(Vec<Decision>),
+    /// Nobody was asked, and this can be done about it.
+    WhatToDo(&'static str),
 }
 
 /// Why a call was not let through.
@@ -55,9 +58,11 @@ pub enum Reason {
     QueueFull,
     /// As many keys as may be kept are in use already.
     TooManyKeys,
-    /// The request does not say for whom to limit it, as the service is set up wrongly.
+    /// The request does not say for whom to limit it, as the service is set up wrongly; the text of the
+    /// refusal says what to do.
     NoKey,
-    /// The request does not say for whom to limit it, as the client did not say who it is.
+    /// The request does not say for whom to limit it, as the client did not say who it is; the text of the
+    /// refusal says what to do.
     Anonymous,
     /// The call names a limit of another limiter.
     UnknownLimit,
@@ -83,7 +88,7 @@ impl RateLimited {
             cost: 1,
             retry_after: None,
             max_wait: None,
-            store: None,
+            behind: None,
         }
     }
 
@@ -124,21 +129,27 @@ impl RateLimited {
     /// Sets the failure behind it.
     #[must_use]
     pub fn with_cause(self, cause: StoreError) -> Self {
-        let store = Some(Arc::new(FromStore::Failure(cause)));
-        Self { store, ..self }
+        let behind = Some(Arc::new(Behind::Failure(cause)));
+        Self { behind, ..self }
     }
 
     /// Sets what a store answered, for those who tell how its limits stand.
     pub(crate) fn with_answers(self, answers: Vec<Decision>) -> Self {
-        let store = Some(Arc::new(FromStore::Answers(answers)));
-        Self { store, ..self }
+        let behind = Some(Arc::new(Behind::Answers(answers)));
+        Self { behind, ..self }
+    }
+
+    /// Sets what can be done about it that no limit was asked.
+    pub(crate) fn with_what_to_do(self, what_to_do: &'static str) -> Self {
+        let behind = Some(Arc::new(Behind::WhatToDo(what_to_do)));
+        Self { behind, ..self }
     }
 
     /// What a store answered, for each limit that it was asked about; nothing where it was not.
     pub(crate) fn answers(&self) -> &[Decision] {
-        match self.store.as_deref() {
-            Some(FromStore::Answers(answers)) => answers,
-            Some(FromStore::Failure(_)) | None => &[],
+        match self.behind.as_deref() {
+            Some(Behind::Answers(answers)) => answers,
+            Some(Behind::Failure(_) | Behind::WhatToDo(_)) | None => &[],
         }
     }
 
@@ -203,6 +214,9 @@ impl fmt::Display for RateLimited {
             Reason::NotTogether => f.write_str(" cannot be taken together with the others")?,
             Reason::Unavailable => f.write_str(" is not available")?,
         }
+        if let Some(Behind::WhatToDo(what_to_do)) = self.behind.as_deref() {
+            write!(f, ": {what_to_do}")?;
+        }
         if let Some(wait) = self.retry_after {
             write!(f, ", retry after {wait:?}")?;
         }
@@ -215,9 +229,9 @@ impl fmt::Display for RateLimited {
 
 impl error::Error for RateLimited {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self.store.as_deref() {
-            Some(FromStore::Failure(cause)) => Some(cause),
-            Some(FromStore::Answers(_)) | None => None,
+        match self.behind.as_deref() {
+            Some(Behind::Failure(cause)) => Some(cause),
+            Some(Behind::Answers(_) | Behind::WhatToDo(_)) | None => None,
         }
     }
 }

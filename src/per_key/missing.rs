@@ -17,8 +17,9 @@ pub struct MissingKey {
 impl MissingKey {
     /// For a source of your own: every request has such a key where the service is set up rightly.
     ///
-    /// `what_to_do` is for the log, and for the people who run the service. The refusal is
-    /// [`NoKey`](Reason::NoKey).
+    /// `what_to_do` is for the people who run the service: it stands in the text of the refusal, which
+    /// `respond` can print, and with the feature `tracing` in an event. The refusal is
+    /// [`NoKey`](Reason::NoKey), and no answer of this crate tells the client what to do.
     #[must_use]
     pub fn new(what_to_do: &'static str) -> Self {
         Self { what_to_do, reason: Reason::NoKey }
@@ -27,7 +28,7 @@ impl MissingKey {
     /// For a source of your own: it is for the client to send the key, and this one did not.
     ///
     /// That is no error of the service, which anybody could fill its log with. The refusal is
-    /// [`Anonymous`](Reason::Anonymous).
+    /// [`Anonymous`](Reason::Anonymous), and its text says what to do.
     #[must_use]
     pub fn anonymous(what_to_do: &'static str) -> Self {
         Self { what_to_do, reason: Reason::Anonymous }
@@ -45,9 +46,9 @@ impl MissingKey {
         self.reason
     }
 
-    /// The refusal, once it is in the log.
+    /// The refusal, once there was an event.
     pub(crate) fn refuse(self) -> RateLimited {
-        let refusal = RateLimited::new(self.reason);
+        let refusal = RateLimited::new(self.reason).with_what_to_do(self.what_to_do);
         match self.reason {
             Reason::Anonymous => events::refused(&refusal),
             _ => events::no_key(self.what_to_do),

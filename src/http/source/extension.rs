@@ -11,8 +11,8 @@ use std::{any, fmt, marker::PhantomData};
 /// A value of this type in the extensions of the request, such as the user that an authentication
 /// layer has found.
 ///
-/// The layer that inserts it has to be outside of this one. A request without it is answered with
-/// 500 and logged as an error, unless [`OrShared`](crate::OrShared) is around.
+/// The layer that inserts it has to be outside of this one. A request without it is answered with 500,
+/// and with the feature `tracing` logged as an error, unless [`OrShared`](crate::OrShared) is around.
 ///
 /// ```
 /// use http::Request;

@@ -19,8 +19,10 @@ use std::net::{IpAddr, SocketAddr};
 /// first 64 bits count, the smallest block that is given to a single customer; see
 /// [`ipv6_prefix`](Self::ipv6_prefix).
 ///
-/// The server has to keep the address, or every request is answered with 500 and an error is
-/// logged that says what to do: axum when it is told to, others by a [`PeerAddr`].
+/// The server has to keep the address: axum when it is told to, others by a [`PeerAddr`]. Otherwise
+/// every request is answered with 500. What to do stands in the refusal, which
+/// [`respond`](crate::PerKeyLayer::respond) can print, and with the feature `tracing` an error is logged
+/// that says it.
 ///
 /// ```no_run
 /// # #[tokio::main]

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt};
 use tower_ratelimit::{
-    AtCapacity, Error, KeyedRateLimiter, LeakyBucket, Patience, Rate, RateLimitLayer, RateLimited,
-    Reason, Terms,
+    AtCapacity, Error, Fail, KeySource, KeyedRateLimiter, LeakyBucket, MissingKey, Patience, Rate,
+    RateLimitLayer, RateLimited, Reason, Terms,
 };
 use tower_test::mock::Spawn;
 
@@ -48,6 +48,42 @@ async fn keys_are_independent() {
         refusal(service.ready().await.unwrap().call(request).await);
     }
     assert_eq!(watch.calls(), [10, 20, 30]);
+}
+
+/// Even numbers do not say who they are from, and those above a hundred should.
+#[derive(Clone)]
+struct Odd;
+
+impl KeySource<u32> for Odd {
+    type Key = u32;
+    type Reply = Fail;
+
+    fn key(&self, request: &u32) -> Result<u32, MissingKey> {
+        match request {
+            0..100 if request % 2 == 0 => Err(MissingKey::anonymous("send an odd number")),
+            _ if request % 2 == 0 => Err(MissingKey::new("make the number odd before")),
+            _ => Ok(*request),
+        }
+    }
+
+    fn reply(&self) -> Fail {
+        Fail
+    }
+}
+
+/// Only the log said it once, and without the feature `tracing` nobody.
+#[tokio::test(start_paused = true)]
+async fn the_refusal_of_a_request_without_a_key_says_what_to_do() {
+    let (probe, _) = Probe::new();
+    let service = RateLimitLayer::per_key(Odd, one_per(100)).layer(probe);
+    let set_up_wrongly = refusal(service.clone().oneshot(200).await);
+    assert_eq!(set_up_wrongly.reason(), Reason::NoKey);
+    let says = "limit found no key in the request: make the number odd before";
+    assert_eq!(set_up_wrongly.to_string(), says);
+    let anonymous = refusal(service.oneshot(2).await);
+    assert_eq!(anonymous.reason(), Reason::Anonymous);
+    let says = "limit needs a client that says who it is: send an odd number";
+    assert_eq!(anonymous.to_string(), says);
 }
 
 /// Case R11.
