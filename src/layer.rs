@@ -3,6 +3,7 @@
 use crate::{
     algorithm::Refills,
     error::RateLimited,
+    invalid::Invalid,
     limiter::{IntoKeyedLimiter, IntoLimiter, Limiter, Patience, RateLimiter, Terms, Uncontrolled},
     per_key::PerKeyLayer,
     reply::{Boxed, Fail, Respond, WaitOnly},
@@ -121,6 +122,40 @@ impl RateLimitLayer<()> {
     }
 }
 
+impl<L: Limiter> RateLimitLayer<L> {
+    /// Takes this many permits for each call instead of one. What a call costs cannot depend on the
+    /// request here, which nobody has seen yet when the permits are taken;
+    /// [`PerKeyLayer::terms`](crate::PerKeyLayer::terms) can.
+    ///
+    /// ```
+    /// use tower_ratelimit::{LeakyBucket, Rate, RateLimitLayer};
+    ///
+    /// let bucket = LeakyBucket::new(Rate::per_second(10)?).capacity(5)?;
+    /// let layer = RateLimitLayer::new(bucket).cost(5)?;
+    /// assert!(layer.cost(6).is_err());
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when it is zero, which would limit nothing, and when the limit as it is now could
+    /// never grant so many, unless the limiter [does not know](Limiter::could_grant).
+    pub fn cost(self, cost: u32) -> Result<Self, Invalid> {
+        if cost == 0 {
+            return Err(Invalid::new("cost", cost, "at least 1"));
+        }
+        if !self.limiter.could_grant(cost) {
+            return Err(Invalid::new(
+                "cost",
+                cost,
+                "no more than the limit could ever grant a call",
+            ));
+        }
+        let terms = Terms { cost, ..self.terms };
+        Ok(Self { terms, ..self })
+    }
+}
+
 impl<L> RateLimitLayer<L> {
     /// Answers calls that are not let through by a function, which returns a response or an error
     /// of the inner service's type.
@@ -153,15 +188,6 @@ impl<L> RateLimitLayer<L> {
     /// Replies in this way, such as [`TooManyRequests`](crate::http::TooManyRequests).
     pub fn reply<R>(self, reply: R) -> RateLimitLayer<L, R> {
         self.map_reply(|_| reply)
-    }
-
-    /// Takes this many permits for each call instead of one. What a call costs cannot depend on the
-    /// request here, which nobody has seen yet when the permits are taken;
-    /// [`PerKeyLayer::terms`](crate::PerKeyLayer::terms) can.
-    #[must_use]
-    pub fn cost(self, cost: u32) -> Self {
-        let terms = Terms { cost, ..self.terms };
-        Self { terms, ..self }
     }
 
     /// Refuses a call at once when it would have to wait at all.

@@ -118,7 +118,7 @@ impl<K, L: Settles> PerKeyLayer<K, L> {
 
 impl<L: Settles, R> RateLimitLayer<L, R> {
     /// Lets the response say what a call has cost in all, as [`PerKeyLayer::settle`] does. In
-    /// advance a call takes [`cost`](Self::cost) permits.
+    /// advance a call takes [`cost`](RateLimitLayer::cost) permits.
     pub fn settle<F, Res, C>(self, cost: F) -> SettledTogether<L, R, F>
     where
         F: Fn(&Res) -> C,

@@ -131,6 +131,10 @@ impl<L: Limiter> Limiter for Enforced<L> {
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
         self.limiter.policies(tell);
     }
+
+    fn could_grant(&self, cost: u32) -> bool {
+        self.limiter.could_grant(cost)
+    }
 }
 
 impl<L: KeyedLimiter> KeyedLimiter for Enforced<L> {}

@@ -275,6 +275,10 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
         self.0.policies(tell);
     }
+
+    fn could_grant(&self, cost: u32) -> bool {
+        self.key(&()).could_grant(cost)
+    }
 }
 
 impl<A: Algorithm> KeyedLimiter for KeyedRateLimiter<A> {}

@@ -201,6 +201,12 @@ pub trait Limiter: Clone + Send + Sync + 'static {
     /// Tells what the limits publish of themselves, whatever the key; for whoever checks at the start
     /// that headers can carry it.
     fn policies(&self, _tell: &mut dyn FnMut(Standing<'_>)) {}
+
+    /// Whether a call of this cost could ever be let through, as the limits are now; for whoever sets a
+    /// cost once and for all. True where the limiter does not know, as it is unless it says otherwise.
+    fn could_grant(&self, _cost: u32) -> bool {
+        true
+    }
 }
 
 /// A limiter that tells keys apart.

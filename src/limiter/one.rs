@@ -5,7 +5,11 @@ use super::{
     Standing, Terms, Ticket, Waiting, permit::Kept, shared::Shared, used::Used,
 };
 use crate::{
-    algorithm::Algorithm, decision::Decision, error::RateLimited, key::Key, nanos::Nanos,
+    algorithm::Algorithm,
+    decision::{Decision, Outcome},
+    error::RateLimited,
+    key::Key,
+    nanos::Nanos,
     store::table::Fingerprint,
 };
 use std::{fmt, sync::Arc};
@@ -302,6 +306,10 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
 
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
         self.shared.policies(tell);
+    }
+
+    fn could_grant(&self, cost: u32) -> bool {
+        self.peek(cost).outcome != Outcome::Never
     }
 }
 

@@ -91,6 +91,10 @@ impl<L: Settles> Limiter for Settled<L> {
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
         self.0.policies(tell);
     }
+
+    fn could_grant(&self, cost: u32) -> bool {
+        self.0.could_grant(cost)
+    }
 }
 
 impl<L: Settles + KeyedLimiter> KeyedLimiter for Settled<L> {}

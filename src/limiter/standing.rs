@@ -136,6 +136,12 @@ pub(super) fn look<A: Algorithm>(algorithm: &A, state: &mut A::State, now: Nanos
     }
 }
 
+/// Whether a call of this cost could ever be let through, for whoever does not see the states.
+pub(super) fn could_grant<A: Algorithm>(algorithm: &A, cost: u32) -> bool {
+    let new = &mut A::State::default();
+    algorithm.decide(new, Nanos::ZERO, Ask::Peek(Take::fresh(cost))).outcome != Outcome::Never
+}
+
 /// Tells how the rates of a limit stand, the one first that `decision` is about.
 pub(super) fn tell<'a, A: Algorithm>(
     limit: Option<&'a str>,

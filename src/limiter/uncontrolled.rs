@@ -59,6 +59,10 @@ impl<L: Limiter> Limiter for Uncontrolled<L> {
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
         self.0.policies(tell);
     }
+
+    fn could_grant(&self, cost: u32) -> bool {
+        self.0.could_grant(cost)
+    }
 }
 
 impl<L: Settles> Settles for Uncontrolled<L> {

@@ -10,7 +10,7 @@ use super::{
     verdict::Answer,
 };
 use crate::{
-    decision::Decision,
+    decision::{Decision, Outcome},
     error::{RateLimited, Reason},
     key::Key,
     limiter::{
@@ -205,6 +205,13 @@ impl Limiter for OnLimits {
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
         let standings = self.shared.with(|board, _| board.policies(limits_of(&self.parts)));
         standings.tell(&self.shared.names, None, tell);
+    }
+
+    fn could_grant(&self, cost: u32) -> bool {
+        let terms = Terms { cost, patience: Patience::Now };
+        let never = |parts| self.shared.peek(parts).decision.outcome == Outcome::Never;
+        // What names a limit of another limiter is refused for that.
+        !self.parts(terms).is_ok_and(never)
     }
 }
 

@@ -236,6 +236,10 @@ impl<A: Algorithm, S: Store<A>> Limiter for StoredLimiter<A, S> {
         let limit = self.0.limit();
         standing::tell(Some(&limit.name), &limit.algorithm, None, &mut |rate| tell(rate));
     }
+
+    fn could_grant(&self, cost: u32) -> bool {
+        standing::could_grant(&self.0.limit().algorithm, cost)
+    }
 }
 
 impl<A: Algorithm, S: Store<A>> KeyedLimiter for StoredLimiter<A, S> {}

@@ -261,7 +261,7 @@ async fn a_request_says_what_it_costs_and_how_long_it_waits() {
 async fn all_calls_of_a_layer_can_cost_more_than_one() {
     let (probe, watch) = Probe::new();
     let bucket = LeakyBucket::new(Rate::new(1, ms(100)).unwrap()).capacity(6).unwrap();
-    let mut service = Spawn::new(RateLimitLayer::new(bucket).cost(3).layer(probe));
+    let mut service = Spawn::new(RateLimitLayer::new(bucket).cost(3).unwrap().layer(probe));
     for _ in 0..2 {
         assert_ready_ok!(service.poll_ready());
         service.call(1).await.unwrap();

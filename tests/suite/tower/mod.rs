@@ -8,6 +8,7 @@ mod refusing;
 mod giving_back;
 mod settling;
 mod real_costs;
+mod fixed_costs;
 mod enforcing;
 mod perishing;
 mod plenty;

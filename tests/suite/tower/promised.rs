@@ -250,7 +250,8 @@ async fn promised_permits_are_taken_by_the_parameters_that_hold_when_they_are_us
 async fn several_permits_are_never_promised() {
     let (probe, _) = Probe::new();
     let limiter = RateLimiter::new(bucket(64));
-    let mut service = Spawn::new(RateLimitLayer::new(limiter.clone()).cost(2).layer(probe));
+    let mut service =
+        Spawn::new(RateLimitLayer::new(limiter.clone()).cost(2).unwrap().layer(probe));
     assert_ready_ok!(service.poll_ready());
     assert_eq!(remaining(&limiter), 62);
 }

@@ -191,7 +191,7 @@ async fn permits_that_are_held_come_back_with_the_response_whatever_it_says() {
 async fn one_limit_for_all_calls_is_settled_as_well() {
     let start = Instant::now();
     let limiter = RateLimiter::new(one_per(100).capacity(4).unwrap());
-    let layer = RateLimitLayer::new(limiter.clone()).cost(2).settle(|cost: &u32| *cost);
+    let layer = RateLimitLayer::new(limiter.clone()).cost(2).unwrap().settle(|cost: &u32| *cost);
     let mut service = layer.layer(service_fn(work));
     assert_eq!(service.ready().await.unwrap().call(job(2, 0)).await, Ok(0));
     assert_eq!(limiter.peek(0).remaining, 4);

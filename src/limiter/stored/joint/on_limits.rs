@@ -19,7 +19,9 @@ use crate::{
     error::{RateLimited, Reason},
     events,
     key::Key,
-    limiter::{Attempt, Binding, LimitId, Limiter, Patience, Perished, Settles, Standing, Terms},
+    limiter::{
+        Attempt, Binding, LimitId, Limiter, Patience, Perished, Settles, Standing, Terms, standing,
+    },
     store::{Store, StoreAsk, StoreError, StoreKey},
 };
 use std::{fmt, sync::Arc};
@@ -253,6 +255,15 @@ impl<S: Store<AnyAlgorithm>> Limiter for StoredOnLimits<S> {
 
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
         self.shared.standings(&self.parts, &[]).tell(&self.shared.names, None, tell);
+    }
+
+    fn could_grant(&self, cost: u32) -> bool {
+        let terms = Terms { cost, patience: Patience::Now };
+        let never = |part: &Part| {
+            !standing::could_grant(&self.shared.limit(part.limit).algorithm, part.cost)
+        };
+        // What names a limit of another limiter is refused for that.
+        !self.parts(terms).is_ok_and(|parts| parts.iter().any(never))
     }
 }
 

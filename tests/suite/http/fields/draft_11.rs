@@ -13,7 +13,7 @@ use std::{
 };
 use tower_ratelimit::{
     Clock, Concurrency, JointLayer, JointLimiter, KeyedRateLimiter, ManualClock, Quota,
-    RateLimitLayer, RateLimiter, SlidingWindow,
+    RateLimitLayer, RateLimiter, SlidingWindow, Terms,
     http::{FieldGeneration::Draft11, RateLimitFields, TooManyRequests},
 };
 
@@ -119,7 +119,7 @@ async fn what_never_comes_back_has_no_window_and_what_is_held_its_own_unit() {
 #[tokio::test]
 async fn a_refused_call_that_needs_many_is_told_the_wait_of_many() {
     let bucket = RateLimiter::builder(bucket("1/s", 10)).clock(ManualClock::new()).build();
-    let layer = RateLimitLayer::new(bucket).cost(6).refuse().reply(TooManyRequests);
+    let layer = RateLimitLayer::new(bucket).cost(6).unwrap().refuse().reply(TooManyRequests);
     let layer = layer.fields(RateLimitFields::on_refusal(Draft11)).unwrap();
     assert_eq!(call(&layer, "/").await, (200, vec![]));
     let policy = r#"ratelimit-policy: "default";q=10;w=10"#;
@@ -146,8 +146,10 @@ async fn a_full_line_is_told_the_same_wait_as_retry_after() {
 
 #[tokio::test]
 async fn a_limit_that_was_not_used_yet_has_no_time() {
-    let limiter = RateLimiter::builder(bucket("1/s", 3)).clock(ManualClock::new()).build();
-    let layer = RateLimitLayer::new(limiter).cost(0).reply(TooManyRequests);
+    let limiter = KeyedRateLimiter::builder(bucket("1/s", 3)).clock(ManualClock::new()).build();
+    let layer = RateLimitLayer::per_key(|_: &Request<()>| 7, limiter)
+        .terms(|_: &Request<()>, terms| Terms { cost: 0, ..terms })
+        .reply(TooManyRequests);
     let layer = layer.fields(RateLimitFields::always(Draft11)).unwrap();
     let told = call(&layer, "/").await.1;
     assert_eq!(told[1], r#"ratelimit: "default";r=3"#);
