@@ -114,6 +114,10 @@ impl RateLimitLayer<()> {
     }
 
     /// A layer with a limit for each key: see [`PerKeyLayer`].
+    ///
+    /// The [source](crate::KeySource) says how refusals are answered: those of [`http`](crate::http) with
+    /// 429, and with a function they are errors, which axum does not take before
+    /// `.reply(TooManyRequests)` was said.
     pub fn per_key<K, M, L: IntoKeyedLimiter<M>>(
         source: K,
         limiter: L,

@@ -253,7 +253,7 @@ pub use limiter::{
 };
 pub use nanos::Nanos;
 pub use per_key::{
-    Answered, Exempt, KeySource, MissingKey, OnTerms, OrShared, PerKey, PerKeyLayer,
+    Answered, Exempt, KeyOf, KeySource, MissingKey, OnTerms, OrShared, PerKey, PerKeyLayer,
 };
 pub use rate::Rate;
 pub use reply::{Boxed, Fail, Reply, Respond, WaitOnly};

@@ -3,11 +3,13 @@
 mod layer;
 mod service;
 mod source;
+mod function;
 mod tuple;
 mod missing;
 mod exempt;
 
 pub use exempt::Exempt;
+pub use function::KeyOf;
 pub use layer::PerKeyLayer;
 pub use missing::{MissingKey, OrShared};
 pub use service::PerKey;

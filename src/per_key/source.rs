@@ -1,13 +1,44 @@
 //! Who is asking.
 
 use super::MissingKey;
-use crate::{key::Key, limiter::Terms, reply::Fail};
+use crate::{key::Key, limiter::Terms};
 
 /// Finds in a request the key to limit it by, and says how the service replies.
 ///
-/// A function from a request to a key is a source; its refusals are errors. The key must be owned: a
-/// part of the request is cloned. The sources in
-/// [`http`](crate::http) answer with 429 instead and keep the error type of the inner service.
+/// A function from a request to a key is a source, and its refusals are **errors**: a server that has to
+/// answer, as axum does, does not take the layer before it was told how, by
+/// [`reply`](super::PerKeyLayer::reply) or [`respond`](super::PerKeyLayer::respond). The sources in
+/// [`http`](crate::http) answer with 429 by themselves and keep the error type of the inner service.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use axum::{Router, body::Body, routing::get};
+/// use http::{Request, StatusCode};
+/// use tower::ServiceExt;
+/// use tower_ratelimit::{MissingKey, Rate, RateLimitLayer, SlidingWindow, http::TooManyRequests};
+///
+/// // By the tenant, the first part of the path.
+/// let by_tenant = |request: &Request<Body>| match request.uri().path().split('/').nth(1) {
+///     Some(tenant) if !tenant.is_empty() => Ok(tenant.to_owned()),
+///     _ => Err(MissingKey::anonymous("ask for the pages of a tenant")),
+/// };
+/// let limit = SlidingWindow::new(Rate::per_minute(1)?);
+/// let app: Router = Router::new()
+///     .fallback(async || "hello")
+///     .layer(RateLimitLayer::per_key(by_tenant, limit).reply(TooManyRequests));
+///
+/// for (path, status) in [("/a/1", 200), ("/b/1", 200), ("/a/2", 429), ("/", 400)] {
+///     let response = app.clone().oneshot(Request::get(path).body(Body::empty())?).await?;
+///     assert_eq!(response.status(), StatusCode::from_u16(status)?);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The key must be owned: a part of the request is cloned. A function that may find none returns a
+/// `Result` with a [`MissingKey`], as that one does. **An `Option` is a key, too**, and all whose key is
+/// `None` share **one** limit: what [`OrShared`](super::OrShared) says aloud.
 ///
 /// Two or three sources in a tuple are one: the key is that of all of them together. The first of
 /// them says how refusals are answered.
@@ -69,23 +100,6 @@ pub trait KeySource<Request>: Clone {
     /// Whether the request is not limited at all. Nobody asks for its key then.
     fn is_exempt(&self, _request: &Request) -> bool {
         false
-    }
-}
-
-impl<F, Request, K> KeySource<Request> for F
-where
-    F: Fn(&Request) -> K + Clone,
-    K: Key,
-{
-    type Key = K;
-    type Reply = Fail;
-
-    fn key(&self, request: &Request) -> Result<K, MissingKey> {
-        Ok(self(request))
-    }
-
-    fn reply(&self) -> Fail {
-        Fail
     }
 }
 

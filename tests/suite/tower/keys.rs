@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt};
 use tower_ratelimit::{
-    AtCapacity, Error, Fail, KeySource, KeyedRateLimiter, LeakyBucket, MissingKey, Patience, Rate,
-    RateLimitLayer, RateLimited, Reason, Terms,
+    AtCapacity, Error, Fail, KeySource, KeyedRateLimiter, LeakyBucket, MissingKey, OrShared,
+    Patience, Rate, RateLimitLayer, RateLimited, Reason, Terms,
 };
 use tower_test::mock::Spawn;
 
@@ -69,6 +69,38 @@ impl KeySource<u32> for Odd {
     fn reply(&self) -> Fail {
         Fail
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_can_say_that_a_request_has_no_key() {
+    let odd = |request: &u32| match request % 2 {
+        1 => Ok(*request),
+        _ => Err(MissingKey::anonymous("send an odd number")),
+    };
+    let (probe, watch) = Probe::new();
+    let service = RateLimitLayer::per_key(odd, one_per(100)).layer(probe.clone());
+    for request in [2, 4] {
+        let refused = refusal(service.clone().oneshot(request).await);
+        assert_eq!(refused.reason(), Reason::Anonymous);
+    }
+    assert_eq!(service.clone().oneshot(1).await, Ok(1));
+    assert_eq!(refusal(service.oneshot(1).await).reason(), Reason::UsedUp);
+    // Those without one have one together, if they are given one.
+    let service = RateLimitLayer::per_key(OrShared(odd), one_per(100)).layer(probe);
+    assert_eq!(service.clone().oneshot(2).await, Ok(2));
+    assert_eq!(refusal(service.oneshot(4).await).reason(), Reason::UsedUp);
+    assert_eq!(watch.calls(), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_whose_key_is_none_share_one_limit() {
+    let odd = |request: &u32| (request % 2 == 1).then_some(*request);
+    let (probe, _) = Probe::new();
+    let service = RateLimitLayer::per_key(odd, one_per(100)).layer(probe);
+    for request in [1, 2, 3] {
+        assert_eq!(service.clone().oneshot(request).await, Ok(request));
+    }
+    assert_eq!(refusal(service.oneshot(4).await).reason(), Reason::UsedUp);
 }
 
 /// Only the log said it once, and without the feature `tracing` nobody.
