@@ -62,7 +62,7 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
                 return Err(self.refusal(Reason::UsedUp));
             }
             self.get_in_line();
-            self.wait();
+            self.wait()?;
         }
         // What few calls come to is boxed, and no answer is kept meanwhile: every call has room for all that
         // it may have at once.
@@ -88,7 +88,7 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
         };
         match waits {
             Ok((decided, at)) => {
-                self.wait();
+                self.wait()?;
                 Box::pin(self.slot(at)).await?;
                 Ok(self.granted(*decided, at))
             }
@@ -169,7 +169,7 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
 
     /// Waits until it asks again: then, or when somebody calls it.
     async fn ask_again(&mut self, again: Nanos) -> Result<(), RateLimited> {
-        self.wait();
+        self.wait()?;
         self.longest = self.longest.min(self.end - again);
         let clock = self.shared.inquiry.clock();
         match &self.place {
@@ -191,13 +191,18 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
     }
 
     /// Lets everybody know that it waits, the first time.
-    fn wait(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// When as many wait there already as may.
+    fn wait(&mut self) -> Result<(), RateLimited> {
         if self.waiting.is_none() {
-            let lane = self.lane();
-            events::waits(Some(&lane.limit), self.terms.cost);
-            let watch = self.known().resets.watch(vec![lane]);
+            let watch = self.known().resets.watch(vec![self.lane()]);
+            let watch = watch.ok_or_else(|| self.refusal(Reason::QueueFull))?;
+            events::waits(Some(&self.shared.limit().name), self.terms.cost);
             self.waiting = Some((self.shared.meters.line().joined(), watch));
         }
+        Ok(())
     }
 
     /// What the future comes to.

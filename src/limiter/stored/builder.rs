@@ -93,6 +93,14 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
         Ok(self)
     }
 
+    /// Lets at most this many calls of this process wait at the same key; further ones fail at once
+    /// with [`QueueFull`](crate::Reason::QueueFull), and what the store has granted them goes back.
+    /// Without it any number may wait.
+    pub fn max_waiting(mut self, calls: usize) -> Self {
+        self.settings.max_waiting = calls;
+        self
+    }
+
     /// Remembers up to this many keys that the store has refused, and refuses them without asking
     /// until the time it named: an attack costs no round trips then. Off unless said.
     ///
@@ -135,11 +143,12 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
             OnFailure::Local(share) => {
                 let name = format!("{}, local share", self.name);
                 let local = KeyedRateLimiter::builder(share).name(name);
+                let local = local.max_waiting(self.settings.max_waiting);
                 Failing::Local(local.clock(self.settings.clock.clone()).build())
             }
         };
         let refused = self.refused.map(|keys| Refused::new(keys, KeyMeter::new(Some(&self.name))));
-        let known = Known::new(refused);
+        let known = Known::new(refused, self.settings.max_waiting);
         let store_meters = StoreMeters::new(Some(&self.name));
         let inquiry = Inquiry::new(self.store, known, store_meters, self.settings)?;
         let limit = StoredLimit { name: self.name, algorithm };

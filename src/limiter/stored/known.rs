@@ -16,8 +16,9 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(refused: Option<Refused>) -> Self {
-        Self { lines: Lines::default(), resets: Resets::default(), refused }
+    /// Nothing yet. At each key so many may wait.
+    pub(super) fn new(refused: Option<Refused>, max_waiting: usize) -> Self {
+        Self { lines: Lines::default(), resets: Resets::new(max_waiting), refused }
     }
 
     /// A key of a limit began anew: all who wait there are sent away.

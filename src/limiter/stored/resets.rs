@@ -7,9 +7,12 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// By lane, all who wait there.
-#[derive(Debug, Default)]
-pub(super) struct Resets(Mutex<HashMap<Lane, Vec<Arc<Notify>>>>);
+/// By lane, all who wait there: so many at most.
+#[derive(Debug)]
+pub(super) struct Resets {
+    most: usize,
+    waiting: Mutex<HashMap<Lane, Vec<Arc<Notify>>>>,
+}
 
 /// Is told when one of its lanes begins anew. Dropped, it is told no more.
 #[derive(Debug)]
@@ -20,15 +23,24 @@ pub(super) struct Watch<'a> {
 }
 
 impl Resets {
-    /// Waits at these lanes from now on.
-    pub(super) fn watch(&self, lanes: Vec<Lane>) -> Watch<'_> {
+    /// Nobody waits yet, and so many may at each lane.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, waiting: Mutex::default() }
+    }
+
+    /// Waits at these lanes from now on; `None` where as many wait already as may.
+    pub(super) fn watch(&self, lanes: Vec<Lane>) -> Option<Watch<'_>> {
         let called = Arc::new(Notify::new());
         let mut all = self.lock();
+        let waiting = |lane| all.get(lane).map_or(0, Vec::len);
+        if lanes.iter().any(|lane| waiting(lane) >= self.most) {
+            return None;
+        }
         for lane in &lanes {
             all.entry(lane.clone()).or_default().push(Arc::clone(&called));
         }
         drop(all);
-        Watch { resets: self, lanes, called }
+        Some(Watch { resets: self, lanes, called })
     }
 
     /// Sends away all who wait at a lane.
@@ -40,7 +52,7 @@ impl Resets {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Lane, Vec<Arc<Notify>>>> {
         // Nothing of anybody else's runs under it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Settings {
     pub(super) clock: Clock,
     pub(super) deadline: Nanos,
     pub(super) max_asks: usize,
+    /// At each key.
+    pub(super) max_waiting: usize,
     /// After so many failures in a row nobody asks.
     pub(super) failures: u32,
     /// For this long.
@@ -26,6 +28,7 @@ impl Default for Settings {
             clock: Clock::default(),
             deadline: DEADLINE.into(),
             max_asks: MAX_ASKS,
+            max_waiting: usize::MAX,
             failures: FAILURES,
             pause: PAUSE.into(),
         }

@@ -5,6 +5,7 @@ mod dice;
 
 mod asking;
 mod batches;
+mod bounded;
 mod changing;
 mod chaos;
 mod control;

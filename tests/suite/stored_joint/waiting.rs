@@ -39,6 +39,24 @@ async fn a_wait_longer_than_accepted_fails_at_once_and_takes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_call_too_many_in_line_is_refused_at_once_by_the_limit_that_holds_it_up() {
+    let (limiter, a, b) = two(builder(&Slow::new(0)).max_waiting(1), SLOW, "quota 5");
+    let call = limiter.on(a, "k").on(b, "k");
+    let start = Instant::now();
+    call.acquire().await.unwrap();
+    let mut second = task::spawn(call.acquire().into_future());
+    assert_pending!(second.poll());
+    sleep(ms(10)).await;
+    assert_pending!(second.poll());
+    let refusal = refused(call.acquire().await);
+    assert_eq!((refusal.reason(), refusal.limit()), (Reason::QueueFull, Some("a")));
+    assert_eq!(since(start), 10);
+    // It has gone, and took nothing.
+    second.await.unwrap();
+    assert_eq!((since(start), left(&limiter, b, "k").await), (300, 3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_time_out_ends_the_wait() {
     let (limiter, a, b) = two(builder(&Slow::new(0)), SLOW, "quota 5");
     let call = limiter.on(a, "k").on(b, "k");

@@ -116,6 +116,13 @@ impl<S: Store<AnyAlgorithm>> StoredJointBuilder<S> {
         Ok(self)
     }
 
+    /// As [`StoredBuilder::max_waiting`](crate::StoredBuilder::max_waiting): how many calls of this process may
+    /// wait at the same key of a limit. Without it any number may wait. A local share has a bound of its own.
+    pub fn max_waiting(mut self, calls: usize) -> Self {
+        self.settings.max_waiting = calls;
+        self
+    }
+
     /// Sets the clock by which deadlines are measured and calls wait for their turns; the store has
     /// its own. [`Clock::monotonic`] unless said otherwise.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
@@ -145,7 +152,7 @@ impl<S: Store<AnyAlgorithm>> StoredJointBuilder<S> {
                 Failing::Local(Share { limiter, limits })
             }
         };
-        let known = Known::new(None);
+        let known = Known::new(None, self.settings.max_waiting);
         // Asks about several limits travel together: they are counted by no name.
         let store_meters = StoreMeters::new(None);
         let inquiry = Inquiry::new(self.store, known, store_meters, self.settings)?;

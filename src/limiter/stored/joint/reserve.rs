@@ -85,7 +85,7 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
             wait.stand(asked, since);
         }
         if let Some(by) = wait.by {
-            wait.tell(by);
+            wait.tell(by)?;
         }
         loop {
             if let (Some(place), Some(by)) = (&wait.place, wait.by) {
@@ -117,7 +117,7 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
                 return Err(wait.refuse(reason, by).with_answers(answers.collect()));
             }
             wait.stand_where_held_up(asked, decided.answers(), now);
-            wait.tell(verdict.binding);
+            wait.tell(verdict.binding)?;
             let in_use = match verdict.outcome() {
                 Outcome::InUse(hint) => hint.unwrap_or(AGAIN).min(AGAIN),
                 _ => Nanos::ZERO,
@@ -185,15 +185,21 @@ impl<'a, S: Store<AnyAlgorithm>> Wait<'a, S> {
     }
 
     /// Lets everybody know that it waits, the first time, and for what.
-    fn tell(&mut self, by: Answer) {
+    ///
+    /// # Errors
+    ///
+    /// When as many wait already as may, at one of the keys.
+    fn tell(&mut self, by: Answer) -> Result<(), RateLimited> {
         self.by = Some(by);
         if self.waiting.is_none() {
             let lanes = self.parts.iter().map(|part| self.lane(part)).collect();
             let watch = self.shared.inquiry.known().resets.watch(lanes);
+            let watch = watch.ok_or_else(|| self.refuse(Reason::QueueFull, by))?;
             let meters = self.shared.meters_of(self.parts);
             self.waiting = Some((meters.map(|meters| meters.line().joined()).collect(), watch));
             events::waits(self.shared.names.get(by.limit).map(|name| &**name), by.cost);
         }
+        Ok(())
     }
 
     /// What the future comes to.
