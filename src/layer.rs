@@ -47,6 +47,19 @@ use tower_layer::Layer;
 /// # }
 /// ```
 ///
+/// # Who waits
+///
+/// What a layer does unless told otherwise, by `refuse`, `max_wait`, `wait` or `patience`, which all have
+/// but the second:
+///
+/// | | a call that would have to wait |
+/// |---|---|
+/// | [`RateLimitLayer::new`] | waits, in `poll_ready` |
+/// | [`RateLimitLayer::wait_only`] | waits, in `poll_ready`, and nothing else |
+/// | [`RateLimitLayer::per_key`], [`JointLayer`](crate::JointLayer) | is refused |
+/// | [`HeedLayer`](crate::http::HeedLayer), `HeedMiddleware` | waits for ten minutes at most |
+/// | `RateLimitMiddleware` | waits, also per key |
+///
 /// # With other layers
 ///
 /// `Timeout` outside of this layer does not count the wait for readiness; [`max_wait`](Self::max_wait)
@@ -197,21 +210,26 @@ impl<L> RateLimitLayer<L> {
     /// Refuses a call at once when it would have to wait at all.
     #[must_use]
     pub fn refuse(self) -> Self {
-        let terms = Terms { patience: Patience::Now, ..self.terms };
-        Self { terms, ..self }
+        self.patience(Patience::Now)
     }
 
     /// Refuses a call at once when it would have to wait longer than this.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
-        let terms = Terms { patience: Patience::MaxWait(max_wait), ..self.terms };
-        Self { terms, ..self }
+        self.patience(Patience::MaxWait(max_wait))
     }
 
     /// Lets a call wait as long as it takes, as a new layer does.
     #[must_use]
     pub fn wait(self) -> Self {
-        let terms = Terms { patience: Patience::Forever, ..self.terms };
+        self.patience(Patience::Forever)
+    }
+
+    /// Lets a call wait so long; for what was read from a file, and for
+    /// [`Timeout`](Patience::Timeout), by which calls wait in the hope that others give up.
+    #[must_use]
+    pub fn patience(self, patience: Patience) -> Self {
+        let terms = Terms { patience, ..self.terms };
         Self { terms, ..self }
     }
 

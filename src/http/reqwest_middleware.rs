@@ -67,21 +67,24 @@ impl<K, L> RateLimitMiddleware<K, L> {
     /// Refuses a request at once when it would have to wait at all.
     #[must_use]
     pub fn refuse(self) -> Self {
-        let patience = Patience::Now;
-        Self { patience, ..self }
+        self.patience(Patience::Now)
     }
 
     /// Refuses a request at once when it would have to wait longer than this.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
-        let patience = Patience::MaxWait(max_wait);
-        Self { patience, ..self }
+        self.patience(Patience::MaxWait(max_wait))
     }
 
     /// Lets a request wait as long as it takes, as a new middleware does.
     #[must_use]
     pub fn wait(self) -> Self {
-        let patience = Patience::Forever;
+        self.patience(Patience::Forever)
+    }
+
+    /// Lets a request wait so long: the same as [`RateLimitLayer::patience`](crate::RateLimitLayer::patience).
+    #[must_use]
+    pub fn patience(self, patience: Patience) -> Self {
         Self { patience, ..self }
     }
 

@@ -48,22 +48,25 @@ impl<K, L> PerKeyLayer<K, L> {
     /// Refuses a call at once when it would have to wait at all, as a new layer does.
     #[must_use]
     pub fn refuse(self) -> Self {
-        let patience = Patience::Now;
-        Self { patience, ..self }
+        self.patience(Patience::Now)
     }
 
     /// Refuses a call at once when it would have to wait longer than this, and lets it wait
     /// otherwise.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
-        let patience = Patience::MaxWait(max_wait);
-        Self { patience, ..self }
+        self.patience(Patience::MaxWait(max_wait))
     }
 
     /// Lets a call wait as long as it takes.
     #[must_use]
     pub fn wait(self) -> Self {
-        let patience = Patience::Forever;
+        self.patience(Patience::Forever)
+    }
+
+    /// Lets a call wait so long: the same as [`RateLimitLayer::patience`](crate::RateLimitLayer::patience).
+    #[must_use]
+    pub fn patience(self, patience: Patience) -> Self {
         Self { patience, ..self }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Heeding, Listen};
 use crate::{
-    limiter::{IntoKeyedLimiter, KeyedRateLimiter},
+    limiter::{IntoKeyedLimiter, KeyedRateLimiter, Patience},
     per_key::{PerKey, PerKeyLayer},
 };
 use std::time::Duration;
@@ -83,19 +83,25 @@ impl<K: Clone> HeedLayer<K> {
     /// Refuses a call at once when it would have to wait at all.
     #[must_use]
     pub fn refuse(self) -> Self {
-        Self { waits: self.waits.refuse(), ..self }
+        self.patience(Patience::Now)
     }
 
     /// Refuses a call at once when it would have to wait longer than this.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
-        Self { waits: self.waits.max_wait(max_wait), ..self }
+        self.patience(Patience::MaxWait(max_wait))
     }
 
     /// Lets a call wait as long as it takes, even if that is a day.
     #[must_use]
     pub fn wait(self) -> Self {
-        Self { waits: self.waits.wait(), ..self }
+        self.patience(Patience::Forever)
+    }
+
+    /// Lets a call wait so long: the same as [`RateLimitLayer::patience`](crate::RateLimitLayer::patience).
+    #[must_use]
+    pub fn patience(self, patience: Patience) -> Self {
+        Self { waits: self.waits.patience(patience), ..self }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Heeding, layer::LONGEST_WAIT, listen::heed};
 use crate::{
     http::reqwest_middleware::RateLimitMiddleware,
-    limiter::{IntoKeyedLimiter, KeyedRateLimiter, RateLimiter},
+    limiter::{IntoKeyedLimiter, KeyedRateLimiter, Patience, RateLimiter},
     per_key::KeySource,
 };
 use ::reqwest::{Request, Response};
@@ -44,20 +44,26 @@ impl<K: KeySource<Request>> HeedMiddleware<K> {
     /// Refuses a request at once when it would have to wait at all.
     #[must_use]
     pub fn refuse(self) -> Self {
-        Self(self.0.refuse())
+        self.patience(Patience::Now)
     }
 
     /// Refuses a request at once when it would have to wait longer than this; ten minutes unless
     /// said otherwise.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
-        Self(self.0.max_wait(max_wait))
+        self.patience(Patience::MaxWait(max_wait))
     }
 
     /// Lets a request wait as long as it takes, even if that is a day.
     #[must_use]
     pub fn wait(self) -> Self {
-        Self(self.0.wait())
+        self.patience(Patience::Forever)
+    }
+
+    /// Lets a request wait so long: the same as [`RateLimitLayer::patience`](crate::RateLimitLayer::patience).
+    #[must_use]
+    pub fn patience(self, patience: Patience) -> Self {
+        Self(self.0.patience(patience))
     }
 
     /// Not `async`, so that a key need not be `Send`.

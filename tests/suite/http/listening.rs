@@ -51,6 +51,18 @@ async fn a_refusal_pauses_all_clones_of_all_services_of_a_layer_but_not_other_se
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_can_wait_in_the_hope_that_others_give_up() {
+    let script = Script::of(&[(429, "retry-after: 2")]);
+    let layer = HeedLayer::new(Host, heeding()).patience(Patience::Timeout(ms(500)));
+    let client = layer.layer(script.client());
+    let start = Instant::now();
+    assert_eq!(all(&client, &["a"]).await[0].as_ref().unwrap(), &429);
+    let refused = all(&client, &["a"]).await.remove(0).unwrap_err();
+    assert_eq!(refused.limited().unwrap().reason(), Reason::UsedUp);
+    assert_eq!((start.elapsed(), script.count()), (ms(500), 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_way_to_say_it_pauses_a_client() {
     let table = [
         ((429, "retry-after: 2"), 2000),

@@ -1,12 +1,17 @@
 //! How long a call waits, on which terms, and what it then finds.
 
-use super::{at_once, ms, one_per, probe::Probe, refusal, strict, until, window};
+use super::{
+    at_once, ms, one_per,
+    probe::{Broken, Probe},
+    refusal, strict, until, window,
+};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt};
 use tower_ratelimit::{
-    BurstCompensating, LeakyBucket, ManualClock, Rate, RateLimitLayer, RateLimiter, Reason,
+    BurstCompensating, Error, JointLayer, JointLimiter, LeakyBucket, ManualClock, Patience, Rate,
+    RateLimitLayer, RateLimiter, Reason,
 };
 use tower_test::mock::Spawn;
 
@@ -51,6 +56,36 @@ async fn a_layer_that_only_waits_waits_with_every_algorithm() {
     assert_eq!(slots(RateLimitLayer::wait_only(strict(100))).await, [0, 100, 200, 300]);
     assert_eq!(slots(RateLimitLayer::wait_only(paced)).await, [0, 100, 200, 300]);
     assert_eq!(slots(RateLimitLayer::wait_only(window(2, 200))).await, [0, 0, 200, 200]);
+}
+
+/// When the second call is refused of a layer that waits for 50 ms, and its limit lets one pass every 100 ms.
+async fn refused_at<L>(layer: L) -> u128
+where
+    L: Layer<Probe, Service: Service<u32, Response = u32, Error = Error<Broken>>>,
+{
+    let (probe, _) = Probe::new();
+    let (mut service, start) = (layer.layer(probe), Instant::now());
+    assert_eq!(service.ready().await.unwrap().call(1).await, Ok(1));
+    let refused = refusal(service.ready().await.unwrap().call(1).await);
+    assert_eq!((refused.reason(), refused.max_wait()), (Reason::UsedUp, Some(ms(50))));
+    start.elapsed().as_millis()
+}
+
+/// Only the one per key had that once, for each request.
+#[tokio::test(start_paused = true)]
+async fn every_layer_can_wait_in_the_hope_that_others_give_up() {
+    let mut limits = JointLimiter::builder();
+    let limit = limits.limit("", one_per(100)).unwrap();
+    let rules = move |limits: &JointLimiter, _: &u32| limits.on(limit, &());
+    let joint = JointLayer::new(limits.build(), rules);
+    for (patience, at) in [(Patience::MaxWait(ms(50)), 0), (Patience::Timeout(ms(50)), 50)] {
+        let together = RateLimitLayer::new(one_per(100));
+        assert_eq!(refused_at(together.patience(patience)).await, at);
+        let per_key = RateLimitLayer::per_key(|request: &u32| *request, one_per(100));
+        assert_eq!(refused_at(per_key.patience(patience)).await, at);
+        assert_eq!(refused_at(joint.clone().patience(patience)).await, at);
+        tokio::time::advance(ms(100)).await;
+    }
 }
 
 /// What a limiter has not got by itself is done by this, and comes to nothing.
