@@ -12,8 +12,8 @@ use std::{
 
 /// Waits in line for permits; the future of [`RateLimiter::acquire`] and [`RateLimiter::reserve`].
 ///
-/// It gets in line when it is polled for the first time. Without further words it asks for one
-/// permit and waits as long as it takes. Threads wait with [`blocking_wait`](Self::blocking_wait).
+/// It gets in line when it is polled for the first time. By default it asks for one permit and
+/// waits as long as it takes. Threads wait with [`blocking_wait`](Self::blocking_wait).
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ pub struct Acquire<'a, A: Algorithm, G = Permit<'a, A>> {
     granted: PhantomData<fn() -> G>,
 }
 
-/// What an [`Acquire`] comes to: permits used at once, or kept for later.
+/// The output of an [`Acquire`]: permits used at once, or kept for later.
 pub trait Granted<'a, A: Algorithm>: Sized {
     #[doc(hidden)]
     fn ask(limiter: &'a RateLimiter<A>, terms: Terms) -> Attempt<Self, Waiting<A>>;
@@ -75,7 +75,7 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
         self
     }
 
-    /// Waits at most this long, in the hope that those before it give up, and fails then.
+    /// Waits at most this long, even if its turn would come later, as calls before it may give up.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.terms.patience = Patience::Timeout(timeout);
         self
@@ -90,9 +90,9 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
     /// Threads and tasks stand in the same line and are served in the order in which they asked,
     /// on the same terms.
     ///
-    /// A task that calls it holds up all other tasks of its worker; within a runtime it belongs
-    /// into `spawn_blocking`. On a clock that does not move by itself a thread waits until
-    /// somebody moves it. A [`ManualClock`](crate::ManualClock) wakes the thread when it moves;
+    /// A task that calls it holds up all other tasks of its worker; within a runtime it belongs in
+    /// `spawn_blocking`. On a clock that does not move by itself a thread waits until it is
+    /// moved. A [`ManualClock`](crate::ManualClock) wakes the thread when it moves;
     /// tokio's paused clock does not, nor does it move on while `spawn_blocking` runs: the thread
     /// looks at it again each time as much real time has passed as seemed to be left.
     ///

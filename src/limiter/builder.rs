@@ -28,7 +28,7 @@ const MAX_KEYS: usize = 100_000;
 /// let outgoing = RateLimiter::builder(Strict::new(Rate::per_second(5)?))
 ///     .name("outgoing")
 ///     .max_waiting(1000)
-///     .slack(Duration::from_millis(50)) // the clock of those who count it, too, may be behind
+///     .slack(Duration::from_millis(50)) // the server's clock may be behind
 ///     .build();
 /// let logins = KeyedRateLimiter::builder(SlidingWindow::new(Rate::per_minute(5)?))
 ///     .name("logins")
@@ -43,7 +43,7 @@ const MAX_KEYS: usize = 100_000;
 /// With the feature `serde` a builder is read from a table: the fields of the algorithm, and beside
 /// them `name`, `max_waiting`, `slack` and, for a limit per key, `max_keys` and `at_capacity`
 /// (`"share_one"` or `"refuse"`), all of which may be left out. What the setters refuse is refused
-/// with the same error, and so is a field that nobody knows. The clock is not a part of it.
+/// with the same error, and so is an unknown field. The clock is not a part of it.
 ///
 /// ```
 /// # #[cfg(feature = "serde")] {
@@ -85,11 +85,11 @@ pub struct Builder<A, K = SingleLimit> {
     pub(super) keys: K,
 }
 
-/// For a [`Builder`] of a single limit.
+/// Marks the [`Builder`] of a single limit.
 #[derive(Clone, Debug, Default)]
 pub struct SingleLimit(());
 
-/// For a [`Builder`] of a limit for each key.
+/// The settings of keys, in the [`Builder`] of a limit for each key.
 #[derive(Clone, Debug)]
 pub struct ManyLimits {
     pub(super) max_keys: usize,
@@ -98,8 +98,8 @@ pub struct ManyLimits {
 }
 
 impl<A: Algorithm, K> Builder<A, K> {
-    /// Lets calls that wait go this much later than need be, for a limit that somebody else counts,
-    /// too, by another clock. Calls that need not wait are not held up. Zero unless set.
+    /// Delays waiting calls by this much more than necessary, for a limit that a server counts as
+    /// well, by a clock of its own. Calls that need not wait are not delayed. Zero by default.
     pub fn slack(mut self, slack: Duration) -> Self {
         self.settings.slack = slack;
         self
@@ -111,15 +111,15 @@ impl<A: Algorithm, K> Builder<A, K> {
         self
     }
 
-    /// Sets the clock; [`Clock::monotonic`] unless said otherwise.
+    /// Sets the clock; [`Clock::monotonic`] by default.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.settings.clock = clock.into();
         self
     }
 
     /// Lets at most this many calls wait in the same line; further ones fail at once with
-    /// [`QueueFull`](crate::Reason::QueueFull). Without it any number may wait. Each key has a
-    /// line of its own.
+    /// [`QueueFull`](crate::Reason::QueueFull). Unbounded by default. Each key has a line of its
+    /// own.
     pub fn max_waiting(mut self, calls: usize) -> Self {
         self.settings.max_waiting = calls;
         self
@@ -131,7 +131,7 @@ impl<A: Algorithm> Builder<A> {
         Self { algorithm, settings: Settings::default(), keys: SingleLimit::default() }
     }
 
-    /// The limiter.
+    /// Builds the limiter.
     #[must_use]
     pub fn build(self) -> RateLimiter<A> {
         let lanes = Lanes::One(Single::new(Rules::new(self.algorithm, self.settings.slack.into())));
@@ -153,10 +153,14 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
         }
     }
 
-    /// Keeps at most this many keys at the same time, 1 and up; 100,000 unless said otherwise.
+    /// Keeps at most this many keys at the same time, 1 and up; 100,000 by default.
     ///
-    /// A key is forgotten once its state equals that of a new one, which nobody notices. What
-    /// happens to a new key when all are in use is said by [`at_capacity`](Self::at_capacity).
+    /// A key is forgotten once its state equals that of a new one, which changes no answer. What
+    /// happens to a new key when all are in use is set by [`at_capacity`](Self::at_capacity).
+    ///
+    /// A key of a [`SlidingWindow`](crate::SlidingWindow) takes 16 bytes for each call in its
+    /// window: for many keys with high limits take a
+    /// [`SlidingWindowCounter`](crate::SlidingWindowCounter), with 24 bytes of state for each key.
     ///
     /// # Errors
     ///
@@ -169,21 +173,21 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
         Ok(self)
     }
 
-    /// Says what becomes of a new key when as many as may be kept are in use:
-    /// [`AtCapacity::ShareOne`] unless said otherwise.
+    /// Sets what happens to a new key when the maximum number of keys is in use:
+    /// [`AtCapacity::ShareOne`] by default.
     pub fn at_capacity(mut self, policy: AtCapacity) -> Self {
         self.keys.at_capacity = policy;
         self
     }
 
-    /// Keeps the keys themselves, so that [`list`](KeyedRateLimiter::list) knows them, and not
-    /// only their hashes. That takes the memory of the keys, and a lock more for each call.
+    /// Keeps the keys themselves, not only their hashes, so that [`list`](KeyedRateLimiter::list)
+    /// returns them. That takes the memory of the keys, and one more lock for each call.
     pub fn list_keys(mut self) -> Self {
         self.keys.list_keys = true;
         self
     }
 
-    /// The limiter.
+    /// Builds the limiter.
     #[must_use]
     pub fn build(self) -> KeyedRateLimiter<A> {
         self.build_with(Seed::random())

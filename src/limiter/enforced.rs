@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A limiter of which a share is enforced; made by [`Enforcement::of`].
+/// A limiter that is enforced for a share of its refusals; made by [`Enforcement::of`].
 #[derive(Clone, Debug)]
 pub struct Enforced<L> {
     limiter: L,
@@ -178,7 +178,7 @@ impl<C, A: Settle<C>> Settle<C> for Option<A> {
 }
 
 pin_project! {
-    /// The way to a ticket of an [`Enforced`] limiter.
+    /// The future of a ticket of an [`Enforced`] limiter.
     ///
     /// # Cancel safety
     ///

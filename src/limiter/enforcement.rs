@@ -10,16 +10,16 @@ use std::{
     },
 };
 
-/// How much of a limit is enforced: all of it, a share, or nothing, so that a limit can be watched
-/// before it refuses anybody, and let loose by and by.
+/// How much of a limit is enforced: all of it, a share, or nothing (shadow mode), so that a limit
+/// can be watched before it refuses a call, and introduced step by step.
 ///
 /// A handle: clones share the setting, which holds from the next call on, and so do all limiters
-/// that it was given. Every refusal that does not stand is an event and counts in
+/// that it was given. Every refusal that is not enforced is an event and counts in
 /// `rate_limit_unenforced_total`, beside the metrics of the limit, which are as if it were enforced.
 ///
 /// At 25 % every fourth call that is refused is turned away: exactly that share over time, by turns,
-/// whoever asks. The others pass whatever the reason, and have taken nothing: in the shadow (at 0 %)
-/// the limit counts the calls that it would have let through.
+/// whichever key it is for. The others pass whatever the reason, and have taken nothing: in shadow
+/// mode (at 0 %) the limit counts the calls that it would have let through.
 ///
 /// A request that does not say for whom to limit it never gets as far as the limit, and is refused in
 /// any case.
@@ -67,13 +67,13 @@ struct Share {
 }
 
 impl Enforcement {
-    /// Nothing is enforced: the limit decides and reports, and refuses nobody.
+    /// Enforces nothing (shadow mode): the limit decides and reports, and refuses no call.
     #[must_use]
     pub fn shadow() -> Self {
         Self::of_millionths(0)
     }
 
-    /// So many percent are enforced, from 0 to 100, to a ten-thousandth of a percent.
+    /// Enforces this percentage of refusals, from 0 to 100, to a ten-thousandth of a percent.
     ///
     /// ```
     /// use tower_ratelimit::Enforcement;
@@ -91,7 +91,7 @@ impl Enforcement {
         millionths(percent).map(Self::of_millionths)
     }
 
-    /// Sets how many percent are enforced from now on.
+    /// Sets the percentage of refusals that is enforced from now on.
     ///
     /// # Errors
     ///
@@ -103,13 +103,13 @@ impl Enforcement {
         Ok(())
     }
 
-    /// How many percent are enforced.
+    /// Returns the percentage of refusals that is enforced.
     #[must_use]
     pub fn percentage(&self) -> f64 {
         f64::from(self.0.millionths.load(Ordering::Relaxed)) / (f64::from(WHOLE) / 100.0)
     }
 
-    /// A limiter that is enforced so far, for a layer or for the rules of a
+    /// Wraps a limiter, which is then enforced to this degree: for a layer, or for the rules of a
     /// [`JointLayer`](crate::JointLayer).
     ///
     /// ```

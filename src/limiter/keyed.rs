@@ -28,13 +28,14 @@ use std::{fmt, sync::Arc};
 pub struct KeyedRateLimiter<A: Algorithm>(Arc<Shared<A>>);
 
 impl<A: Algorithm> KeyedRateLimiter<A> {
-    /// Limits that were never used yet.
+    /// Creates a limiter with fresh state: each key is new.
     #[must_use]
     pub fn new(algorithm: A) -> Self {
         Self::builder(algorithm).build()
     }
 
-    /// The same with a name, a clock, a bound on the lines or on the number of keys.
+    /// Returns a [`Builder`], to set a name, a clock, a bound on the lines or on the number of
+    /// keys.
     pub fn builder(algorithm: A) -> Builder<A, ManyLimits> {
         Builder::keyed(algorithm)
     }
@@ -56,10 +57,9 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
         }
     }
 
-    /// Takes one permit of this key now, or not at all; [`key`](Self::key) is for all else that can be
-    /// asked of a key.
+    /// Takes one permit of this key now, or not at all; [`key`](Self::key) has all other methods.
     ///
-    /// It never waits, and never fails because somebody else is asking at the same time.
+    /// It never waits, and never fails because another caller is asking at the same time.
     ///
     /// # Errors
     ///
@@ -71,20 +71,20 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
         self.0.take_now(key, &Terms { cost: 1, patience: Patience::Now })
     }
 
-    /// The limit of this key, as a limiter of its own. Nothing is kept for a key that is not
-    /// asked about further.
+    /// Returns the limit of this key, as a limiter of its own. That alone keeps nothing for the
+    /// key.
     #[must_use]
     pub fn key<K: Key + ?Sized>(&self, key: &K) -> RateLimiter<A> {
         RateLimiter::from_shared(Arc::clone(&self.0), self.0.lanes.fingerprint(key))
     }
 
-    /// How many keys are kept now.
+    /// Returns how many keys are kept now.
     #[must_use]
     pub fn keys(&self) -> usize {
         self.0.lanes.len()
     }
 
-    /// The keys that are kept now, in no order; `None` unless the limiter was built to
+    /// Returns the keys that are kept now, in no order; `None` unless the limiter was built to
     /// [list](Builder::list_keys) them, as otherwise it only knows their hashes.
     ///
     /// ```
@@ -100,8 +100,8 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
         self.0.lanes.names()
     }
 
-    /// Gives one key an arithmetic of its own: a customer who pays for more, one who is to have less.
-    /// It holds for those who wait for that key, too, is not changed by
+    /// Overrides the algorithm for one key, such as a customer who pays for more, or is to have
+    /// less. It holds for calls that wait for that key as well, is not changed by
     /// [`set_algorithm`](Self::set_algorithm), and stays until the key is [forgotten](Self::forget):
     /// such a key is always kept.
     ///
@@ -118,7 +118,7 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
     ///
     /// # Errors
     ///
-    /// [`TooManyKeys`](crate::Reason::TooManyKeys) when as many keys as may be kept are in use.
+    /// [`TooManyKeys`](crate::Reason::TooManyKeys) when the maximum number of keys is in use.
     pub fn set_algorithm_for<K: Key + ?Sized>(
         &self,
         key: &K,
@@ -128,17 +128,17 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
         set.map_err(RateLimited::new)
     }
 
-    /// Forgets one key, its state and the arithmetic of its own: whoever waits for it gets
+    /// Forgets one key, its state and the algorithm of its own: calls that wait for it fail with
     /// [`Cancelled`](crate::Reason::Cancelled), and its next call is that of a new key.
     pub fn forget<K: Key + ?Sized>(&self, key: &K) {
         self.0.forget_key(self.0.lanes.fingerprint(key));
     }
 
-    /// Forgets all keys whose state equals that of a new one, and says how many those were.
+    /// Forgets all keys whose state equals that of a new one, and returns how many those were.
     ///
-    /// That also happens in passing, a few at a time, whenever a new key comes: there is no need to
-    /// ask for it but to have the memory back while nobody comes. Nothing runs in the background
-    /// unless you let it:
+    /// That also happens in passing, a few at a time, whenever a new key comes: call it only to
+    /// have the memory back while no new keys come. Nothing runs in the background unless you let
+    /// it:
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -166,32 +166,33 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
         self.0.lanes.evict(self.0.now())
     }
 
-    /// Sends away all who wait for any key: they get [`Cancelled`](crate::Reason::Cancelled). Nothing else
-    /// changes.
+    /// Fails the waiting calls of all keys with [`Cancelled`](crate::Reason::Cancelled). Nothing
+    /// else changes.
     pub fn cancel(&self) {
         self.0.cancel();
     }
 
-    /// Lets everybody pass and takes nothing for it, those who wait first and in order, until
-    /// [`reset`](Self::reset).
+    /// Lets all calls pass until [`reset`](Self::reset), the waiting ones first and in order, and
+    /// takes nothing for them.
     pub fn breach(&self) {
         self.0.breach();
     }
 
-    /// Begins anew for all keys: whoever waits gets [`Cancelled`](crate::Reason::Cancelled), permits
-    /// that were reserved are worth nothing any more, and the next call passes at once. It ends a
-    /// [`breach`](Self::breach), but does not reopen what was [closed](Self::close).
+    /// Resets all keys to fresh state: waiting calls fail with
+    /// [`Cancelled`](crate::Reason::Cancelled), reserved permits become void, and the next call
+    /// passes at once. It ends a [`breach`](Self::breach), but does not reopen what was
+    /// [closed](Self::close).
     pub fn reset(&self) {
         self.0.reset();
     }
 
-    /// Ends the limiter: whoever waits and whoever asks from now on gets
+    /// Closes the limiter: waiting calls and all later ones fail with
     /// [`Closed`](crate::Reason::Closed). Closing it twice changes nothing.
     pub fn close(&self) {
         self.0.close();
     }
 
-    /// Goes on with other parameters, which hold for those who wait, too.
+    /// Replaces the algorithm of all keys, for waiting calls as well.
     ///
     /// What is outstanding stays outstanding and the last tick of a grid stays: calls in line
     /// that would have come 1 s apart come 100 ms apart after a change from one to ten a second, on from
@@ -210,7 +211,7 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
         self.0.set_algorithm(algorithm);
     }
 
-    /// The arithmetic of the limits.
+    /// Returns the algorithm of the limits.
     #[must_use]
     pub fn algorithm(&self) -> Arc<A> {
         self.0.lanes.rules().algorithm

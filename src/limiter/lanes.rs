@@ -13,7 +13,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// What becomes of a new key when as many keys as may be kept are in use.
+/// What happens to a new key when the maximum number of keys is in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// One of the limits of a [`JointLimiter`](super::JointLimiter) or a
+/// Names one of the limits of a [`JointLimiter`](super::JointLimiter) or a
 /// [`StoredJointLimiter`](super::StoredJointLimiter); made as it is added to the builder.
 ///
 /// A number, not a name, so that nothing has to be looked up when a call comes and no name can be

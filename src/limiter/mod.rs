@@ -3,6 +3,30 @@
 //! [`RateLimiter`] keeps one limit, [`KeyedRateLimiter`] one for each key, [`JointLimiter`] several
 //! that are taken together. They are used as they are or through a layer, and a [`Limiter`] of your
 //! own can stand in their place.
+//!
+//! # Words
+//!
+//! | word | what it means | file |
+//! |---|---|---|
+//! | lane | the state of one key and, while it is needed, its line | `lane`, all of them in `lanes` |
+//! | line | the calls that wait for one key, and the permits granted there and not used yet | `line`, `unused` |
+//! | row | the ring in which a line keeps its calls, in the order of their places | `row` |
+//! | place | a number in a line, smaller for earlier calls; then the permit granted there | `line` |
+//! | turn | what a call in line finds when it looks: wait, granted, refused or sent away | `desk` |
+//! | desk | a lane, its line and its rules under the lock, where calls are answered and let go | `desk`, `serve` |
+//! | short way | taking permits without the lock, where a limit keeps its state in one word | `short_way`, `cell`, `at_once` |
+//! | stand | how a limit stands: what is left of it, and when more comes | `standing`, `joint::stand` |
+//! | board | all limits and lines of a [`JointLimiter`] under its one lock | `joint::board` |
+//! | reins | what cancels, breaches and closes a limiter over a store | `stored::reins` |
+//! | seat | a service's caller, waiting or with a permit in hand | `crate::seat` |
+//!
+//! # The way of a call
+//!
+//! One that does not wait goes through `one` or `keyed`, `without_patience` and `at_once`; what that
+//! does not decide through `answer`, `lanes`, `lane` and `desk`; it ends in `refusing`, or in `used`
+//! and `permit`. One that may wait comes from `acquire` to `answer`, gets in line at its `desk`, and
+//! is polled in `waiting`, `shared`, `desk` and `serve`, which lets go all calls that are due.
+//! `control` changes a limiter in use.
 
 mod one;
 mod keyed;
@@ -77,7 +101,7 @@ pub use wrapped::WrappedFn;
 use crate::{algorithm::Algorithm, error::RateLimited, key::Key};
 use std::{error, fmt};
 
-/// What the layers ask, and the seam for a limiter of your own or of a vendor.
+/// A limiter as the layers use it; implement it for one of your own or of a vendor.
 ///
 /// A limiter is a cheap handle; clones share their limits.
 ///
@@ -100,7 +124,7 @@ use std::{error, fmt};
 ///     Attempt, Key, Limiter, Perished, RateLimited, RateLimitLayer, Reason, Terms,
 /// };
 ///
-/// /// Lets everybody through until somebody pulls the switch.
+/// /// Lets every call through until the switch is pulled.
 /// #[derive(Clone, Default)]
 /// struct Switch(Arc<AtomicBool>);
 ///
@@ -140,25 +164,26 @@ pub trait Limiter: Clone + Send + Sync + 'static {
     /// What a service keeps while a call runs; dropping it says that the call has ended. `()`
     /// where that makes no difference.
     type Hold: Send + Sync + 'static;
-    /// The way to a ticket for a call that has to wait.
+    /// The future of a ticket, for a call that has to wait.
     type Wait: Future<Output = Result<Self::Ticket, RateLimited>> + Send + 'static;
 
     /// Asks for permits for `key`, to be used later. A limiter of a single limit is asked with
     /// the key `()`.
     ///
-    /// A limiter that cannot answer at once, because it asks somebody else, says
+    /// A limiter that cannot answer at once, because it asks another service, returns
     /// [`Attempt::Later`] whatever the patience; what it waits for then is the answer.
     fn reserve<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Self::Ticket, Self::Wait>;
 
-    /// The same for a call that takes place at once if it is granted permits at once: they are
-    /// used then. After a wait there is a ticket as ever.
+    /// Asks for permits for `key` and uses them if they are granted at once. After a wait there is
+    /// a ticket, as with [`reserve`](Self::reserve).
     fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Self::Hold, Self::Wait>;
 
-    /// The same, and notes how the limits stand once they have let the call go.
+    /// Does what [`take`](Self::take) does, and notes how the limits stand once the call was let
+    /// go.
     ///
     /// If the call is let go at once, `note` is called once and can be told what
     /// [`standing`](Self::standing) tells. Limits in memory know it when they decide, and are not looked
-    /// at once more; a limiter that has to look has nothing to do here.
+    /// at once more; a limiter that would have to look keeps the default.
     fn take_noting<K: Key + ?Sized, N>(
         &self,
         key: &K,
@@ -171,25 +196,25 @@ pub trait Limiter: Clone + Send + Sync + 'static {
         })
     }
 
-    /// Whether the permits are not too old to be used: not older than one interval.
+    /// Returns whether the permits can still be used: they are not older than one interval.
     fn keeps(&self, ticket: &Self::Ticket) -> bool;
 
-    /// The call takes place now.
+    /// Uses the permits: the call takes place now.
     ///
     /// # Errors
     ///
     /// [`Perished`] when the permits had grown too old. They went back; ask again.
     fn commit(&self, ticket: Self::Ticket) -> Result<Self::Hold, Perished>;
 
-    /// The call does not take place.
+    /// Gives the permits back: the call does not take place.
     fn give_back(&self, ticket: Self::Ticket);
 
-    /// Tells how each rate of each limit of a call stands, the binding one first; for headers.
+    /// Reports how each rate of each limit of a call stands, the binding one first; for headers.
     ///
     /// Asked right after the call for `key` was let through, and keeps this, or was refused.
     /// Limits in memory are looked at once more (but for [`take_noting`](Self::take_noting)); one that
-    /// asks somebody else tells what it was told with that answer, and asks nobody. A limiter that
-    /// knows nothing tells nothing, as it does unless it says otherwise.
+    /// asks another service reports what came with that answer, and does not ask again. By default
+    /// nothing is reported.
     fn standing<K: Key + ?Sized>(
         &self,
         _key: &K,
@@ -198,7 +223,7 @@ pub trait Limiter: Clone + Send + Sync + 'static {
     ) {
     }
 
-    /// Tells what the limits publish of themselves, whatever the key; for whoever checks at the start
+    /// Reports what the limits publish about themselves, whatever the key: for a check at the start
     /// that headers can carry it.
     fn policies(&self, _tell: &mut dyn FnMut(Standing<'_>)) {}
 
@@ -209,7 +234,7 @@ pub trait Limiter: Clone + Send + Sync + 'static {
     }
 }
 
-/// A limiter that tells keys apart.
+/// A [`Limiter`] with a limit for each key.
 pub trait KeyedLimiter: Limiter {}
 
 /// The answer to [`Limiter::reserve`].
@@ -223,7 +248,7 @@ pub enum Attempt<T, W> {
 }
 
 impl<T, W> Attempt<T, W> {
-    /// The same with something else in place of the ticket.
+    /// Replaces the ticket by what `map` makes of it.
     #[inline(always)]
     pub fn map<U>(self, map: impl FnOnce(T) -> U) -> Attempt<U, W> {
         match self {
@@ -233,10 +258,10 @@ impl<T, W> Attempt<T, W> {
     }
 }
 
-/// Permits were not used for longer than they keep, and went back.
+/// The error for permits that were not used in time, and went back.
 ///
-/// An unused permit keeps for one interval ([`Algorithm::shelf_life`] says it to the nanosecond). A
-/// service that is ready and never called then takes nothing from anybody, and many such services
+/// An unused permit keeps for one interval ([`Algorithm::shelf_life`] says it to the nanosecond).
+/// So a service that is ready and never called takes nothing from others, and many such services
 /// cannot save up permits and fire at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Perished;
@@ -254,23 +279,23 @@ impl error::Error for Perished {}
 ///
 /// The parameter only keeps the two apart; it is never named.
 pub trait IntoLimiter<Marker> {
-    /// The limiter it becomes.
+    /// The limiter that it is converted into.
     type Limiter: Limiter;
 
-    /// Becomes a limiter.
+    /// Converts it into a limiter.
     fn into_limiter(self) -> Self::Limiter;
 }
 
-/// The same for a layer that limits per key.
+/// What a layer that limits per key can be built from: see [`IntoLimiter`].
 pub trait IntoKeyedLimiter<Marker> {
-    /// The limiter it becomes.
+    /// The limiter that it is converted into.
     type Limiter: KeyedLimiter;
 
-    /// Becomes a limiter.
+    /// Converts it into a limiter.
     fn into_keyed_limiter(self) -> Self::Limiter;
 }
 
-/// Marks what becomes a limiter with fresh state.
+/// Marks what is converted into a limiter with fresh state.
 #[derive(Debug)]
 pub enum Fresh {}
 

@@ -14,10 +14,10 @@ use crate::{
 };
 use std::{fmt, sync::Arc};
 
-/// One limit, kept in memory, and the line of those who wait for it.
+/// One limit, kept in memory, with a first-come, first-served line of waiting calls.
 ///
-/// A handle: clones share the limit. Callers are served in the order in which they asked; nobody
-/// overtakes. It needs no runtime until somebody waits.
+/// A handle: clones share the limit. Callers are served in the order in which they asked; none
+/// overtakes another. It needs no runtime until a task waits.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -39,7 +39,7 @@ use std::{fmt, sync::Arc};
 /// # }
 /// ```
 ///
-/// One for the whole program is a static:
+/// A limiter for the whole program is a static:
 ///
 /// ```
 /// use std::sync::LazyLock;
@@ -57,13 +57,13 @@ pub struct RateLimiter<A: Algorithm> {
 }
 
 impl<A: Algorithm> RateLimiter<A> {
-    /// A limit that was never used yet.
+    /// Creates a limiter with fresh state: no permit was taken yet.
     #[must_use]
     pub fn new(algorithm: A) -> Self {
         Self::builder(algorithm).build()
     }
 
-    /// The same with a name, a clock or a bound on the line.
+    /// Returns a [`Builder`], to set a name, a clock or a bound on the line.
     pub fn builder(algorithm: A) -> Builder<A> {
         Builder::new(algorithm)
     }
@@ -97,7 +97,7 @@ impl<A: Algorithm> RateLimiter<A> {
 
     /// Takes one permit now, or not at all.
     ///
-    /// It never waits, and never fails because somebody else is asking at the same time.
+    /// It never waits, and never fails because another caller is asking at the same time.
     ///
     /// # Errors
     ///
@@ -126,26 +126,29 @@ impl<A: Algorithm> RateLimiter<A> {
 
     /// Takes one permit and waits for it in line; [`Acquire`] says how to ask for more, or to wait less.
     ///
-    /// The permit counts as used the moment the future is ready.
+    /// The permit counts as used the moment the future is ready. With
+    /// [`Concurrency`](crate::Concurrency) and [`Serialized`](crate::Serialized), bind it for as
+    /// long as the call runs (`let _permit = limiter.acquire().await?`): one dropped at once limits
+    /// nothing.
     #[inline]
     pub fn acquire(&self) -> Acquire<'_, A> {
         Acquire::new(self)
     }
 
-    /// The same for a permit that is used later, or goes back: see [`Reservation`].
+    /// Waits in line for a permit that is used later, or goes back: see [`Reservation`].
     #[inline]
     pub fn reserve(&self) -> Acquire<'_, A, Reservation<'_, A>> {
         Acquire::new(self)
     }
 
-    /// What would happen to a call of this cost that asks now. Takes nothing.
+    /// Returns what would happen to a call of this cost now, and takes nothing.
     pub fn peek(&self, cost: u32) -> Decision {
         self.shared.peek(self.key, cost)
     }
 
-    /// Takes permits whether they are there or not: for what turns out afterwards to have been
-    /// more than was asked for, or as a penalty. What is missing is a debt, and nobody passes before
-    /// it is paid off.
+    /// Takes permits whether they are available or not: for a call that turned out to cost more
+    /// than it asked for, or as a penalty. What is missing is a debt, and no call passes before it
+    /// is paid off.
     ///
     /// ```
     /// use tower_ratelimit::{LeakyBucket, Rate, RateLimiter};
@@ -181,14 +184,13 @@ impl<A: Algorithm> RateLimiter<A> {
         self.shared.amend_kept(self.key, change);
     }
 
-    /// Sends away all who wait for it: they get [`Cancelled`](crate::Reason::Cancelled). Nothing else
-    /// changes.
+    /// Fails all waiting calls with [`Cancelled`](crate::Reason::Cancelled). Nothing else changes.
     pub fn cancel(&self) {
         self.shared.cancel_key(self.key);
     }
 
-    /// Lets everybody pass (of all keys, where there are keys) and takes nothing for it, those who wait first and in order, until
-    /// [`reset`](Self::reset).
+    /// Lets all calls pass until [`reset`](Self::reset), the waiting ones first and in order, and
+    /// takes nothing for them. Where there are keys, it does so for all of them.
     ///
     /// ```
     /// use tower_ratelimit::{Rate, RateLimiter, Reason, Strict};
@@ -209,9 +211,10 @@ impl<A: Algorithm> RateLimiter<A> {
         self.shared.breach();
     }
 
-    /// Begins anew (this key, where there are keys): whoever waits gets [`Cancelled`](crate::Reason::Cancelled), permits
-    /// that were reserved are worth nothing any more, and the next call passes at once. It ends a
-    /// [`breach`](Self::breach), but does not reopen what was [closed](Self::close).
+    /// Resets the limit (of this key, where there are keys) to fresh state: waiting calls fail with
+    /// [`Cancelled`](crate::Reason::Cancelled), reserved permits become void, and the next call
+    /// passes at once. It ends a [`breach`](Self::breach), but does not reopen what was
+    /// [closed](Self::close).
     ///
     /// A call that began before is not counted any more when it ends or is refunded; where there are
     /// keys, the refund of one that began before the reset of its key counts for the calls after it.
@@ -219,13 +222,13 @@ impl<A: Algorithm> RateLimiter<A> {
         self.shared.reset_key(self.key);
     }
 
-    /// Ends the limiter (of all keys, where there are keys): whoever waits and whoever asks from now on gets
-    /// [`Closed`](crate::Reason::Closed). Closing it twice changes nothing.
+    /// Closes the limiter (of all keys, where there are keys): waiting calls and all later ones
+    /// fail with [`Closed`](crate::Reason::Closed). Closing it twice changes nothing.
     pub fn close(&self) {
         self.shared.close();
     }
 
-    /// Goes on with other parameters (of all keys, where there are keys), which hold for those who wait, too.
+    /// Replaces the algorithm (of all keys, where there are keys), for waiting calls as well.
     ///
     /// What is outstanding stays outstanding and the last tick of a grid stays: calls in line
     /// that would have come 1 s apart come 100 ms apart after a change from one to ten a second, on from
@@ -244,7 +247,7 @@ impl<A: Algorithm> RateLimiter<A> {
         self.shared.set_algorithm(algorithm);
     }
 
-    /// The arithmetic of the limit.
+    /// Returns the algorithm of the limit.
     #[must_use]
     pub fn algorithm(&self) -> Arc<A> {
         self.shared.lanes.rules().algorithm

@@ -49,7 +49,7 @@ impl<'a, A: Algorithm> Permit<'a, A> {
         Self { shared: Cow::Borrowed(shared), used: Some(used) }
     }
 
-    /// How the limit stood when the permits were granted.
+    /// Returns how the limit stood when the permits were granted.
     ///
     /// # Panics
     ///
@@ -58,7 +58,7 @@ impl<'a, A: Algorithm> Permit<'a, A> {
         self.used.as_ref().expect("it is gone only while the permit is dropped").decision()
     }
 
-    /// How long the call stood in line.
+    /// Returns how long the call stood in line.
     pub fn waited(&self) -> Duration {
         self.used.as_ref().map_or(Duration::ZERO, |used| used.waited().into())
     }
@@ -71,13 +71,13 @@ impl<'a, A: Algorithm> Permit<'a, A> {
         }
     }
 
-    /// Says that the call goes on, so that its [lease](crate::Concurrency::lease) begins anew.
+    /// Renews the [lease](crate::Concurrency::lease) of a call that goes on: it begins anew.
     /// Where there are no leases this changes nothing.
     ///
     /// # Errors
     ///
-    /// [`LeaseLost`] when the lease had ended and others have the permits by now. The call is not
-    /// counted any more.
+    /// [`LeaseLost`] when the lease had ended and others have the permits by now. The call is no
+    /// longer counted.
     pub fn renew(&mut self) -> Result<(), LeaseLost> {
         if !A::Permits::HELD {
             return Ok(());
@@ -88,7 +88,7 @@ impl<'a, A: Algorithm> Permit<'a, A> {
         }
     }
 
-    /// The same permit, with a handle of its own to the limiter: for a task that outlives it.
+    /// Turns it into a permit with a handle of its own to the limiter: for a task that outlives it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -129,7 +129,7 @@ impl<A: Algorithm> fmt::Debug for Permit<'_, A> {
     }
 }
 
-/// A lease has ended before its call, and others have the permits by now.
+/// The error for a lease that ended before its call, when others have the permits by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseLost;
 
@@ -141,8 +141,8 @@ impl fmt::Display for LeaseLost {
 
 impl error::Error for LeaseLost {}
 
-/// Says that a call has ended, as it is dropped: what a service keeps while the call runs where
-/// permits are [held](crate::Held), and where its cost is [settled](crate::Settles) afterwards.
+/// What a service keeps while a call runs and drops when it has ended, where permits are
+/// [held](crate::Held), and where the cost is [settled](crate::Settles) afterwards.
 pub struct Hold<A: Algorithm> {
     shared: Arc<Shared<A>>,
     used: Used,
@@ -199,7 +199,7 @@ impl<A: Algorithm> fmt::Debug for Hold<A> {
 /// is one.
 ///
 /// They keep for one [interval](crate::Algorithm::interval). After that they go back as soon as
-/// somebody else needs them.
+/// another caller needs them.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -222,7 +222,7 @@ pub struct Reservation<'a, A: Algorithm> {
 }
 
 impl<'a, A: Algorithm> Reservation<'a, A> {
-    /// The call takes place now.
+    /// Uses the permits: the call takes place now.
     ///
     /// # Errors
     ///

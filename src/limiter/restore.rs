@@ -15,7 +15,7 @@ use crate::{
 use std::{fmt::Display, str::FromStr};
 
 impl<A: Algorithm<State: StoredState> + Display + FromStr> Builder<A> {
-    /// The limiter, which goes on from where an earlier one stood.
+    /// Builds the limiter, which goes on from where an earlier one stood.
     ///
     /// Its clock shows what the earlier one's showed when the snapshot was taken, and the time of
     /// day that has passed since; where the time of day was set back meanwhile, no time has
@@ -55,7 +55,8 @@ impl<A: Algorithm<State: StoredState> + Display + FromStr> Builder<A> {
         self.restore_at(snapshot, wall_time())
     }
 
-    /// The same at this time of day, for whoever knows it better, and for tests.
+    /// Restores the limiter at this time of day: where it is known better than by the system's
+    /// clock, and for tests.
     ///
     /// # Errors
     ///
@@ -76,7 +77,7 @@ impl<A: Algorithm<State: StoredState> + Display + FromStr> Builder<A> {
 }
 
 impl<A: Algorithm<State: StoredState> + Display + FromStr> Builder<A, ManyLimits> {
-    /// The limiter, which goes on from where an earlier one stood: as for a
+    /// Builds the limiter, which goes on from where an earlier one stood: as for a
     /// [single limit](Builder#method.restore), key by key.
     ///
     /// Keys that were in use are kept even if they are more than [`max_keys`](Self::max_keys); no
@@ -89,7 +90,8 @@ impl<A: Algorithm<State: StoredState> + Display + FromStr> Builder<A, ManyLimits
         self.restore_at(snapshot, wall_time())
     }
 
-    /// The same at this time of day, for whoever knows it better, and for tests.
+    /// Restores the limiter at this time of day: where it is known better than by the system's
+    /// clock, and for tests.
     ///
     /// # Errors
     ///

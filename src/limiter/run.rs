@@ -20,14 +20,14 @@ impl<A: Algorithm> RateLimiter<A> {
         Ok(future.await)
     }
 
-    /// Makes a function run with a permit only, each time it is called: see [`WrappedFn`].
+    /// Wraps a function that runs only with a permit, each time it is called: see [`WrappedFn`].
     pub fn wrap_fn<F>(&self, function: F) -> WrappedFn<A, F> {
         WrappedFn::new(self.clone(), function)
     }
 
-    /// Gets in line at once and returns, and runs a future in a task of its own when its turn has
-    /// come. The handle waits for the result, [`abort`](JoinHandle::abort) takes it out of the line,
-    /// and dropping the handle changes nothing.
+    /// Gets in line at once, and spawns a task that runs a future when its turn has come. The
+    /// handle waits for the result, [`abort`](JoinHandle::abort) takes it out of the line, and
+    /// dropping the handle changes nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -47,7 +47,7 @@ impl<A: Algorithm> RateLimiter<A> {
     /// # Errors
     ///
     /// [`RateLimited`] when it cannot get in line; later, through the handle, when it was
-    /// [sent away](Self::cancel).
+    /// [cancelled](Self::cancel).
     ///
     /// # Panics
     ///

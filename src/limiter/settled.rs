@@ -3,31 +3,31 @@
 use super::{Attempt, KeyedLimiter, LimitId, Limiter, Perished, Standing, Terms};
 use crate::{error::RateLimited, key::Key};
 
-/// A limiter that can settle afterwards what a call has cost: what the `settle` of a layer
-/// ([`PerKeyLayer::settle`](crate::PerKeyLayer::settle)) asks for.
+/// A [`Limiter`] that can settle the cost of a call afterwards, which the `settle` of a layer
+/// requires ([`PerKeyLayer::settle`](crate::PerKeyLayer::settle)).
 ///
 /// A limiter of your own can do so when it remembers what was taken for a call. The contract is that
-/// of [`Limiter::take`] and [`Limiter::commit`], but for what is kept while the call runs.
+/// of [`Limiter::take`] and [`Limiter::commit`], except for what is kept while the call runs.
 pub trait Settles: Limiter {
     /// What is kept while a call runs, to [settle](Settle) what it costs. Dropped unsettled, the call
     /// keeps what it took in advance.
     type Account: Send + Sync + 'static;
 
-    /// As [`Limiter::take`].
+    /// Takes permits as [`Limiter::take`] does, and opens the account of the call.
     fn take_open<K: Key + ?Sized>(
         &self,
         key: &K,
         terms: Terms,
     ) -> Attempt<Self::Account, Self::Wait>;
 
-    /// As [`Limiter::commit`].
+    /// Uses permits as [`Limiter::commit`] does, and opens the account of the call.
     ///
     /// # Errors
     ///
     /// [`Perished`] when the permits had grown too old. They went back; ask again.
     fn commit_open(&self, ticket: Self::Ticket) -> Result<Self::Account, Perished>;
 
-    /// As [`Limiter::standing`].
+    /// Reports how the limits stand, as [`Limiter::standing`] does.
     fn standing_open<K: Key + ?Sized>(
         &self,
         key: &K,
@@ -36,21 +36,21 @@ pub trait Settles: Limiter {
     );
 }
 
-/// What is kept of a call until it is known what it has cost.
+/// What is kept of a call until its cost is known.
 ///
 /// The cost is the number of permits; where a call is subject to several limits, one for each
 /// [`LimitId`].
 pub trait Settle<C>: Send + Sync + 'static {
-    /// So much it has cost in all. What was taken in advance beyond that goes back; what is missing
-    /// is charged, as a debt if need be.
+    /// Settles what the call has cost in all. What was taken in advance beyond that goes back; what
+    /// is missing is charged, as a debt if need be.
     ///
     /// It does nothing for a call that took no permits in advance, and where calls
     /// [hold](crate::Held) their permits.
     fn settle(&mut self, cost: C);
 }
 
-/// A limiter whose calls remember what they took, until it is settled what they cost; made by the
-/// `settle` of a layer ([`PerKeyLayer::settle`](crate::PerKeyLayer::settle)).
+/// A limiter whose calls remember what they took until their cost is settled; made by the `settle`
+/// of a layer ([`PerKeyLayer::settle`](crate::PerKeyLayer::settle)).
 #[derive(Clone, Debug)]
 pub struct Settled<L>(pub(crate) L);
 

@@ -12,10 +12,10 @@ use crate::{
 use std::{fmt::Display, sync::Arc};
 
 impl<A: Algorithm<State: StoredState> + Display> RateLimiter<A> {
-    /// The state of the limit as it is now, for [`Builder::restore`](crate::Builder::restore): see
-    /// [`Snapshot`].
+    /// Takes a snapshot of the limit as it is now, for
+    /// [`Builder::restore`](crate::Builder::restore): see [`Snapshot`].
     ///
-    /// That of one key, where there are keys: it is restored as a limit of its own.
+    /// Where there are keys, it is that of one key, which is restored as a limit of its own.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.shared().snapshot_of(self.key())
@@ -23,7 +23,7 @@ impl<A: Algorithm<State: StoredState> + Display> RateLimiter<A> {
 }
 
 impl<A: Algorithm<State: StoredState> + Display> KeyedRateLimiter<A> {
-    /// The states of all keys as they are now, for the
+    /// Takes a snapshot of all keys as they are now, for the
     /// [`restore`](crate::Builder#method.restore-1) of a builder: see [`Snapshot`].
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {

@@ -9,7 +9,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// How one rate of one limit stands for a key: what it publishes of itself, and what is left.
+/// The state of one rate of one limit for a key: what it publishes about itself, and what is left.
 ///
 /// [`Limiter::standing`](super::Limiter::standing) tells one for each rate of each limit of a call, the
 /// binding one first. What is left is known where the limiter knows it: not where a store was not
@@ -42,7 +42,7 @@ pub struct Standing<'a> {
 }
 
 impl<'a> Standing<'a> {
-    /// For a limiter of your own: a limit by this name, of which this many permits can be had at once.
+    /// Creates it for a limiter of your own: a limit by this name, with this many permits at once.
     #[must_use]
     pub fn new(limit: Option<&'a str>, most: u32) -> Self {
         let (rate, is_one_of_several, holds, decision) = (None, false, false, None);
@@ -68,45 +68,46 @@ impl<'a> Standing<'a> {
         Self { decision, ..self }
     }
 
-    /// The name of the limit, if it was given one.
+    /// Returns the name of the limit, if it has one.
     #[must_use]
     pub fn limit(&self) -> Option<&'a str> {
         self.limit
     }
 
-    /// The rate; `None` where there is none, as of a [`Quota`](crate::Quota).
+    /// Returns the rate; `None` where there is none, as of a [`Quota`](crate::Quota).
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
         self.rate
     }
 
-    /// Whether the limit has other rates beside this one, so that its name alone does not say which.
+    /// Returns whether the limit has other rates, so that its name alone does not say which this
+    /// is.
     #[must_use]
     pub fn is_one_of_several(&self) -> bool {
         self.is_one_of_several
     }
 
-    /// How many permits can be had at once, when it was never used.
+    /// Returns how many permits can be had at once when it was never used.
     #[must_use]
     pub fn most(&self) -> u32 {
         self.most
     }
 
-    /// Whether calls hold their permits until they end, as those of a
+    /// Returns whether calls hold their permits until they end, as those of a
     /// [`Concurrency`](crate::Concurrency) do.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.holds
     }
 
-    /// How many permits can be had now.
+    /// Returns how many permits can be had now; `None` when that is not known.
     #[must_use]
     pub fn remaining(&self) -> Option<u32> {
         self.decision.map(|decision| decision.remaining)
     }
 
-    /// How long until a permit can be had: zero when one can be had now; `None` when none will be,
-    /// or nobody knows when.
+    /// Returns how long until a permit can be had: zero when one can be had now; `None` when none
+    /// will be, or it is not known when.
     #[must_use]
     pub fn next_after(&self) -> Option<Duration> {
         let decision = self.decision?;
@@ -117,7 +118,8 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// How long until it is as if never used; `None` when it never will be, or nobody knows.
+    /// Returns how long until it is as if never used; `None` when it never will be, or is not
+    /// known.
     #[must_use]
     pub fn full_after(&self) -> Option<Duration> {
         let full_after = self.decision?.full_after;

@@ -23,7 +23,7 @@ pub enum Patience {
     Now,
     /// At most this long, and not in vain: it is refused at once when the wait would be longer.
     MaxWait(Duration),
-    /// At most this long, in the hope that those before it give up: it is refused then.
+    /// At most this long, even if its turn would come later, as calls before it may give up.
     Timeout(Duration),
     /// As long as it takes.
     Forever,

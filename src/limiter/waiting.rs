@@ -26,7 +26,7 @@ use std::{
 /// Waits in line for a [`Ticket`]. Dropped, it gives up its place, or the permits if they were
 /// granted, to the next in line.
 ///
-/// Nobody has to poll it for others to get on: whoever wakes serves all that are due.
+/// It need not be polled for others to get on: each task that wakes serves all calls that are due.
 ///
 /// # Panics
 ///

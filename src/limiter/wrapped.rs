@@ -4,11 +4,11 @@ use super::{Acquire, Patience, RateLimiter, Terms};
 use crate::{algorithm::Algorithm, error::RateLimited};
 use std::{fmt, time::Duration};
 
-/// A function that runs once for each permit; made by [`RateLimiter::wrap_fn`].
+/// A function that runs only with a permit; made by [`RateLimiter::wrap_fn`].
 ///
 /// [`call`](Self::call) is for asynchronous functions, [`blocking_call`](Self::blocking_call) for
-/// the others. Each call waits as long as it takes unless told otherwise. The function has one
-/// parameter, which is a tuple where it needs more.
+/// the others. By default each call waits as long as it takes. The function has one parameter,
+/// which is a tuple where it needs more.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -74,7 +74,7 @@ impl<A: Algorithm, F> WrappedFn<A, F> {
     /// Calls a function once there is a permit, and blocks until it has returned.
     ///
     /// It waits as [`Acquire::blocking_wait`] does. An asynchronous function only makes a future
-    /// when it is called, and that would run whenever it is polled: those are for
+    /// when it is called, and that would run whenever it is polled: use it with
     /// [`call`](Self::call).
     ///
     /// # Errors
