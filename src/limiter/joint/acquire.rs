@@ -16,8 +16,8 @@ use std::{
 /// Waits in line for the permits of several limits; the future of [`OnLimits::acquire`] and
 /// [`OnLimits::reserve`].
 ///
-/// It gets in all lines when it is polled for the first time. Without further words it waits as
-/// long as it takes. Threads wait with [`blocking_wait`](Self::blocking_wait).
+/// It gets in all lines when it is polled for the first time. By default it waits as long as it
+/// takes. Threads wait with [`blocking_wait`](Self::blocking_wait).
 ///
 /// # Errors
 ///
@@ -44,7 +44,7 @@ pub struct JointAcquire<G = JointPermit> {
     granted: PhantomData<fn() -> G>,
 }
 
-/// What a [`JointAcquire`] comes to: permits used at once, or kept for later.
+/// The output of a [`JointAcquire`]: permits used at once, or kept for later.
 pub trait JointGranted: Sized {
     #[doc(hidden)]
     fn ask(call: &OnLimits, terms: Terms) -> Attempt<Self, JointWaiting>;
@@ -68,14 +68,14 @@ impl<G: JointGranted> JointAcquire<G> {
 
     /// Fails at once when the wait would be longer than this, and takes nothing.
     ///
-    /// Where one of the limits waits for calls to end, nobody knows how long that will be, and this
-    /// is a time-out as far as that limit is concerned.
+    /// Where one of the limits waits for calls to end, it is unknown how long that will be, and
+    /// this is a time-out as far as that limit is concerned.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.terms.patience = Patience::MaxWait(max_wait);
         self
     }
 
-    /// Waits at most this long, in the hope that those before it give up, and fails then.
+    /// Waits at most this long, even if its turn would come later, as calls before it may give up.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.terms.patience = Patience::Timeout(timeout);
         self

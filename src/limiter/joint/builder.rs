@@ -64,8 +64,8 @@ impl JointBuilder {
         }
     }
 
-    /// Adds a limit, whose name errors, events and metrics bear, and says how calls name it. It has a state
-    /// for each key; for one over all, call it with the key `()`.
+    /// Adds a limit, by this name in errors, events and metrics, and returns how calls name it. It
+    /// has a state for each key; for one over all, call it with the key `()`.
     ///
     /// # Errors
     ///
@@ -84,14 +84,14 @@ impl JointBuilder {
         Ok(LimitId { of: self.id, index: self.limits.len() - 1 })
     }
 
-    /// Sets the clock; [`Clock::monotonic`] unless said otherwise.
+    /// Sets the clock; [`Clock::monotonic`] by default.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
         self
     }
 
-    /// Lets calls that wait go this much later than need be, for limits that somebody else counts,
-    /// too, by another clock. Calls that need not wait are not held up. Zero unless set.
+    /// Delays waiting calls by this much more than necessary, for limits that a server counts as
+    /// well, by a clock of its own. Calls that need not wait are not delayed. Zero by default.
     ///
     /// ```
     /// use std::time::Duration;
@@ -112,17 +112,17 @@ impl JointBuilder {
     }
 
     /// Lets at most this many calls wait for the same key of a limit; further ones fail at once
-    /// with [`QueueFull`](crate::Reason::QueueFull). Without it any number may wait.
+    /// with [`QueueFull`](crate::Reason::QueueFull). Unbounded by default.
     pub fn max_waiting(mut self, calls: usize) -> Self {
         self.max_waiting = calls;
         self
     }
 
-    /// Keeps at most this many keys of each limit at the same time, 1 and up; 100,000 unless said
-    /// otherwise. The keys of one limit take no room from those of another.
+    /// Keeps at most this many keys of each limit at the same time, 1 and up; 100,000 by default.
+    /// The keys of one limit take no room from those of another.
     ///
-    /// A key is forgotten once its state equals that of a new one, which nobody notices, and
-    /// nobody stands in its line. What happens to a new key when all are in use is said by
+    /// A key is forgotten once its state equals that of a new one and no call waits for it, which
+    /// changes no answer. What happens to a new key when all are in use is set by
     /// [`at_capacity`](Self::at_capacity).
     ///
     /// # Errors
@@ -136,8 +136,8 @@ impl JointBuilder {
         Ok(self)
     }
 
-    /// Says what becomes of a new key when as many as may be kept of its limit are in use:
-    /// [`AtCapacity::ShareOne`] unless said otherwise. A call that has a key refused is refused
+    /// Sets what happens to a new key when the maximum number of keys of its limit is in use:
+    /// [`AtCapacity::ShareOne`] by default. A call that has a key refused is refused
     /// whole, and takes nothing of its other limits.
     pub fn at_capacity(mut self, policy: AtCapacity) -> Self {
         self.at_capacity = policy;
@@ -151,7 +151,7 @@ impl JointBuilder {
         Some(LimitId { of: self.id, index })
     }
 
-    /// The limiter.
+    /// Builds the limiter.
     #[must_use]
     pub fn build(self) -> JointLimiter {
         let names: Vec<_> = self.limits.iter().map(|limit| Arc::clone(&limit.name)).collect();

@@ -9,9 +9,9 @@ use crate::{
 use std::sync::Arc;
 
 impl OnLimits {
-    /// Takes permits of all its limits whether they are there or not: for what turns out afterwards
-    /// to have been more than was asked for, or as a penalty. A cost other than 1 multiplies its own.
-    /// What is missing is a debt, and nobody passes before it is paid off.
+    /// Takes permits of all its limits whether they are available or not: for a call that turned
+    /// out to cost more than it asked for, or as a penalty. A cost other than 1 multiplies its own.
+    /// What is missing is a debt, and no call passes before it is paid off.
     ///
     /// ```
     /// use tower_ratelimit::{JointLimiter, LeakyBucket, Rate};
@@ -50,16 +50,16 @@ impl OnLimits {
         self.shared().with(|board, now| board.use_up(self.parts.clone(), now));
     }
 
-    /// Sends away all who wait for one of these keys: they get [`Cancelled`](Reason::Cancelled).
-    /// Nothing else changes. Keys of another limiter are let be.
+    /// Fails all calls that wait for one of these keys with [`Cancelled`](Reason::Cancelled).
+    /// Nothing else changes. Keys of another limiter are ignored.
     pub fn cancel(&self) {
         self.log("cancel_key");
         self.shared().with(|board, now| board.cancel_lanes(&self.parts, now));
     }
 
-    /// Forgets these keys, which begin anew: whoever waits for one of them gets
-    /// [`Cancelled`](Reason::Cancelled), and permits of them that were reserved are worth nothing any
-    /// more. Other keys stay as they are; only what was reserved of them by such calls goes back.
+    /// Resets these keys to fresh state: calls that wait for one of them fail with
+    /// [`Cancelled`](Reason::Cancelled), and reserved permits of them become void. Other keys stay
+    /// as they are; only what was reserved of them by such calls goes back.
     ///
     /// A call that began before is not counted any more by these keys when it ends or is refunded.
     /// It does not end a [breach](super::JointLimiter::breach), nor reopen what was

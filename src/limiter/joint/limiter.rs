@@ -15,20 +15,20 @@ use std::{any::type_name, fmt, sync::Arc};
 ///
 /// Each limit has its own algorithm and its own keys. A call names the limits it is
 /// [subject to](Self::on), with a key and a cost for each. All of them are asked from one reading
-/// of the clock; if one refuses, nothing is taken from any, and nobody ever sees some of them taken
-/// and others not. A refusal names the binding limit: the first that refuses for good, else one of
-/// which nobody knows when its permits come back, else the one with the longest wait, which is the
+/// of the clock; if one refuses, nothing is taken from any, and no caller ever sees some of them
+/// taken and others not. A refusal names the binding limit: the first that refuses for good, else
+/// one whose permits come back at an unknown time, else the one with the longest wait, which is the
 /// wait of all and exact.
 ///
 /// A call that waits gets in the lines of all its keys at once and is served when it is the first
-/// in each of them and all limits grant. Nobody overtakes, calls with crossing keys cannot wait for
-/// each other in a circle, and calls that have no key in common do not delay each other. While it
-/// is held up by one key it holds up those behind it at its other keys: let calls that wait long at
-/// a key of their own wait for it [first](crate::KeyedRateLimiter), and for what all share after
+/// in each of them and all limits grant. No call overtakes, calls with crossing keys cannot wait
+/// for each other in a circle, and calls that have no key in common do not delay each other. While
+/// it is held up by one key it holds up those behind it at its other keys: let calls that wait long
+/// at a key of their own wait for it [first](crate::KeyedRateLimiter), and for what all share after
 /// that.
 ///
 /// For several rates of a single key take [`SlidingWindow::all`](crate::SlidingWindow::all), which
-/// needs a log only. A handle: clones share the limits. It needs no runtime until somebody waits.
+/// needs a log only. A handle: clones share the limits. It needs no runtime until a task waits.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -56,7 +56,7 @@ use std::{any::type_name, fmt, sync::Arc};
 pub struct JointLimiter(Arc<Shared>);
 
 impl JointLimiter {
-    /// Limits are added to the builder one by one.
+    /// Returns a [`JointBuilder`], to which limits are added one by one.
     pub fn builder() -> JointBuilder {
         JointBuilder::new()
     }
@@ -65,57 +65,57 @@ impl JointLimiter {
         Self(shared)
     }
 
-    /// A call that takes one permit of this limit for this key, and whatever is
+    /// Describes a call that takes one permit of this limit for this key, and whatever is
     /// [added](OnLimits::on).
     pub fn on<K: Key + ?Sized>(&self, limit: LimitId, key: &K) -> OnLimits {
         OnLimits::new(Arc::clone(&self.0)).on(limit, key)
     }
 
-    /// The same with this many permits. At a cost of 0 the call passes and takes nothing.
+    /// Describes a call that takes this many permits. At a cost of 0 it passes and takes nothing.
     pub fn on_many<K: Key + ?Sized>(&self, limit: LimitId, key: &K, cost: u32) -> OnLimits {
         OnLimits::new(Arc::clone(&self.0)).on_many(limit, key, cost)
     }
 
-    /// The limit of this name, for whoever has only the limiter.
+    /// Returns the limit of this name, where only the limiter is at hand.
     #[must_use]
     pub fn limit(&self, name: &str) -> Option<LimitId> {
         let index = self.0.names.iter().position(|other| **other == *name)?;
         Some(LimitId { of: self.0.id, index })
     }
 
-    /// The names of the limits, in the order in which they were added.
+    /// Returns the names of the limits, in the order in which they were added.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.names.iter().map(|name| &**name)
     }
 
-    /// Tells what its limits publish of themselves, in the order in which they were added.
+    /// Reports what its limits publish about themselves, in the order in which they were added.
     pub fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
         let standings = self.0.with(|board, _| board.policies(0..board.limits.len()));
         standings.tell(&self.0.names, None, tell);
     }
 
-    /// How many keys are kept now, of all limits.
+    /// Returns how many keys are kept now, of all limits.
     #[must_use]
     pub fn keys(&self) -> usize {
         self.0.with(|board, _| board.limits.iter().map(|limit| limit.keys()).sum())
     }
 
-    /// Forgets all keys whose state equals that of a new one, and says how many those were.
+    /// Forgets all keys whose state equals that of a new one, and returns how many those were.
     ///
-    /// That also happens in passing, a few at a time, whenever a new key comes: there is no need to
-    /// ask for it but to have the memory back while nobody comes.
+    /// That also happens in passing, a few at a time, whenever a new key comes: call it only to
+    /// have the memory back while no new keys come.
     pub fn evict(&self) -> usize {
         self.0.with(|board, now| board.limits.iter_mut().map(|limit| limit.evict(now)).sum())
     }
 
-    /// Sends away all who wait: they get [`Cancelled`](crate::Reason::Cancelled). Nothing else changes.
+    /// Fails all waiting calls with [`Cancelled`](crate::Reason::Cancelled). Nothing else changes.
     pub fn cancel(&self) {
         self.log("cancel");
         self.0.with(|board, now| board.cancel(now));
     }
 
-    /// Lets everybody pass and takes nothing for it, those who wait first and in order, until
-    /// [`reset`](Self::reset).
+    /// Lets all calls pass until [`reset`](Self::reset), the waiting ones first and in order, and
+    /// takes nothing for them.
     ///
     /// ```
     /// use tower_ratelimit::{JointLimiter, Quota};
@@ -138,8 +138,8 @@ impl JointLimiter {
         self.0.with(|board, now| board.breach(now));
     }
 
-    /// Begins anew: whoever waits gets [`Cancelled`](crate::Reason::Cancelled), permits that were reserved
-    /// are worth nothing any more, and all limits are as if never used. It ends a
+    /// Resets all limits to fresh state: waiting calls fail with
+    /// [`Cancelled`](crate::Reason::Cancelled), and reserved permits become void. It ends a
     /// [`breach`](Self::breach), but does not reopen what was [closed](Self::close).
     ///
     /// A call that began before is not counted any more when it ends or is refunded.
@@ -148,14 +148,14 @@ impl JointLimiter {
         self.0.with(|board, now| board.reset(now));
     }
 
-    /// Ends the limiter: whoever waits and whoever asks from now on gets
+    /// Closes the limiter: waiting calls and all later ones fail with
     /// [`Closed`](crate::Reason::Closed). Closing it twice changes nothing.
     pub fn close(&self) {
         self.log("close");
         self.0.with(|board, now| board.close(now));
     }
 
-    /// Goes on with other parameters for one of the limits, which hold for those who wait, too.
+    /// Replaces the algorithm of one of the limits, for waiting calls as well.
     ///
     /// What is outstanding stays outstanding and the last tick of a grid stays, as with
     /// [`RateLimiter::set_algorithm`](crate::RateLimiter::set_algorithm). A limit stays of the type

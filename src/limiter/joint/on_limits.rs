@@ -24,7 +24,7 @@ use std::{fmt, sync::Arc};
 /// a cost for each; made by [`JointLimiter::on`](super::JointLimiter::on).
 ///
 /// It can be asked over and over, and it is a [`Limiter`]: a layer that waits in `poll_ready` can
-/// be built on it. There its keys are fixed, the key it is asked with is of no matter, and a cost
+/// be built on it. There its keys are fixed, the key it is asked with is ignored, and a cost
 /// other than 1 multiplies its own.
 ///
 /// ```
@@ -49,7 +49,7 @@ pub struct OnLimits {
     is_foreign: bool,
 }
 
-/// How several limits stand, in the name of the binding one.
+/// The state of several limits, in the name of the binding one.
 #[derive(Clone, Debug)]
 pub struct Binding {
     pub(in crate::limiter) limit: Option<Arc<str>>,
@@ -66,13 +66,12 @@ impl OnLimits {
         Self { shared, parts: Vec::new(), is_foreign: false }
     }
 
-    /// The same, and one permit of this limit for this key. The same limit and key named twice cost
-    /// twice.
+    /// Adds one permit of this limit for this key. The same limit and key named twice cost twice.
     pub fn on<K: Key + ?Sized>(self, limit: LimitId, key: &K) -> Self {
         self.on_many(limit, key, 1)
     }
 
-    /// The same, and this many permits of this limit for this key; none at a cost of 0.
+    /// Adds this many permits of this limit for this key; none at a cost of 0.
     ///
     /// A limit of another limiter is an error when it is asked:
     /// [`UnknownLimit`](Reason::UnknownLimit).
@@ -92,7 +91,7 @@ impl OnLimits {
 
     /// Takes the permits of all limits now, or none.
     ///
-    /// It never waits, and never fails because somebody else is asking at the same time.
+    /// It never waits, and never fails because another caller is asking at the same time.
     ///
     /// # Errors
     ///
@@ -109,17 +108,19 @@ impl OnLimits {
     /// Takes the permits of all limits, and waits for them in line; [`JointAcquire`] says how to
     /// wait less.
     ///
-    /// The permits count as used the moment the future is ready.
+    /// The permits count as used the moment the future is ready. Those that a call holds until it
+    /// ends ([`Concurrency`](crate::Concurrency), [`Serialized`](crate::Serialized)) have to be
+    /// bound until then, as in `let _permit = call.acquire().await?`.
     pub fn acquire(&self) -> JointAcquire {
         JointAcquire::new(self.clone())
     }
 
-    /// The same for permits that are used later, or go back: see [`JointReservation`].
+    /// Waits in line for permits that are used later, or go back: see [`JointReservation`].
     pub fn reserve(&self) -> JointAcquire<JointReservation> {
         JointAcquire::new(self.clone())
     }
 
-    /// What would happen if it asked now. Takes nothing.
+    /// Returns what would happen if it asked now, and takes nothing.
     #[must_use]
     pub fn peek(&self) -> Binding {
         self.binding(&self.shared.peek(self.parts.clone()))
@@ -237,14 +238,14 @@ impl Settles for OnLimits {
 }
 
 impl Binding {
-    /// The name of the limit that refuses, or that has the least left. `None` for a call that is
-    /// subject to none.
+    /// Returns the name of the limit that refuses, or that has the least left; `None` for a call
+    /// that is subject to none.
     #[must_use]
     pub fn limit(&self) -> Option<&str> {
         self.limit.as_deref()
     }
 
-    /// How it stands.
+    /// Returns how it stands.
     pub fn decision(&self) -> Decision {
         self.decision
     }

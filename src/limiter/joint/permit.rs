@@ -50,36 +50,37 @@ impl JointPermit {
         Self { shared: Arc::clone(call.shared()), used }
     }
 
-    /// How the limit stood that has the least left, when the permits were granted.
+    /// Returns how the limit with the least left stood when the permits were granted.
     #[must_use]
     pub fn binding(&self) -> Binding {
         binding(&self.shared, &self.used.binding)
     }
 
-    /// The same without its name.
+    /// Returns the decision of the limit with the least left, as [`binding`](Self::binding) does,
+    /// without its name.
     pub fn decision(&self) -> Decision {
         self.used.binding.decision
     }
 
-    /// How long the call stood in line.
+    /// Returns how long the call stood in line.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.used.waited.into()
     }
 
-    /// Gives the permits of all limits back, to those who wait. What the limits have recovered by
+    /// Gives the permits of all limits back, to waiting calls. What the limits have recovered by
     /// themselves since does not come back twice.
     pub fn refund(mut self) {
         self.shared.refund(&mut self.used);
     }
 
-    /// Says that the call goes on, so that the [leases](crate::Concurrency::lease) of its limits
-    /// begin anew. Where there are no leases this changes nothing.
+    /// Renews the [leases](crate::Concurrency::lease) of a call that goes on: they begin anew.
+    /// Where there are no leases this changes nothing.
     ///
     /// # Errors
     ///
     /// [`LeaseLost`] when one of the leases had ended and others have its permits by now. The call
-    /// is not counted any more as being in flight, by any of its limits.
+    /// is no longer counted as being in flight, by any of its limits.
     pub fn renew(&mut self) -> Result<(), LeaseLost> {
         match !self.used.holds || self.shared.renew(&mut self.used) {
             true => Ok(()),
@@ -162,11 +163,11 @@ impl fmt::Debug for JointHold {
 }
 
 /// Permits of several limits that were granted and not used yet. Dropped, all of them go back, to
-/// those who wait.
+/// waiting calls.
 ///
 /// They keep as long as those of the limit whose permits keep the
-/// [shortest](crate::Algorithm::shelf_life). After that they go back as soon as somebody else needs
-/// them.
+/// [shortest](crate::Algorithm::shelf_life). After that they go back as soon as another caller
+/// needs them.
 #[must_use = "permits go back when their reservation is dropped"]
 pub struct JointReservation {
     shared: Arc<Shared>,
@@ -179,7 +180,7 @@ impl JointReservation {
         Self { shared: Arc::clone(call.shared()), ticket: Some(ticket) }
     }
 
-    /// The call takes place now.
+    /// Uses the permits: the call takes place now.
     ///
     /// # Errors
     ///

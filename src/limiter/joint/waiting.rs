@@ -25,7 +25,7 @@ use std::{
 /// Waits in the lines of several limits for a [`JointTicket`]. Dropped, it gives up its places, or
 /// the permits if they were granted, to those behind it.
 ///
-/// Nobody has to poll it for others to get on: whoever wakes serves all that are due.
+/// It need not be polled for others to get on: each task that wakes serves all calls that are due.
 ///
 /// # Panics
 ///

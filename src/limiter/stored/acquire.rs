@@ -8,8 +8,7 @@ use std::{fmt, pin::Pin, time::Duration};
 /// Waits for permits; made by [`StoredKey::acquire`], and awaited or [blocked
 /// on](Self::blocking_wait).
 ///
-/// Without further words it asks for one permit and waits as long as it takes. [`StoredKey`] has an
-/// example.
+/// By default it asks for one permit and waits as long as it takes. [`StoredKey`] has an example.
 ///
 /// # Errors
 ///
@@ -36,15 +35,15 @@ impl<A: Algorithm, S: Store<A>> StoredAcquire<A, S> {
         self
     }
 
-    /// Fails at once when the wait would be longer than this, and takes nothing. Where nobody knows
-    /// how long others will [hold](crate::Held) their permits, it waits that long.
+    /// Fails at once when the wait would be longer than this, and takes nothing. Where it is
+    /// unknown how long others will [hold](crate::Held) their permits, it waits that long.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.terms.patience = Patience::MaxWait(max_wait);
         self
     }
 
-    /// Waits at most this long, in the hope that those before it give up, and fails then. Where its
-    /// turn would come later, it asks the store once more at the end.
+    /// Waits at most this long, even if its turn would come later, as calls before it may give up.
+    /// In that case it asks the store once more at the end.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.terms.patience = Patience::Timeout(timeout);
         self
@@ -58,7 +57,7 @@ impl<A: Algorithm, S: Store<A>> StoredAcquire<A, S> {
     ///
     /// # Panics
     ///
-    /// Within a runtime; it belongs into `spawn_blocking` there.
+    /// Within a runtime; it belongs in `spawn_blocking` there.
     pub fn blocking_wait(self) -> Result<StoredPermit<A, S>, RateLimited> {
         self.key.block_on(self.terms)
     }

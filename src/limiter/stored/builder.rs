@@ -60,8 +60,8 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
         Self { name, store, algorithm, on_failure, settings, refused: None }
     }
 
-    /// How long a decision of the store may take, connecting to it included; 1 s unless said
-    /// otherwise. It does not bound how long a call waits for its turn.
+    /// Sets how long a decision of the store may take, connecting to it included; 1 s by default.
+    /// It does not bound how long a call waits for its turn.
     ///
     /// # Errors
     ///
@@ -71,8 +71,9 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
         Ok(self)
     }
 
-    /// After so many failures in a row nobody asks the store for this long; then one call may, and
-    /// what becomes of it decides. 5 failures and 1 s unless said otherwise.
+    /// Opens the circuit breaker after `failures` consecutive failures, for `pause`: no call asks
+    /// the store then. After that one call probes it, and closes or reopens the breaker. 5 failures
+    /// and 1 s by default.
     ///
     /// # Errors
     ///
@@ -82,8 +83,8 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
         Ok(self)
     }
 
-    /// How many asks may be under way at the same time; 100,000 unless said otherwise. One more
-    /// fares as if the store did not answer.
+    /// Sets how many asks may be under way at the same time; 100,000 by default. One more fares as
+    /// if the store did not answer.
     ///
     /// # Errors
     ///
@@ -102,7 +103,7 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
     }
 
     /// Remembers up to this many keys that the store has refused, and refuses them without asking
-    /// until the time it named: an attack costs no round trips then. Off unless said.
+    /// until the time it named: an attack costs no round trips then. Off by default.
     ///
     /// What other processes give back or change is seen by such a key after that time only.
     ///
@@ -118,13 +119,13 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
     }
 
     /// Sets the clock by which deadlines are measured and calls wait for their turns; the store has
-    /// its own. [`Clock::monotonic`] unless said otherwise.
+    /// its own. [`Clock::monotonic`] by default.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.settings.clock = clock.into();
         self
     }
 
-    /// The limiter. It belongs to the runtime in which it is built: batches travel there for
+    /// Builds the limiter. It belongs to the runtime in which it is built: batches travel there for
     /// threads that have none.
     ///
     /// # Errors

@@ -12,8 +12,8 @@ use crate::{
     store::{Store, StoreError, StoreKey},
 };
 
-/// What becomes of calls while the store does not answer. Nobody is let through by accident:
-/// whoever builds a limiter over a store has to say.
+/// What happens to calls while the store does not answer. It has no default, so that no call is let
+/// through by accident.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -45,7 +45,7 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
         Self { shared, key }
     }
 
-    /// Takes one permit now, or not at all. It waits for the store to answer, and for nothing else.
+    /// Takes one permit now, or not at all. It waits only for the store to answer.
     ///
     /// # Errors
     ///
@@ -102,19 +102,19 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
         })
     }
 
-    /// What would happen to a call of this cost that asks now. Takes nothing; one of no cost tells
-    /// how the limit stands.
+    /// Returns what would happen to a call of this cost now, and takes nothing; at a cost of 0, how
+    /// the limit stands.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](Reason::Unavailable) when the store does not answer, whatever was said for
-    /// calls then.
+    /// [`Unavailable`](Reason::Unavailable) when the store does not answer, whatever is configured
+    /// for calls then.
     pub async fn peek(&self, cost: u32) -> Result<Decision, RateLimited> {
         self.tell(StoreAsk::Ask(Ask::Peek(Take::fresh(cost))), cost).await
     }
 
-    /// Takes permits whether they are there or not: for what turns out afterwards to have been more
-    /// than was asked for, or as a penalty. What is missing is a debt, and nobody passes before it
+    /// Takes permits whether they are available or not: for a call that turned out to cost more
+    /// than it asked for, or as a penalty. What is missing is a debt, and no call passes before it
     /// is paid off.
     ///
     /// # Errors
@@ -129,11 +129,11 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
         self.tell(StoreAsk::Ask(Ask::Charge(cost)), cost).await.map(drop)
     }
 
-    /// Begins anew: the next call passes at once. Those of this process who wait get
-    /// [`Cancelled`](Reason::Cancelled), and those of others keep their turns.
+    /// Resets the key to fresh state: the next call passes at once. Waiting calls of this process
+    /// fail with [`Cancelled`](Reason::Cancelled), and those of others keep their turns.
     ///
-    /// Permits that were granted before and go back later give to others time that they did not
-    /// take: up to as many permits more.
+    /// Permits that were granted before and go back later bring others time that was not taken
+    /// since: up to as many permits more.
     ///
     /// # Errors
     ///

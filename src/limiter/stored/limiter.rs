@@ -19,16 +19,16 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-/// One limit for each key, kept by a [`Store`]: it outlives the process, and many processes share
-/// it.
+/// One limit for each key, kept by a [`Store`]: the limits outlive the process, and many processes
+/// share them.
 ///
 /// A handle: clones share everything, and so do limiters of the same name over the same store, in
 /// this process and in others. It stands wherever a [`KeyedRateLimiter`](crate::KeyedRateLimiter)
-/// may: in layers, routes and clients. A limit for everybody is that of the key `()`.
+/// may: in layers, routes and clients. For a limit over all calls, use the key `()`.
 ///
-/// Asks of many callers travel together: while one batch is under way the next one gathers. Whoever
-/// has to wait is told the instant of its turn by the one answer, in the order in which asks come
-/// to the store, and sleeps until then.
+/// Asks of many callers travel together: while one batch is under way the next one gathers. A call
+/// that has to wait is told the instant of its turn by the one answer, in the order in which asks
+/// come to the store, and sleeps until then.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -74,8 +74,8 @@ use std::{
 /// # When the store does not answer
 ///
 /// Every decision has a [deadline](StoredBuilder::deadline). When it is missed, and whenever the
-/// store fails, what was said with [`OnFailure`] happens. After [several
-/// failures](StoredBuilder::breaker) in a row nobody asks for a while, so that callers do not wait
+/// store fails, what [`OnFailure`] says happens. After several consecutive failures a [circuit
+/// breaker](StoredBuilder::breaker) opens for a while, so that callers do not wait
 /// for nothing. An ask whose answer was lost may have taken permits; one whose answer comes late
 /// gives them back. What goes back while the store does not answer is lost: with
 /// [`Concurrency`](crate::Concurrency) give its permits a [lease](crate::Concurrency::lease).
@@ -83,8 +83,8 @@ use std::{
 /// # When nobody looks
 ///
 /// A call that was granted permits and is not polled, and a service that is ready and not called,
-/// keep nobody waiting who asks for permits of the next slot. Permits that are held until calls end
-/// they hold, too, until they are dropped or their lease ends.
+/// do not delay calls that ask for permits of the next slot. Permits that are held until calls end
+/// stay with them until they are dropped or their lease ends.
 ///
 /// # When exactly
 ///
@@ -93,7 +93,7 @@ use std::{
 pub struct StoredLimiter<A: Algorithm, S: Store<A>>(pub(super) Arc<Shared<A, S>>);
 
 impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
-    /// Sets up limits of this name, by which the store and other processes know them.
+    /// Returns a builder for limits of this name, by which the store and other processes know them.
     ///
     /// [`StoredBuilder`] has the settings and an example.
     pub fn builder(
@@ -105,21 +105,21 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
         StoredBuilder::new(name.into(), store, algorithm, on_failure)
     }
 
-    /// The limit of this key.
+    /// Returns the limit of this key.
     #[must_use]
     pub fn key<K: Key + ?Sized>(&self, key: &K) -> StoredKey<A, S> {
         StoredKey::new(Arc::clone(&self.0), StoreKey::new(key))
     }
 
-    /// Sends away all who wait in this process: they get [`Cancelled`](crate::Reason::Cancelled),
-    /// and what they had reserved goes back.
+    /// Fails all waiting calls of this process with [`Cancelled`](crate::Reason::Cancelled), and
+    /// what they had reserved goes back.
     pub fn cancel(&self) {
         self.log("cancel");
         self.0.reins.cancel();
     }
 
-    /// Lets everybody in this process pass, those who wait first, without a question to the store,
-    /// until [`end_breach`](Self::end_breach).
+    /// Lets all calls of this process pass until [`end_breach`](Self::end_breach), the waiting ones
+    /// first, without asking the store.
     pub fn breach(&self) {
         self.log("breach");
         self.0.reins.breach();
@@ -132,7 +132,7 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
         self.0.reins.end_breach();
     }
 
-    /// Ends the limiter in this process: whoever waits and whoever asks from now on gets
+    /// Closes the limiter in this process: waiting calls and all later ones fail with
     /// [`Closed`](crate::Reason::Closed). Closing it twice changes nothing. The connection to the
     /// store is released with the last handle.
     pub fn close(&self) {
@@ -140,8 +140,8 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
         self.0.reins.close();
     }
 
-    /// Asks by another arithmetic from now on. Those who wait already keep their turns; other
-    /// processes go by theirs until they are told, too.
+    /// Replaces the algorithm in this process. Waiting calls keep their turns; other processes use
+    /// theirs until it is replaced there as well.
     ///
     /// # Errors
     ///
@@ -158,7 +158,8 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
         Ok(())
     }
 
-    /// The limit as the store keeps it, its arithmetic [rounded](Store::keep_to) as it needs.
+    /// Returns the limit as the store keeps it, with its algorithm [rounded](Store::keep_to) as
+    /// needed.
     #[must_use]
     pub fn limit(&self) -> Arc<StoredLimit<A>> {
         self.0.limit()

@@ -33,14 +33,14 @@ impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
         Ok(Self { hold: StoredHold::new(shared, ticket)?, waited })
     }
 
-    /// How the limit stood when the permits were granted; `None` when the store was not asked, or
-    /// did not answer.
+    /// Returns how the limit stood when the permits were granted; `None` when the store was not
+    /// asked, or did not answer.
     #[must_use]
     pub fn decision(&self) -> Option<Decision> {
         self.hold.decision()
     }
 
-    /// How long the call waited for its turn.
+    /// Returns how long the call waited for its turn.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited.into()
@@ -61,18 +61,18 @@ impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
         }
     }
 
-    /// Tells the store that the call goes on, so that its [lease](crate::Concurrency::lease) begins
-    /// anew. Where there are no leases this changes nothing.
+    /// Renews the [lease](crate::Concurrency::lease) of a call that goes on, in the store: it
+    /// begins anew. Where there are no leases this changes nothing.
     ///
     /// # Errors
     ///
     /// [`LeaseLost`] when the lease had ended and others have the permits by now, and when the
-    /// store does not answer: then nobody knows.
+    /// store does not answer: then that is unknown.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, or when the store does not answer, the lease may have begun anew, as one of which
-    /// nobody knows: then the permits come back when it ends, and not when the call does.
+    /// Dropped, or when the store does not answer, the lease may have begun anew without this
+    /// permit knowing: then the permits come back when it ends, and not when the call does.
     pub async fn renew(&mut self) -> Result<(), LeaseLost> {
         let Used::Store(taken) = &mut self.hold.used else { return Ok(()) };
         let Some(grant) = taken.held() else { return Ok(()) };
@@ -95,8 +95,8 @@ impl<A: Algorithm, S: Store<A>> fmt::Debug for StoredPermit<A, S> {
     }
 }
 
-/// What a service keeps while a call runs. It knows how the limit stood and what its permits cost, and
-/// where they are [held](crate::Held) it says that the call has ended, as it is dropped.
+/// What a service keeps while a call runs: how the limit stood and what its permits cost. Where
+/// they are [held](crate::Held), dropping it says that the call has ended.
 pub struct StoredHold<A: Algorithm, S: Store<A>> {
     shared: Arc<Shared<A, S>>,
     used: Used<A>,

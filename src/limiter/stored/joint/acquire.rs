@@ -12,7 +12,7 @@ use std::{fmt, pin::Pin, time::Duration};
 /// Waits for permits of several limits; made by [`StoredOnLimits::acquire`], and awaited or
 /// [blocked on](Self::blocking_wait).
 ///
-/// Without further words it waits as long as it takes.
+/// By default it waits as long as it takes.
 ///
 /// # Errors
 ///
@@ -35,13 +35,14 @@ impl<S: Store<AnyAlgorithm>> StoredJointAcquire<S> {
 
     /// Fails at once when the wait would be longer than this, and takes nothing.
     ///
-    /// How long others wait that are before it nobody knows, nor when calls end: there it is a time-out.
+    /// Where other calls are before it, or calls have to end, the wait is unknown: there it is a
+    /// time-out.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.terms.patience = Patience::MaxWait(max_wait);
         self
     }
 
-    /// Waits at most this long, in the hope that those before it give up, and fails then.
+    /// Waits at most this long, even if its turn would come later, as calls before it may give up.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.terms.patience = Patience::Timeout(timeout);
         self
@@ -55,7 +56,7 @@ impl<S: Store<AnyAlgorithm>> StoredJointAcquire<S> {
     ///
     /// # Panics
     ///
-    /// Within a runtime; it belongs into `spawn_blocking` there.
+    /// Within a runtime; it belongs in `spawn_blocking` there.
     pub fn blocking_wait(self) -> Result<StoredJointPermit<S>, RateLimited> {
         self.call.block_on(self.terms)
     }

@@ -59,8 +59,8 @@ impl<S: Store<AnyAlgorithm>> StoredJointBuilder<S> {
         Self { id: next_limiter(), store, on_failure, settings, limits }
     }
 
-    /// Adds a limit, which is known to the store by this name, and says how calls name it. It has a state
-    /// for each key; for one over all, call it with the key `()`.
+    /// Adds a limit, which is known to the store by this name, and returns how calls name it. It
+    /// has a state for each key; for one over all, call it with the key `()`.
     ///
     /// # Errors
     ///
@@ -83,8 +83,8 @@ impl<S: Store<AnyAlgorithm>> StoredJointBuilder<S> {
         Ok(LimitId { of: self.id, index: self.limits.len() - 1 })
     }
 
-    /// As [`StoredBuilder::deadline`](crate::StoredBuilder::deadline): how long a decision of the store may take, 1 s
-    /// unless said otherwise.
+    /// Sets how long a decision of the store may take, 1 s by default, as
+    /// [`StoredBuilder::deadline`](crate::StoredBuilder::deadline) does.
     ///
     /// # Errors
     ///
@@ -94,8 +94,9 @@ impl<S: Store<AnyAlgorithm>> StoredJointBuilder<S> {
         Ok(self)
     }
 
-    /// As [`StoredBuilder::breaker`](crate::StoredBuilder::breaker): after how many failures in a row nobody asks the
-    /// store, and for how long. 5 failures and 1 s unless said otherwise.
+    /// Opens the circuit breaker after `failures` consecutive failures, for `pause`, as
+    /// [`StoredBuilder::breaker`](crate::StoredBuilder::breaker) does. 5 failures and 1 s by
+    /// default.
     ///
     /// # Errors
     ///
@@ -105,8 +106,8 @@ impl<S: Store<AnyAlgorithm>> StoredJointBuilder<S> {
         Ok(self)
     }
 
-    /// As [`StoredBuilder::max_asks`](crate::StoredBuilder::max_asks): how many asks may be under way at the same
-    /// time, 100,000 unless said otherwise.
+    /// Sets how many asks may be under way at the same time, 100,000 by default, as
+    /// [`StoredBuilder::max_asks`](crate::StoredBuilder::max_asks) does.
     ///
     /// # Errors
     ///
@@ -124,13 +125,13 @@ impl<S: Store<AnyAlgorithm>> StoredJointBuilder<S> {
     }
 
     /// Sets the clock by which deadlines are measured and calls wait for their turns; the store has
-    /// its own. [`Clock::monotonic`] unless said otherwise.
+    /// its own. [`Clock::monotonic`] by default.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.settings.clock = clock.into();
         self
     }
 
-    /// The limiter. It belongs to the runtime in which it is built: batches travel there for
+    /// Builds the limiter. It belongs to the runtime in which it is built: batches travel there for
     /// threads that have none.
     ///
     /// # Errors

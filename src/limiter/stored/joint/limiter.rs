@@ -19,9 +19,9 @@ use std::{
 ///
 /// What a [`JointLimiter`](crate::JointLimiter) is to a [`RateLimiter`](crate::RateLimiter), it is to a
 /// [`StoredLimiter`](crate::StoredLimiter): the limits outlive the process, and many processes share them. A limit
-/// is known to the store by its name; a `StoredLimiter` of that name is the same limit. If one refuses, nothing is
-/// taken from any, and nobody ever sees some of them taken and others not. A refusal names the binding
-/// limit, and its wait is the longest of all.
+/// is known to the store by its name; a `StoredLimiter` of that name is the same limit. If one
+/// refuses, nothing is taken from any, and no caller ever sees some of them taken and others not. A
+/// refusal names the binding limit, and its wait is the longest of all.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -45,25 +45,28 @@ use std::{
 ///
 /// # In what order
 ///
-/// A call of a [`StoredLimiter`](crate::StoredLimiter) reserves its turn in the store. These do not: nobody knows
-/// when the permits of all limits are there together. A call that has to wait asks again at the instant that the store
-/// told, and gets in a line of this process at each key that held it up. Only the first in all its lines asks:
+/// A call of a [`StoredLimiter`](crate::StoredLimiter) reserves its turn in the store. These do
+/// not: it is unknown when the permits of all limits are there together. A call that has to wait
+/// asks again at the instant that the store named, and gets in a line of this process at each key
+/// that held it up. Only the first in all its lines asks:
 ///
-/// - Within a process nobody overtakes at a key whom it has held up. A call that waits at one key holds up
-///   nobody at another one, unless it was held up there, too.
-/// - Across processes there is no order: whoever asks when the permits are there has them. A call that needs
-///   much may wait as long as others come for little.
-/// - One that nobody polls is passed over when it does not ask in time.
+/// - Within a process no call overtakes at a key that has held it up. A call that waits at one key
+/// does not hold
+///   up calls at another one, unless it was held up there, too.
+/// - Across processes there is no order: the first call that asks once the permits are there gets
+/// them. A call that
+///   needs much may wait as long as others come for little.
+/// - A call that is not polled is passed over when it does not ask in time.
 ///
-/// So those who wait for one key are let go one round trip after the other at the fastest, in each process. For a
-/// single limit take a [`StoredLimiter`](crate::StoredLimiter).
+/// So calls that wait for one key are let go one round trip after the other at the fastest, in each
+/// process. For a single limit take a [`StoredLimiter`](crate::StoredLimiter).
 ///
 /// # Where keys lie
 ///
 /// A store of several servers cannot take in one step what lies on different ones. In a Redis Cluster keys of the same
 /// [tag](Self::tagged) lie together. A call whose keys do not is refused with
-/// [`NotTogether`](crate::Reason::NotTogether) before anything is sent, whatever is to become of calls while the store
-/// does not answer.
+/// [`NotTogether`](crate::Reason::NotTogether) before anything is sent, whatever [`OnFailure`]
+/// says.
 ///
 /// # When the store does not answer
 ///
@@ -72,18 +75,18 @@ use std::{
 pub struct StoredJointLimiter<S: Store<AnyAlgorithm>>(pub(super) Arc<Shared<S>>);
 
 impl<S: Store<AnyAlgorithm>> StoredJointLimiter<S> {
-    /// Limits are added to the builder one by one.
+    /// Returns a [`StoredJointBuilder`], to which limits are added one by one.
     pub fn builder(store: S, on_failure: OnFailure<JointBuilder>) -> StoredJointBuilder<S> {
         StoredJointBuilder::new(store, on_failure)
     }
 
-    /// A call that takes one permit of this limit for this key, and whatever is
+    /// Describes a call that takes one permit of this limit for this key, and whatever is
     /// [added](StoredOnLimits::on).
     pub fn on<K: Key + ?Sized>(&self, limit: LimitId, key: &K) -> StoredOnLimits<S> {
         self.on_many(limit, key, 1)
     }
 
-    /// The same with this many permits. At a cost of 0 the call passes and takes nothing.
+    /// Describes a call that takes this many permits. At a cost of 0 it passes and takes nothing.
     pub fn on_many<K: Key + ?Sized>(
         &self,
         limit: LimitId,
@@ -93,8 +96,9 @@ impl<S: Store<AnyAlgorithm>> StoredJointLimiter<S> {
         StoredOnLimits::new(Arc::clone(&self.0), None).on_many(limit, key, cost)
     }
 
-    /// A call whose keys all lie in one place of the store, by this part of them, and are added one by one. For a Redis
-    /// Cluster, where limits on different keys could not be taken together otherwise.
+    /// Describes a call whose keys share this tag and so lie in one place of the store; its limits
+    /// are added one by one. For a Redis Cluster, where limits on different keys could not be taken
+    /// together otherwise.
     ///
     /// The tag is part of each key: a limit on the key `()` is one over all of this tag. What is to hold over
     /// everything has a tag that is always the same, and then all lies on one server.
@@ -115,19 +119,19 @@ impl<S: Store<AnyAlgorithm>> StoredJointLimiter<S> {
         StoredOnLimits::new(Arc::clone(&self.0), Some(StoreKey::new(tag)))
     }
 
-    /// The limit of this name, for whoever has only the limiter.
+    /// Returns the limit of this name, where only the limiter is at hand.
     #[must_use]
     pub fn limit(&self, name: &str) -> Option<LimitId> {
         let index = self.0.names.iter().position(|other| **other == *name)?;
         Some(LimitId { of: self.0.id, index })
     }
 
-    /// The names of the limits, in the order in which they were added.
+    /// Returns the names of the limits, in the order in which they were added.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.names.iter().map(|name| &**name)
     }
 
-    /// Tells what its limits publish of themselves, in the order in which they were added.
+    /// Reports what its limits publish about themselves, in the order in which they were added.
     pub fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
         for (index, name) in self.0.names.iter().enumerate() {
             let algorithm = &self.0.limit(index).algorithm;
@@ -135,14 +139,14 @@ impl<S: Store<AnyAlgorithm>> StoredJointLimiter<S> {
         }
     }
 
-    /// Sends away all who wait in this process: they get [`Cancelled`](crate::Reason::Cancelled).
+    /// Fails all waiting calls of this process with [`Cancelled`](crate::Reason::Cancelled).
     pub fn cancel(&self) {
         self.log("cancel");
         self.0.reins.cancel();
     }
 
-    /// Lets everybody in this process pass, those who wait first, without a question to the store, until
-    /// [`end_breach`](Self::end_breach).
+    /// Lets all calls of this process pass until [`end_breach`](Self::end_breach), the waiting ones
+    /// first, without asking the store.
     pub fn breach(&self) {
         self.log("breach");
         self.0.reins.breach();
@@ -154,7 +158,7 @@ impl<S: Store<AnyAlgorithm>> StoredJointLimiter<S> {
         self.0.reins.end_breach();
     }
 
-    /// Ends the limiter in this process: whoever waits and whoever asks from now on gets
+    /// Closes the limiter in this process: waiting calls and all later ones fail with
     /// [`Closed`](crate::Reason::Closed). Closing it twice changes nothing. The connection to the
     /// store is released with the last handle.
     pub fn close(&self) {
@@ -162,8 +166,8 @@ impl<S: Store<AnyAlgorithm>> StoredJointLimiter<S> {
         self.0.reins.close();
     }
 
-    /// Asks one of the limits by another arithmetic from now on, also for those who wait; other processes go by
-    /// theirs until they are told, too.
+    /// Replaces the algorithm of one of the limits in this process, for waiting calls as well;
+    /// other processes use theirs until it is replaced there as well.
     ///
     /// # Errors
     ///

@@ -31,7 +31,7 @@ use tokio::sync::oneshot;
 /// a cost for each; made by [`StoredJointLimiter::on`](super::StoredJointLimiter::on).
 ///
 /// It can be asked over and over, and it is a [`Limiter`]: a layer that waits in `poll_ready` can
-/// be built on it. There its keys are fixed, the key it is asked with is of no matter, and a cost
+/// be built on it. There its keys are fixed, the key it is asked with is ignored, and a cost
 /// other than 1 multiplies its own.
 #[must_use = "nothing is limited before it is asked"]
 pub struct StoredOnLimits<S: Store<AnyAlgorithm>> {
@@ -48,13 +48,12 @@ impl<S: Store<AnyAlgorithm>> StoredOnLimits<S> {
         Self { shared, parts: Vec::new(), tag, is_foreign: false }
     }
 
-    /// The same, and one permit of this limit for this key. The same limit and key named twice cost
-    /// twice.
+    /// Adds one permit of this limit for this key. The same limit and key named twice cost twice.
     pub fn on<K: Key + ?Sized>(self, limit: LimitId, key: &K) -> Self {
         self.on_many(limit, key, 1)
     }
 
-    /// The same, and this many permits of this limit for this key; none at a cost of 0.
+    /// Adds this many permits of this limit for this key; none at a cost of 0.
     ///
     /// A limit of another limiter is an error when it is asked:
     /// [`UnknownLimit`](Reason::UnknownLimit).
@@ -75,7 +74,7 @@ impl<S: Store<AnyAlgorithm>> StoredOnLimits<S> {
         self
     }
 
-    /// Takes the permits of all limits now, or none. It waits for the store to answer, and for nothing else.
+    /// Takes the permits of all limits now, or none. It waits only for the store to answer.
     ///
     /// # Errors
     ///
@@ -96,7 +95,8 @@ impl<S: Store<AnyAlgorithm>> StoredOnLimits<S> {
         StoredJointAcquire::new(self.clone())
     }
 
-    /// What would happen if it asked now. Takes nothing, and asks about each limit by itself, in one round trip.
+    /// Returns what would happen if it asked now, and takes nothing. It asks about each limit by
+    /// itself, in one round trip.
     ///
     /// # Errors
     ///
@@ -106,9 +106,9 @@ impl<S: Store<AnyAlgorithm>> StoredOnLimits<S> {
         Ok(self.shared.binding(&verdict.binding))
     }
 
-    /// Takes permits of all its limits whether they are there or not: for what turns out afterwards
-    /// to have been more than was asked for, or as a penalty. A cost other than 1 multiplies its own.
-    /// What is missing is a debt, and nobody passes before it is paid off.
+    /// Takes permits of all its limits whether they are available or not: for a call that turned
+    /// out to cost more than it asked for, or as a penalty. A cost other than 1 multiplies its own.
+    /// What is missing is a debt, and no call passes before it is paid off.
     ///
     /// # Errors
     ///
@@ -118,7 +118,7 @@ impl<S: Store<AnyAlgorithm>> StoredOnLimits<S> {
         self.ask_each(cost, |cost| StoreAsk::Ask(Ask::Charge(cost))).await.map(drop)
     }
 
-    /// Begins anew: these keys are as if never used. Those of this process who wait there get
+    /// Resets these keys to fresh state. Calls of this process that wait there fail with
     /// [`Cancelled`](Reason::Cancelled), and those of others keep their places.
     ///
     /// # Errors

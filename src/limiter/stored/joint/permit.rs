@@ -43,14 +43,14 @@ impl<S: Store<AnyAlgorithm>> StoredJointPermit<S> {
         Ok(Self { hold: StoredJointHold::new(shared, parts, ticket)?, binding, waited })
     }
 
-    /// How the limit stood that has the least left, when the permits were granted; `None` when the store was
-    /// not asked, or did not answer.
+    /// Returns how the limit with the least left stood when the permits were granted; `None` when
+    /// the store was not asked, or did not answer.
     #[must_use]
     pub fn binding(&self) -> Option<&Binding> {
         self.binding.as_ref()
     }
 
-    /// How long the call waited for its turn.
+    /// Returns how long the call waited for its turn.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited.into()
@@ -66,18 +66,19 @@ impl<S: Store<AnyAlgorithm>> StoredJointPermit<S> {
         }
     }
 
-    /// Tells the store that the call goes on, so that the [leases](crate::Concurrency::lease) of its limits begin
-    /// anew. Where there are no leases this changes nothing.
+    /// Renews the [leases](crate::Concurrency::lease) of a call that goes on, in the store: they
+    /// begin anew. Where there are no leases this changes nothing.
     ///
     /// # Errors
     ///
-    /// [`LeaseLost`] when one of the leases had ended and others have its permits by now: the call is not counted
-    /// any more as being in flight, by any of its limits. Also when the store does not answer: then nobody knows.
+    /// [`LeaseLost`] when one of the leases had ended and others have its permits by now: the call
+    /// is no longer counted as being in flight, by any of its limits. Also when the store does not
+    /// answer: then that is unknown.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, or when the store does not answer, leases may have begun anew, as some of which nobody knows: then
-    /// their permits come back when they end, and not when the call does.
+    /// Dropped, or when the store does not answer, leases may have begun anew without this permit
+    /// knowing: then their permits come back when they end, and not when the call does.
     pub async fn renew(&mut self) -> Result<(), LeaseLost> {
         let Used::Store(taken) = &mut self.hold.used else { return Ok(()) };
         let renewals = taken
@@ -108,7 +109,7 @@ impl<S: Store<AnyAlgorithm>> fmt::Debug for StoredJointPermit<S> {
     }
 }
 
-/// Says that a call has ended, as it is dropped: what a service keeps while the call runs.
+/// What a service keeps while a call runs: dropping it says that the call has ended.
 pub struct StoredJointHold<S: Store<AnyAlgorithm>> {
     shared: Arc<Shared<S>>,
     used: Used,
