@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const DEFAULT_MAX_BURST: u32 = 5;
 
-/// One call per interval on a grid, which catches up when a waiting caller was woken late.
+/// Paces calls evenly, one per interval on a grid, and catches up after late wake-ups.
 ///
 /// While callers wait, slots are one interval apart (the period of the rate divided by its
 /// permits). Timers fire late and busy runtimes later still; a release that comes late lets go
@@ -29,7 +29,9 @@ const DEFAULT_MAX_BURST: u32 = 5;
 /// # Bound
 ///
 /// In any half-open window of length w ≥ 1 ns, at most `max_burst + ceil((w - 1 ns) / interval)`
-/// calls; `ceil(w / interval)` while no release is late.
+/// calls; `ceil(w / interval)` while no release is late. They are counted when permits are granted:
+/// a call may use its own up to one interval later and, above 1,000 a second, 1 ms later, or 100 ms
+/// if it waited in line.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -73,13 +75,14 @@ pub struct PacedState {
 stored_fields!(PacedState { next, catch_up_until, taken_at });
 
 impl BurstCompensating {
-    /// Calls one interval of this rate apart, catching up by bursts of at most 5.
+    /// Creates a limit with calls one interval of this rate apart, catching up by bursts of at most
+    /// 5.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self { rate, interval: rate.interval().into(), max_burst: DEFAULT_MAX_BURST }
     }
 
-    /// The same with this many calls at most let go at once after a late wake-up, 1 and up.
+    /// Sets how many calls are let go at once at most after a late wake-up, 1 and up.
     ///
     /// tokio's timer ticks in milliseconds: to reach a rate above 1,000 a second, allow at least
     /// the calls that are due in two milliseconds.

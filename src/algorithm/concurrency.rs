@@ -1,4 +1,4 @@
-//! At most so many calls in flight.
+//! A bound on the calls in flight.
 
 use super::{Algorithm, Held, LONGEST_SPAN, Refills, WAKE_UP, holders::Holders};
 use crate::{
@@ -12,11 +12,13 @@ use std::time::Duration;
 /// How long a permit keeps whose call has not begun, at most.
 const SHELF_LIFE: Nanos = Nanos::new(1_000_000_000);
 
-/// At most `capacity` permits are in use at the same time.
+/// Bounds the number of calls in flight: at most `capacity` permits are in use at the same time.
 ///
-/// A call holds its permits until it ends, however long that takes. It says nothing about the rate
-/// of calls. When the next permit comes back depends on the calls, so a refusal has no
-/// `retry_after`, or a hint where there is a lease, and a maximum wait is a time-out.
+/// A call holds its permits until it ends, however long that takes: bind the permit as long as the
+/// call runs (`let _permit = limiter.acquire().await?`), as one that is dropped at once limits
+/// nothing. The rate of calls is not limited. When the next permit comes back depends on the calls,
+/// so a refusal has no `retry_after`, or a hint where there is a lease, and a maximum wait is a
+/// time-out.
 ///
 /// With a [`lease`](Self::lease) a holder that never ends its call loses its own permits, and only
 /// those, when its lease ends. A holder that goes on renews its lease in time. One that comes too
@@ -24,10 +26,10 @@ const SHELF_LIFE: Nanos = Nanos::new(1_000_000_000);
 /// it is told that it lost them. So no more than `capacity` permits are in use by holders whose
 /// leases have not ended, whatever happens.
 ///
-/// Permits [charged](Ask::Charge) are in use like all others, above the capacity if need be, and
-/// nobody is let go before so many have come back. They do so when their grant is ended or given
-/// back, or their lease ends: without a lease, permits charged that nobody ends are never had
-/// again.
+/// Permits [charged](Ask::Charge) are in use like all others, above the capacity if need be, and no
+/// call is let go before as many have come back. They do so when their grant is ended or given
+/// back, or their lease ends: without a lease, permits charged and never ended stay in use for
+/// ever.
 ///
 /// A state of 16 bytes for each holder. A decision looks at those whose leases have ended and, when
 /// it refuses, at as many as have to end.
@@ -58,7 +60,7 @@ pub struct Concurrency {
 }
 
 impl Concurrency {
-    /// At most this many permits in use, 1 and up, without a lease.
+    /// Creates a limit of this many permits in use, 1 and up, without a lease.
     ///
     /// # Errors
     ///
@@ -70,8 +72,8 @@ impl Concurrency {
         }
     }
 
-    /// The same with a lease of this length: a holder loses its permits to others when it has
-    /// neither ended nor renewed its lease for so long.
+    /// Sets a lease of this length: a holder loses its permits to others when it has neither ended
+    /// nor renewed its lease for that long.
     ///
     /// Take it several times longer than the time between two renewals, so that a slow renewal
     /// loses nothing.

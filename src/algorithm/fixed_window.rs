@@ -1,4 +1,4 @@
-//! So many permits in each window.
+//! A number of permits in each window.
 
 use super::{Algorithm, Refills, Spent, TokenBucket, WAKE_UP, tokens::Tokens};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 use std::time::Duration;
 
-/// The permits of the rate in each window as long as its period; what is left over is lost.
+/// Grants the permits of the rate in each window as long as its period; unused ones are lost.
 ///
 /// A window begins with the first call after the one before has ended or, when
 /// [aligned](Self::aligned_to), at fixed instants: every full hour, say, of the
@@ -60,13 +60,13 @@ pub struct FixedWindow {
 }
 
 impl FixedWindow {
-    /// Windows of this rate, each of which begins with its first call.
+    /// Creates a limit with windows of this rate, each of which begins with its first call.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self { bucket: TokenBucket::new(rate), period: rate.period().into() }
     }
 
-    /// The same with windows that begin at fixed instants: at this one, counted from where the
+    /// Aligns the windows to fixed instants: to this one, counted from where the
     /// limiter's [`Clock`](crate::Clock) began, and whole periods before and after it. For the hours
     /// and days of the calendar take [`Clock::wall`](crate::Clock::wall), which counts from
     /// 1970-01-01 00:00 UTC.

@@ -14,11 +14,14 @@ use std::time::Duration;
 
 const DEFAULT_CAPACITY: u32 = 10;
 
-/// A burst of `capacity` passes at once, then one call per interval.
+/// Lets a burst of `capacity` calls pass at once, then one call per interval (GCRA).
+///
+/// The capacity is 10 unless [set](Self::capacity), whatever the rate: [`new`](Self::new) with a
+/// rate of one a day lets 10 calls pass on the first day.
 ///
 /// Calls fill the bucket and it leaks one permit per interval (the period of the rate divided by
-/// its permits), on the grid that began with the first call into the empty bucket. Whoever finds
-/// it full waits or is refused. The usual choice for servers and clients alike.
+/// its permits), on the grid that began with the first call into the empty bucket. A call that
+/// finds it full waits or is refused. The usual choice for servers and clients alike.
 ///
 /// Its state is one word, the instant at which the bucket is empty: the generic cell rate
 /// algorithm (ITU-T I.371, annex A) with a tolerance of `capacity - 1` intervals. A permit that goes
@@ -28,10 +31,13 @@ const DEFAULT_CAPACITY: u32 = 10;
 /// # Bound
 ///
 /// In any half-open window of length w, at most `capacity + ceil(w / interval) - 1` permits are
-/// granted: as
-/// much as twice the rate in the first period of a full-period burst. When that is too much,
-/// take [`any_window`](Self::any_window), which never admits more than the rate says, in the
+/// granted: as much as twice the rate in the first period of a full-period burst. When that is too
+/// much, take [`any_window`](Self::any_window), which never admits more than the rate says, in the
 /// same single word, or [`SlidingWindow`](crate::SlidingWindow).
+///
+/// They are counted when they are granted, also with `any_window`: a call may use its own up to one
+/// interval later and, above 1,000 a second, 1 ms later, or 100 ms if it waited in line. The
+/// interval of `any_window` is what a permit takes to leak.
 ///
 /// ```
 /// use tower_ratelimit::{LeakyBucket, Rate, RateLimiter};
@@ -60,7 +66,7 @@ pub struct LeakyBucket {
 }
 
 impl LeakyBucket {
-    /// A bucket of capacity 10 that leaks at this rate.
+    /// Creates a bucket of capacity 10 that leaks at this rate.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         let interval = rate.interval().into();
@@ -68,7 +74,7 @@ impl LeakyBucket {
         Self { rate, capacity: DEFAULT_CAPACITY, any_window: false, interval, depth }
     }
 
-    /// The same with this capacity: how many permits can be had at once, 1 and up.
+    /// Sets the capacity: how many permits can be had at once, 1 and up; 10 by default.
     ///
     /// # Errors
     ///
@@ -92,8 +98,8 @@ impl LeakyBucket {
         }
     }
 
-    /// The strict form: never more than the rate's permits in any window as long as its period,
-    /// still in one word.
+    /// Creates the strict form: never more than the rate's permits in any window as long as its
+    /// period, still in one word.
     ///
     /// A burst of `capacity` passes at once. The bucket then leaks one permit per
     /// `period / (permits - capacity + 1)`, rounded up, so that a burst and what follows it

@@ -1,4 +1,4 @@
-//! The arithmetic of a limit: pure functions of a state, an instant and an ask.
+//! The algorithms of limits: pure functions of a state, an instant and an ask.
 //!
 //! | algorithm | what it promises |
 //! |---|---|
@@ -65,8 +65,8 @@ use crate::{
 };
 use std::time::Duration;
 
-/// One millisecond, a tick of tokio's timer: the time that a caller is allowed between being let go
-/// and getting to run.
+/// One millisecond, a tick of tokio's timer: the least time that a caller has between being let go
+/// and running.
 ///
 /// At rates above a thousand a second the interval is shorter than that. Were it to decide how
 /// long a permit [keeps](Algorithm::shelf_life), callers woken together would lose their permits
@@ -88,7 +88,7 @@ fn late_life(interval: Nanos) -> Nanos {
 /// stays on the time line for the first 334 years.
 pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000_000);
 
-/// The arithmetic of a limit, and the seam for arithmetic of your own.
+/// The algorithm of a limit; implement it for an algorithm of your own.
 ///
 /// An implementation only answers; it keeps no state, reads no clock and waits for nothing.
 /// The same answers then serve one limit or many keys, a call that tries and a call that waits,
@@ -110,13 +110,13 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 /// - [`Ask::Renew`] is answered as granted, but for permits that were lost: a lease ended and
 ///   others took them over. Then it is answered as a take would be, refused in general, and a
 ///   refusal changes nothing. Where nothing [is held](Held) it is never refused. Ending or
-///   giving back what was lost takes nothing from anybody else.
+///   giving back what was lost takes nothing from other calls.
 /// - A limiter also asks about clones of a state, to look ahead: all that matters is in the state.
 /// - `now` does not have to be after the `now` of the ask before: clocks can be set. An earlier
 ///   one must not grant what a later one would refuse, nor panic.
 ///
 /// A state equals new from [`new_at`](Self::new_at) on: it may be forgotten then, at any time,
-/// and nobody notices.
+/// which changes no answer.
 ///
 /// # Example
 ///
@@ -198,42 +198,44 @@ pub trait Algorithm: Send + Sync + 'static {
     /// Answers one ask, and changes the state as the answer says.
     fn decide(&self, state: &mut Self::State, now: Nanos, ask: Ask) -> Decision;
 
-    /// The instant from which on the state equals new; [`Nanos::MAX`] when it never does.
+    /// Returns the instant from which on the state equals new; [`Nanos::MAX`] when it never does.
     fn new_at(&self, state: &Self::State) -> Nanos;
 
-    /// The time one permit takes, at least 1 ns; [`WAKE_UP`] where nobody can say.
+    /// Returns the time one permit takes, at least 1 ns; [`WAKE_UP`] where that is unknown.
     ///
     /// Callers in line look after each other in steps of it.
     fn interval(&self) -> Nanos;
 
-    /// How long a permit keeps that was granted and not used; after that it goes to whoever needs
-    /// it. At least 1 ns, and not so long that permits saved up and used together could exceed
-    /// the bound by much: one [interval](Self::interval), or [`WAKE_UP`] where that is longer.
+    /// Returns how long a permit keeps that was granted and not used; after that it goes to another
+    /// call that needs it. At least 1 ns, and not so long that permits saved up and used together
+    /// could exceed the bound by much: one [interval](Self::interval), or [`WAKE_UP`] where that is
+    /// longer.
     fn shelf_life(&self) -> Nanos;
 
-    /// How long a permit keeps for a caller that was let go in line and has not come to run since: one
-    /// [shelf life](Self::shelf_life), unless said otherwise.
+    /// Returns how long a permit keeps for a caller that was let go in line and has not run since:
+    /// one [shelf life](Self::shelf_life) by default.
     ///
-    /// Where the interval is shorter than [`WAKE_UP`], those let go are many, and a busy runtime comes to
-    /// them later than that. Limits that nobody gets anything back from by then let them keep their
-    /// permits: to take them away would waste them, and cost them their places in line. They are used
-    /// up to that much later than they were granted, as far as [`most_in`](Self::most_in) is concerned. At
-    /// least one shelf life. Limits that are taken together, and those in a store, do not ask.
+    /// Where the interval is shorter than [`WAKE_UP`], many are let go, and a busy runtime runs
+    /// them later than that. Limits whose permits are worth nothing any more when given back by
+    /// then let such callers keep them: to take them away would waste them, and cost the callers
+    /// their places in line. They are used up to that much later than they were granted, as far as
+    /// [`most_in`](Self::most_in) is concerned. At least one shelf life. Limits that are taken
+    /// together, and those in a store, do not ask.
     fn late_life(&self) -> Nanos {
         self.shelf_life()
     }
 
-    /// Whether calls of this limit hold their permits until they end. It may be less often than its
-    /// [type](Self::Permits) says, where one type stands for several limits.
+    /// Returns whether calls of this limit hold their permits until they end. It may be less often
+    /// than its [type](Self::Permits) says, where one type stands for several limits.
     fn holds(&self) -> bool {
         Self::Permits::HELD
     }
 
-    /// The rates of the limit, counted from zero, for messages and headers.
+    /// Returns one of the rates of the limit, counted from zero, for messages and headers.
     fn rate(&self, index: usize) -> Option<Rate>;
 
-    /// The bound: the most permits that are granted in any window `[t, t + length)`, to calls of
-    /// cost 1 each, those given back not counted.
+    /// Returns the bound: the most permits that are granted in any window `[t, t + length)`, to
+    /// calls of cost 1 each, those given back not counted.
     ///
     /// Permits are used when they are granted or, by callers that keep them, up to a
     /// [shelf life](Self::shelf_life) later; an algorithm that counts from the call moves them
@@ -247,20 +249,20 @@ pub trait Algorithm: Send + Sync + 'static {
     /// A change is not lateness: an instant that was to come at `now` is not in the past after it.
     fn carry_over(&self, before: &Self, state: &mut Self::State, now: Nanos);
 
-    /// The same where of `before` only its [interval](Self::interval) is known, as it is in a store.
+    /// Takes over a state where of the parameters before only the [interval](Self::interval) is
+    /// known, as in a store.
     ///
-    /// An algorithm whose states hold instants that depend on the interval moves them, so that
-    /// nobody has to wait as long as the old limit would have had them. For all others there is
-    /// nothing to do.
+    /// An algorithm whose states hold instants that depend on the interval moves them, so that no
+    /// call has to wait as long as by the old limit. For all others there is nothing to do.
     fn adopt(&self, _interval: Nanos, _state: &mut Self::State, _now: Nanos) {}
 }
 
 /// An algorithm that refills: whatever happened before, an ask of cost 1 is granted in the end.
 ///
 /// Where calls [hold](Held) their permits, that is once those in flight have ended. In
-/// between it is never refused for good, so that whoever waits can go on waiting.
+/// between it is never refused for good, so that calls can go on waiting.
 ///
-/// It is what [`RateLimitLayer::wait_only`](crate::RateLimitLayer::wait_only) asks for.
+/// [`RateLimitLayer::wait_only`](crate::RateLimitLayer::wait_only) requires it.
 pub trait Refills: Algorithm {}
 
 /// Why nothing is let go at the end of the time line: nothing more could be remembered.

@@ -7,21 +7,21 @@ use std::fmt;
 /// It is a type and not a value, so that services keep nothing for a call where nothing depends on
 /// its end.
 pub trait Permits: fmt::Debug + Send + Sync + 'static {
-    /// Whether the limiter has to ask [`Ask::End`](crate::Ask::End) when a call ends.
+    /// Says whether the limiter has to ask [`Ask::End`](crate::Ask::End) when a call ends.
     const HELD: bool;
 
-    /// What is kept while a call runs, of what says that it has ended as it is dropped.
+    /// What is kept while a call runs: `H`, which ends the call as it is dropped, or nothing.
     type Kept<H: Send + Sync + 'static>: Send + Sync + 'static;
 
-    /// Keeps it, or has no use for it.
+    /// Makes and keeps the hold, or does without it.
     fn keep<H: Send + Sync + 'static>(hold: impl FnOnce() -> H) -> Self::Kept<H>;
 }
 
-/// Calls use up their permits, and whether they have ended is all the same.
+/// Says that calls use up their permits, whenever they end.
 #[derive(Debug)]
 pub enum Spent {}
 
-/// Calls hold their permits until they end.
+/// Says that calls hold their permits until they end.
 #[derive(Debug)]
 pub enum Held {}
 

@@ -1,4 +1,4 @@
-//! So many permits, and no more.
+//! A number of permits, and no more.
 
 use super::{Algorithm, Spent};
 use crate::{
@@ -15,7 +15,7 @@ const SECOND: Nanos = Nanos::new(1_000_000_000);
 /// A number of permits that are never refilled: once spent they stay spent.
 ///
 /// A [`TokenBucket`](crate::TokenBucket) without a refill. Its refusals say
-/// [`Exhausted`](Outcome::Exhausted), not when to come again, for nobody waits for what never comes.
+/// [`Exhausted`](Outcome::Exhausted), not when to try again, and calls do not wait.
 /// Permits that go back can be had again. It has no rate, and a key that was used is never
 /// forgotten. For the same reason it is not [`Refills`](crate::Refills).
 ///
@@ -47,7 +47,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// This many permits, 1 and up.
+    /// Creates a quota of this many permits, 1 and up.
     ///
     /// # Errors
     ///

@@ -6,10 +6,10 @@ use super::{
 };
 use crate::{invalid::Invalid, nanos::Nanos, rate::Rate};
 
-/// An algorithm that a database can run by itself: one whose arithmetic is also written as a
-/// script or a statement, in whole microseconds.
+/// An algorithm that a database can run by itself: one that is also written as a script or a
+/// statement, in whole microseconds.
 ///
-/// All algorithms of this crate are. The [`kind`](Self::kind) says which arithmetic it is, and the
+/// All algorithms of this crate are. The [`kind`](Self::kind) says which one it is, and the
 /// [`parameters`](Self::parameters) are what it calculates with. Lengths of time are microseconds.
 ///
 /// | kind | parameters |
@@ -38,14 +38,14 @@ use crate::{invalid::Invalid, nanos::Nanos, rate::Rate};
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 pub trait Scripted: Algorithm + Sized {
-    /// The name of its arithmetic.
+    /// Returns the name of the algorithm.
     fn kind(&self) -> &'static str;
 
-    /// The numbers it calculates with. Lengths of time are microseconds, rounded up.
+    /// Returns the numbers it calculates with. Lengths of time are microseconds, rounded up.
     fn parameters(&self) -> Vec<u64>;
 
-    /// The same with intervals, periods and leases rounded up to whole microseconds, so that the
-    /// limit is never exceeded. Asked at whole microseconds, it answers exactly as the script does.
+    /// Rounds intervals, periods and leases up to whole microseconds, so that the limit is never
+    /// exceeded. Asked at whole microseconds, it answers exactly as the script does.
     ///
     /// # Errors
     ///

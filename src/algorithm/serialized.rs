@@ -1,4 +1,4 @@
-//! One call at a time, and so many completions in a window.
+//! One call at a time, and a number of completions in a window.
 
 use super::{
     Algorithm, Held, Refills, WAKE_UP, slots_in, stored::StoredState, window_log::WindowLog,
@@ -10,15 +10,18 @@ use crate::{
 };
 use std::time::Duration;
 
-/// One call at a time, and never more completions in any window than the rate has permits.
+/// Runs one call at a time, and bounds the completions in any window to the permits of the rate.
 ///
 /// A call begins when the one before it has ended and fewer than `permits` calls have ended in the
 /// last period; one that ended exactly a period ago does not count. So the pause comes after the
-/// call, however long it took: what a service asks for that counts answers, not requests. A call
+/// call, however long it took, as a service needs it that counts answers, not requests. A call
 /// that fails or is cancelled has ended like any other, and neither holds up those behind it nor
 /// lets them pass earlier.
 ///
-/// While a call runs nobody knows when it will end, so a refusal has no `retry_after`; between two
+/// The permit is held while the call runs: bind it (`let _permit = limiter.acquire().await?`), as
+/// one that is dropped at once ends the call.
+///
+/// While a call runs its end is unknown, so a refusal has no `retry_after`; between two
 /// calls it is exact. A permit given back is of a call that never took place. One that has ended
 /// does not come back, nor do permits that were [charged](Ask::Charge), which count as completions
 /// of their own. A call of cost n counts as n completions.
@@ -80,8 +83,8 @@ impl StoredState for SerialLog {
 }
 
 impl Serialized {
-    /// One call at a time, and at most the permits of this rate in completions in any window as
-    /// long as its period.
+    /// Creates a limit of one call at a time, and at most the permits of this rate in completions
+    /// in any window as long as its period.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self { rate }

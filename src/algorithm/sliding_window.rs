@@ -12,9 +12,10 @@ use crate::{
 };
 use std::time::Duration;
 
-/// For every rate, no half-open window as long as its period holds more than its permits.
+/// Never grants more than n permits in any window, exactly, for one or more rates.
 ///
-/// Each call is written into a log with the instant at which it took place. Two calls exactly
+/// For every rate, no half-open window as long as its period holds more than its permits. Each
+/// call is written into a log with the instant at which it took place. Two calls exactly
 /// one period apart are in different windows, so a try at exactly `retry_after` succeeds. Several
 /// rates (ten a second *and* a thousand a day) are checked and taken together or not at all; a
 /// refusal names the first failing rate by growing period, and its `retry_after` is the latest
@@ -58,13 +59,13 @@ pub struct SlidingWindow {
 }
 
 impl SlidingWindow {
-    /// At most the permits of this rate in any window as long as its period.
+    /// Creates a limit of the permits of this rate in any window as long as its period.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self::sorted(vec![rate])
     }
 
-    /// Several rates at once, in any order.
+    /// Creates a limit of several rates at once, given in any order.
     ///
     /// # Errors
     ///
@@ -83,7 +84,7 @@ impl SlidingWindow {
         Ok(Self::sorted(rates))
     }
 
-    /// The rates, by growing period.
+    /// Returns the rates, by growing period.
     #[must_use]
     pub fn rates(&self) -> &[Rate] {
         &self.rates

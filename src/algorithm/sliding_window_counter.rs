@@ -8,9 +8,10 @@ use crate::{
 };
 use std::time::Duration;
 
-/// About the permits of the rate in any window as long as its period, in constant memory.
+/// Grants about n permits in any window, estimated from two counters in constant memory.
 ///
-/// Two numbers are kept: how many permits were taken in this window and in the one before, where
+/// Windows are as long as the period of the rate, and n is its permits. Two
+/// numbers are kept: how many permits were taken in this window and in the one before, where
 /// windows follow each other from the beginning of the clock. The sliding window that ends now is
 /// taken to hold all of this one's and a part of the other's, as large as the part of that window
 /// it overlaps. A call passes when that estimate, rounded up, leaves room for it.
@@ -77,7 +78,7 @@ pub struct WindowCounts {
 stored_fields!(WindowCounts { start, current, previous });
 
 impl SlidingWindowCounter {
-    /// About the permits of this rate in any window as long as its period.
+    /// Creates a limit of about the permits of this rate in any window as long as its period.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self { rate, period: rate.period().into(), grain: Nanos::new(1) }

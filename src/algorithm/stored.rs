@@ -56,10 +56,11 @@ pub trait StoredState: Sized {
     /// the bytes of such a state that they begin with, and then how far they were read is not said.
     fn read(bytes: &mut &[u8]) -> Option<Self>;
 
-    /// Ends the calls in flight, which nobody will end any more: the process that ran them is gone.
+    /// Ends the calls in flight, which will not end by themselves: the process that ran them is
+    /// gone.
     ///
     /// Only states of calls that [hold](crate::Held) their permits know of any; for others there is
-    /// nothing to do, which is what this does unless written otherwise.
+    /// nothing to do, which is the default.
     fn end_calls(&mut self, now: Nanos) {
         let _ = now;
     }

@@ -11,10 +11,10 @@ use crate::{
 };
 use std::time::Duration;
 
-/// At least one interval passes between two calls: never a burst, never a catching up.
+/// Paces calls strictly: at least one interval between two calls, no burst, and no catching up.
 ///
 /// The interval (the period of the rate divided by its permits) counts from the moment a call is
-/// really let go, so whatever delays a call delays all that follow, and the achieved rate is at
+/// actually let go, so whatever delays a call delays all that follow, and the achieved rate is at
 /// most the rate set. tokio's timer ticks in milliseconds and never early: a caller that waits
 /// loses up to one millisecond a call, which is 10 % at 100 calls a second and half at 1,000; of
 /// 5,000 a second about 800 are left. [`Clock::precise`](crate::Clock::precise) wakes callers
@@ -50,7 +50,7 @@ pub struct Strict {
 }
 
 impl Strict {
-    /// Calls at least one interval of this rate apart.
+    /// Creates a limit with calls at least one interval of this rate apart.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self { rate, interval: rate.interval().into() }

@@ -13,12 +13,12 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Permits are saved up to `capacity`, and arrive all of a period's at a time.
+/// Saves up to `capacity` permits, which arrive a period's worth at a time.
 ///
 /// The permits of the rate arrive together, one period after another: a rate of `5/s` brings five
 /// each second, `1/200ms` brings one each fifth of a second. Calls take from what is there and
-/// never wait while there is enough; parts of a period are never lost, however often somebody
-/// asks. A full bucket has no grid: the next call begins one, or, when the bucket is
+/// never wait while there is enough; parts of a period are never lost, however often the bucket is
+/// asked. A full bucket has no grid: the next call begins one, or, when the bucket is
 /// [aligned](Self::aligned_to), the grid is fixed.
 ///
 /// The choice for limits that are stated this way: a vendor's "100 at once, 10 more each second".
@@ -65,8 +65,8 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// A bucket that holds the permits of one period, full at first, and gets them again each
-    /// period.
+    /// Creates a bucket that holds the permits of one period, full at first, and gets them again
+    /// each period.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         let grid = Grid::floating(rate.period().into());
@@ -74,7 +74,7 @@ impl TokenBucket {
         Self { rate, capacity: rate.permits(), initial: None, refill }
     }
 
-    /// A bucket that is never refilled: this many permits, 1 and up, and no more.
+    /// Creates a bucket that is never refilled: this many permits, 1 and up, and no more.
     ///
     /// # Errors
     ///
@@ -83,8 +83,8 @@ impl TokenBucket {
         Quota::new(permits)
     }
 
-    /// The same with this capacity: how many permits can be had at once, at least those that
-    /// arrive at a time.
+    /// Sets the capacity: how many permits can be had at once, at least those that arrive at a
+    /// time.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl TokenBucket {
         Ok(Self { capacity, ..self })
     }
 
-    /// The same with only this many permits at first, from none to a full bucket.
+    /// Sets how many permits are there at first, from none to a full bucket, the default.
     ///
     /// The first call finds them and begins the time in which others arrive, even a call that is
     /// refused. With fewer than the capacity, a key that was asked about is never forgotten: it
@@ -127,7 +127,7 @@ impl TokenBucket {
         Ok(Self { initial: Some(permits), ..self })
     }
 
-    /// The same with permits that arrive at fixed instants: at this one, counted from where the
+    /// Aligns the arrival of permits to fixed instants: to this one, counted from where the
     /// limiter's [`Clock`](crate::Clock) began, and whole periods before and after it. For the hours
     /// and days of the calendar take [`Clock::wall`](crate::Clock::wall), which counts from
     /// 1970-01-01 00:00 UTC.

@@ -43,7 +43,7 @@ use std::{fmt, str::FromStr, time::Duration};
 /// [`Refills`](crate::Refills). A state takes as much room as the largest of them needs, 72 bytes.
 ///
 /// A limiter may go on by [another algorithm](crate::RateLimiter::set_algorithm). As many permits as
-/// were not to be had then are taken from the new limit, or all that it has when that is less;
+/// were not available then are taken from the new limit, or all that it has when that is less;
 /// where it bounds the [calls in flight](Concurrency), which knows of no others, it begins anew.
 /// Permits granted before do not come back then.
 ///
