@@ -12,9 +12,9 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Custom(Arc<dyn Fn() -> Duration + Send + Sync>);
 
 impl Clock {
-    /// The system's wall clock, which shows the time since 1970-01-01 00:00 UTC: for windows that
-    /// are [aligned](crate::FixedWindow::aligned_to) to the calendar, such as days that begin at
-    /// midnight, and for instants that mean something outside of this process.
+    /// Returns the system's wall clock, which shows the time since 1970-01-01 00:00 UTC: for
+    /// windows that are [aligned](crate::FixedWindow::aligned_to) to the calendar, such as days
+    /// that begin at midnight, and for instants that mean something outside of this process.
     ///
     /// It is set by people and by the network. Set back, it grants nothing twice: what was used up
     /// stays so until it shows again what it had shown. Set forward, it lets go at most what the
@@ -43,15 +43,15 @@ impl Clock {
         Self::from_fn(|| since_1970(wall_time()).into())
     }
 
-    /// A clock of your own: the function says how much time has passed since an instant that stays
-    /// the same, such as the clock of a database, which a task reads now and then.
+    /// Makes a clock of your own: the function says how much time has passed since an instant that
+    /// stays the same, such as the clock of a database, which a task reads now and then.
     ///
     /// It is called for each decision and must not block. A clock that is set back is treated as
     /// [`wall`](Self::wall) says. For a test, take a [`ManualClock`](crate::ManualClock): that one
     /// wakes those who wait when it moves.
     ///
-    /// Nobody knows how fast it goes, so callers who wait sleep with tokio's timer for as long as
-    /// seems to be left, and for a second at most; then they look at it again. A clock that goes as
+    /// Its speed is unknown, so callers who wait sleep with tokio's timer for as long as seems to
+    /// be left, and for a second at most; then they look at it again. A clock that goes as
     /// fast as real time wakes them at the next tick of that timer; a slower one lets them look
     /// more often, and a faster one, or one that was set forward, wakes them late by a second at
     /// most. They are never let go before it shows their instant. Threads

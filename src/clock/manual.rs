@@ -41,13 +41,13 @@ struct Manual {
 }
 
 impl ManualClock {
-    /// A clock that stands at zero.
+    /// Creates a clock that stands at zero.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What it shows.
+    /// Returns what it shows.
     #[must_use]
     pub fn now(&self) -> Nanos {
         Nanos::new(self.0.now.load(Ordering::SeqCst))

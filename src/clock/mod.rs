@@ -33,7 +33,7 @@ use crate::nanos::Nanos;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Where a limiter reads the time, and how its callers wait for it to pass.
+/// The clock of a limiter: where it reads the time, and how its callers wait for it to pass.
 ///
 /// Cloning is cheap, and clones tell the same time. That of a limiter which was
 /// [restored](crate::Builder::restore) goes on from where the earlier limiter's stood.
@@ -64,7 +64,7 @@ enum Wakes {
 }
 
 impl Clock {
-    /// The monotonic clock of the standard library, the default.
+    /// Returns the monotonic clock of the standard library, the default.
     ///
     /// It follows tokio's clock where that one is paused, so tests with
     /// `#[tokio::test(start_paused = true)]` see exact instants.
@@ -73,8 +73,8 @@ impl Clock {
         Self::of(Source::Monotonic { origin: Instant::now(), wakes: Wakes::Ticking })
     }
 
-    /// The same, with callers woken within microseconds of their instants, not at the next
-    /// millisecond, which is when tokio's timer ticks.
+    /// Returns the monotonic clock with callers woken within microseconds of their instants, not at
+    /// the next millisecond, which is when tokio's timer ticks.
     ///
     /// It is for limits whose slots are closer than a few milliseconds and where a late call
     /// delays those that follow, which is [`Strict`](crate::Strict). The other algorithms make up
@@ -107,8 +107,8 @@ impl Clock {
         Self::of(Source::Monotonic { origin: Instant::now(), wakes: Wakes::Precise })
     }
 
-    /// How long ago the clock began: how long it has run or, where it counts from an instant of its
-    /// own, what it shows.
+    /// Returns how long ago the clock began: how long it has run or, where it counts from an
+    /// instant of its own, what it shows.
     #[inline(always)]
     #[must_use]
     pub fn now(&self) -> Nanos {

@@ -17,18 +17,18 @@ pub(super) struct Counter {
 }
 
 impl Clock {
-    /// The time stamp counter of the processor, as the crate `quanta` reads it: for limits that
-    /// are asked millions of times a second.
+    /// Returns a clock by the time stamp counter of the processor, as the crate `quanta` reads it:
+    /// for limits that are asked millions of times a second.
     ///
     /// Reading it takes about 10 ns where [`monotonic`](Self::monotonic) takes 25, and that is
     /// the most expensive part of a decision in memory. In return:
     ///
     /// - On real machines the counters of two cores have been apart, so that time went backwards
-    ///   for whoever went from one to the other. A limit treats that as a clock that was set back:
+    ///   for threads that moved to the other one. A limit treats that as a clock that was set back:
     ///   what was used up stays so until the counter shows again what it had shown, and nothing is
     ///   granted twice. A counter that is far ahead on one core lets go too much.
     /// - How fast it counts is measured when the first clock of this kind in the process is made,
-    ///   which takes a few milliseconds and 200 at most. After that nobody corrects it: it may go
+    ///   which takes a few milliseconds and 200 at most. After that it is not corrected: it may go
     ///   faster or slower than the system's clock by some parts in a hundred thousand, and a limit
     ///   with it.
     /// - It does not follow tokio's clock where that one is paused: it shows real time, counted from

@@ -17,8 +17,8 @@ pub(super) struct Coarse {
 }
 
 impl Clock {
-    /// A clock that is cheap to read because it ticks rarely, for limits whose intervals are much
-    /// longer than its ticks.
+    /// Returns a clock that is cheap to read because it ticks rarely, for limits whose intervals
+    /// are much longer than its ticks.
     ///
     /// On Linux it is `CLOCK_MONOTONIC_COARSE`, which shows the time at the last tick of the
     /// kernel's timer: every 1 to 10 ms as the kernel was built, 4 ms for most. Reading it takes
