@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Gives every [`Stream`] a [`rate_limited`](Self::rate_limited).
+/// Extends every [`Stream`] by [`rate_limited`](Self::rate_limited).
 pub trait RateLimitStream: Stream {
     /// Hands out each item once there is a permit for it; see [`LimitedStream`].
     ///
@@ -56,7 +56,7 @@ pin_project! {
     ///
     /// An item that gets no permit comes out all the same, and in its place, as a [`Refused`] with
     /// the item in it: when it costs more than could ever be had, when the quota is spent, when the
-    /// line is full, when those who wait are sent away, and when the limiter was closed. The stream
+    /// line is full, when waiting calls are cancelled, and when the limiter was closed. The stream
     /// goes on after it.
     ///
     /// # Cancel safety
@@ -78,7 +78,7 @@ pin_project! {
 
 impl<S: Stream, L: Limiter, C> LimitedStream<S, L, C> {
     /// Sets how many permits an item takes. At a cost of 0 it passes without one, and also overtakes
-    /// those in line, though not the items before it.
+    /// calls in line, though not the items before it.
     ///
     /// So the errors of a stream can pass free of charge:
     ///
@@ -106,12 +106,12 @@ impl<S: Stream, L: Limiter, C> LimitedStream<S, L, C> {
         LimitedStream { inner, seat, cost, next, hold }
     }
 
-    /// The inner stream.
+    /// Returns the inner stream.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner stream. Taking items from it is not limited.
+    /// Returns the inner stream. Taking items from it is not limited.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
@@ -121,7 +121,7 @@ impl<S: Stream, L: Limiter, C> LimitedStream<S, L, C> {
         self.inner
     }
 
-    /// The limiter, shared with its other users.
+    /// Returns the limiter, shared with its other users.
     pub fn limiter(&self) -> &L {
         self.seat.limiter()
     }

@@ -7,8 +7,8 @@
 //! | what is read | [`ThrottledRead`] | a byte |
 //! | what is written | [`ThrottledWrite`] | a byte |
 //!
-//! All of them wait in the line of their limiter, behind whoever asked before and before whoever
-//! asks later. While they are pending they hold a place in that line and no permit, and while what
+//! All of them wait in the line of their limiter, first come, first served. While they are pending
+//! they hold a place in that line and no permit, and while what
 //! they wrap is pending they do not even stand in line. Dropped, they give up their place.
 //!
 //! ```

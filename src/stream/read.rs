@@ -15,7 +15,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pin_project! {
-    /// A reader of so many bytes a second: each permit is a byte.
+    /// A reader with a limit on the bytes a second: each permit is a byte.
     ///
     /// Bytes are read first, then paid for, and then handed out, so that no permit lies idle while
     /// the inner reader has nothing, and never more come out than the limit allows, to the byte. At
@@ -50,8 +50,8 @@ pin_project! {
     /// # Errors
     ///
     /// Those of the inner reader, and an [`io::Error`] with a [`RateLimited`](crate::RateLimited) in
-    /// it when there are no permits: the quota is spent, the line is full, those who wait were
-    /// sent away, or the limiter was closed. The bytes are kept then, and asked for again when the
+    /// it when there are no permits: the quota is spent, the line is full, waiting calls were
+    /// cancelled, or the limiter was closed. The bytes are kept then, and asked for again when the
     /// reader is polled again.
     ///
     /// # Cancel safety
@@ -67,16 +67,17 @@ pin_project! {
 }
 
 impl<IO, A: Algorithm> ThrottledRead<IO, RateLimiter<A>> {
-    /// Limits what is read. At once it reads as many bytes as the limit grants at the most, as it
-    /// stands now; should the limit become smaller, it goes on in smaller pieces.
+    /// Limits what is read. At once it reads at most as many bytes as the limit can grant, as it is
+    /// now; should the limit become smaller, it goes on in smaller pieces.
     pub fn new(io: IO, limiter: RateLimiter<A>) -> Self {
         Self { inner: io, payer: Payer::new(limiter), stash: Stash::default() }
     }
 }
 
 impl<IO, L: Limiter> ThrottledRead<IO, L> {
-    /// The same for any algorithm or limiter, with at most so many bytes at once, 1 and up. Should
-    /// the limiter find that [too costly](crate::Reason::TooCostly), it goes on in smaller pieces.
+    /// Limits what is read by any algorithm or limiter, at most `most` bytes at once, 1 and up.
+    /// Should the limiter find that [too costly](crate::Reason::TooCostly), it goes on in smaller
+    /// pieces.
     ///
     /// # Errors
     ///
@@ -89,23 +90,23 @@ impl<IO, L: Limiter> ThrottledRead<IO, L> {
         Ok(Self { inner: io, payer, stash: Stash::default() })
     }
 
-    /// What it reads from.
+    /// Returns the inner reader.
     pub fn get_ref(&self) -> &IO {
         &self.inner
     }
 
-    /// What it reads from. Reading there is not limited, and overtakes bytes that wait for their
-    /// permits.
+    /// Returns the inner reader. Reading there is not limited, and overtakes bytes that wait for
+    /// their permits.
     pub fn get_mut(&mut self) -> &mut IO {
         &mut self.inner
     }
 
-    /// Takes out what it reads from; bytes that wait for their permits are dropped.
+    /// Takes the inner reader out; bytes that wait for their permits are dropped.
     pub fn into_inner(self) -> IO {
         self.inner
     }
 
-    /// The limiter, shared with its other users.
+    /// Returns the limiter, shared with its other users.
     pub fn limiter(&self) -> &L {
         self.payer.limiter()
     }

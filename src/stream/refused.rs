@@ -35,12 +35,12 @@ impl<T> Refused<T> {
         Self { item, refusal }
     }
 
-    /// Why.
+    /// Returns why it was refused.
     pub fn refusal(&self) -> &RateLimited {
         &self.refusal
     }
 
-    /// The item.
+    /// Returns the item.
     pub fn item(&self) -> &T {
         &self.item
     }
@@ -50,7 +50,7 @@ impl<T> Refused<T> {
         self.item
     }
 
-    /// Takes both out.
+    /// Takes out both the item and the refusal.
     pub fn into_parts(self) -> (T, RateLimited) {
         (self.item, self.refusal)
     }

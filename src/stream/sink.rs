@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Gives every [`Sink`] a [`rate_limited`](Self::rate_limited).
+/// Extends every [`Sink`] by [`rate_limited`](Self::rate_limited).
 pub trait RateLimitSink<Item>: Sink<Item> {
     /// Passes on each item once there is a permit for it; see [`LimitedSink`].
     ///
@@ -65,8 +65,8 @@ pin_project! {
     /// # Errors
     ///
     /// [`Error::Inner`] from the inner sink. [`Error::Limited`] when an item gets no permit: it costs
-    /// more than could ever be had, the quota is spent, the line is full, those who wait were sent
-    /// away, or the limiter was closed. The item is kept then, and asks again when the sink is
+    /// more than could ever be had, the quota is spent, the line is full, waiting calls were
+    /// cancelled, or the limiter was closed. The item is kept then, and asks again when the sink is
     /// polled again; [`take_unsent`](Self::take_unsent) takes it out and lets the sink go on with the next
     /// one.
     ///
@@ -102,12 +102,12 @@ impl<S, Item, L: Limiter, C> LimitedSink<S, Item, L, C> {
         this.next.take().map(|(item, _)| item)
     }
 
-    /// The inner sink.
+    /// Returns the inner sink.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner sink. Sending to it is not limited.
+    /// Returns the inner sink. Sending to it is not limited.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
@@ -117,7 +117,7 @@ impl<S, Item, L: Limiter, C> LimitedSink<S, Item, L, C> {
         self.inner
     }
 
-    /// The limiter, shared with its other users.
+    /// Returns the limiter, shared with its other users.
     pub fn limiter(&self) -> &L {
         self.seat.limiter()
     }

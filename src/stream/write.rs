@@ -15,7 +15,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pin_project! {
-    /// A writer of so many bytes a second: each permit is a byte.
+    /// A writer with a limit on the bytes a second: each permit is a byte.
     ///
     /// It keeps no bytes: a write is pending until there are permits for it, then as many bytes are
     /// written as they suffice for, at most as many as the limit can grant at once. Permits that find
@@ -25,7 +25,7 @@ pin_project! {
     /// cost nothing. Reading is passed through; wrap it in a [`ThrottledRead`](super::ThrottledRead)
     /// to limit that, too.
     ///
-    /// The algorithm to take is that of a [`ThrottledRead`](super::ThrottledRead).
+    /// Suitable algorithms are those of a [`ThrottledRead`](super::ThrottledRead).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -67,16 +67,17 @@ pin_project! {
 }
 
 impl<IO, A: Algorithm> ThrottledWrite<IO, RateLimiter<A>> {
-    /// Limits what is written. At once it writes as many bytes as the limit grants at the most, as
-    /// it stands now; should the limit become smaller, it goes on in smaller pieces.
+    /// Limits what is written. At once it writes at most as many bytes as the limit can grant, as
+    /// it is now; should the limit become smaller, it goes on in smaller pieces.
     pub fn new(io: IO, limiter: RateLimiter<A>) -> Self {
         Self { inner: io, payer: Payer::new(limiter), credit: 0, debt: 0 }
     }
 }
 
 impl<IO, L: Limiter> ThrottledWrite<IO, L> {
-    /// The same for any algorithm or limiter, with at most so many bytes at once, 1 and up. Should
-    /// the limiter find that [too costly](crate::Reason::TooCostly), it goes on in smaller pieces.
+    /// Limits what is written by any algorithm or limiter, at most `most` bytes at once, 1 and up.
+    /// Should the limiter find that [too costly](crate::Reason::TooCostly), it goes on in smaller
+    /// pieces.
     ///
     /// # Errors
     ///
@@ -89,22 +90,22 @@ impl<IO, L: Limiter> ThrottledWrite<IO, L> {
         Ok(Self { inner: io, payer, credit: 0, debt: 0 })
     }
 
-    /// What it writes to.
+    /// Returns the inner writer.
     pub fn get_ref(&self) -> &IO {
         &self.inner
     }
 
-    /// What it writes to. Writing there is not limited.
+    /// Returns the inner writer. Writing there is not limited.
     pub fn get_mut(&mut self) -> &mut IO {
         &mut self.inner
     }
 
-    /// Takes out what it writes to.
+    /// Takes the inner writer out.
     pub fn into_inner(self) -> IO {
         self.inner
     }
 
-    /// The limiter, shared with its other users.
+    /// Returns the limiter, shared with its other users.
     pub fn limiter(&self) -> &L {
         self.payer.limiter()
     }
