@@ -83,8 +83,8 @@ pub struct RateLimitLayer<L, R = Fail> {
 }
 
 impl RateLimitLayer<()> {
-    /// A layer that waits, from an algorithm (with fresh state in memory) or a limiter (whose
-    /// state is shared with its other users).
+    /// Creates a layer that waits, from an algorithm (with fresh state in memory) or a limiter
+    /// (whose state is shared with its other users).
     ///
     /// The service fails with [`Error<E>`](crate::Error).
     pub fn new<M, L: IntoLimiter<M>>(limiter: L) -> RateLimitLayer<L::Limiter> {
@@ -95,7 +95,7 @@ impl RateLimitLayer<()> {
         }
     }
 
-    /// A layer that only ever waits, and keeps the error type of the inner service.
+    /// Creates a layer that only ever waits, and keeps the error type of the inner service.
     ///
     /// It takes an algorithm that [refills](Refills), and no limiter: what others could close, or send
     /// those who wait away from, would have to refuse calls. So [`RateLimit::limiter`] is one, too, that
@@ -126,11 +126,7 @@ impl RateLimitLayer<()> {
         }
     }
 
-    /// A layer with a limit for each key: see [`PerKeyLayer`].
-    ///
-    /// The [source](crate::KeySource) says how refusals are answered: those of [`http`](crate::http) with
-    /// 429, and with a function they are errors, which axum does not take before
-    /// `.reply(TooManyRequests)` was said.
+    /// Creates a layer with a limit for each key: see [`PerKeyLayer`].
     pub fn per_key<K, M, L: IntoKeyedLimiter<M>>(
         source: K,
         limiter: L,
@@ -202,9 +198,19 @@ impl<L> RateLimitLayer<L> {
         self.reply(Respond(answer))
     }
 
-    /// Replies in this way, such as [`TooManyRequests`](crate::http::TooManyRequests).
+    /// Sets how refused calls are answered, such as by
+    /// [`TooManyRequests`](crate::http::TooManyRequests).
     pub fn reply<R>(self, reply: R) -> RateLimitLayer<L, R> {
         self.map_reply(|_| reply)
+    }
+
+    /// Takes this many permits for each call instead of one. What a call costs cannot depend on the
+    /// request here, which is not known yet when the permits are taken;
+    /// [`PerKeyLayer::terms`](crate::PerKeyLayer::terms) can.
+    #[must_use]
+    pub fn cost(self, cost: u32) -> Self {
+        let terms = Terms { cost, ..self.terms };
+        Self { terms, ..self }
     }
 
     /// Refuses a call at once when it would have to wait at all.

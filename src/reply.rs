@@ -69,8 +69,8 @@ pub trait Reply<Res, E>: Clone {
 
     /// Notes what is needed of a call that was let through just now, or refused.
     ///
-    /// `limits` tells how each of its limits stands, the binding one first; a limiter that does not
-    /// know tells nothing. Whoever has no use for that does not ask, and does not pay for it.
+    /// `limits` reports how each of its limits stands, the binding one first; a limiter that does
+    /// not know reports nothing. A reply that does not call it does not pay for it.
     fn note(
         &self,
         decided: Result<(), &RateLimited>,
@@ -88,13 +88,13 @@ pub trait Reply<Res, E>: Clone {
     fn inner(&self, error: E) -> Self::Error;
 
     /// Receives what was kept while the call ran, when there is a response. The call has ended once
-    /// it is dropped, which happens at once unless a type says otherwise.
+    /// it is dropped, which by default happens at once.
     fn responded<H: Send + Sync + 'static>(&self, _response: &mut Res, hold: H, _note: Self::Note) {
         drop(hold);
     }
 }
 
-/// Refusals are errors: the service fails with [`Error<E>`](Error).
+/// Answers refusals with errors: the service fails with [`Error<E>`](Error).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fail;
 
@@ -115,8 +115,8 @@ impl<Res, E> Reply<Res, E> for Fail {
     }
 }
 
-/// Refusals and errors of the inner service are boxed errors, as with tower's own `Timeout`, `Buffer` and
-/// `LoadShed`, which can then stand outside of this layer.
+/// Boxes refusals and errors of the inner service, as tower's own `Timeout`, `Buffer` and
+/// `LoadShed` do, which can then stand outside of this layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Boxed;
 
@@ -136,7 +136,7 @@ impl<Res, E: Into<BoxError>> Reply<Res, E> for Boxed {
     }
 }
 
-/// Refusals are answered by a function, and the service keeps the error type of the inner one.
+/// Answers refusals by a function; the service keeps the error type of the inner one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Respond<F>(pub F);
 
@@ -160,8 +160,8 @@ where
     }
 }
 
-/// There are no refusals: every call waits its turn, and the service keeps the error type of the
-/// inner one. Made by [`RateLimitLayer::wait_only`](crate::RateLimitLayer::wait_only).
+/// Never refuses: every call waits its turn, and the service keeps the error type of the inner
+/// one. Made by [`RateLimitLayer::wait_only`](crate::RateLimitLayer::wait_only).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitOnly(pub(crate) ());
 

@@ -17,7 +17,8 @@ use tower_service::Service;
 /// `poll_ready` gets a permit first and readies the inner service last, so that nothing is held in
 /// the inner service while the permit is waited for. `call` uses the permit. A service that is
 /// dropped between the two gives the permit back, and a permit that was not used for one interval
-/// goes to whoever needs it: then `call` gets another one first, and waits for it or is refused.
+/// goes to another caller that needs it: then `call` gets another one first, and waits for it or is
+/// refused.
 ///
 /// A [`LeakyBucket`](crate::LeakyBucket) that has a permit for each handle of its limiter, of which a
 /// service is one, and sixteen besides, only promises `poll_ready` the permit, to spare a reading of the
@@ -44,12 +45,12 @@ impl<S, L: Limiter, R> RateLimit<S, L, R> {
         Self { inner, seat: Seat::new(limiter), terms, reply }
     }
 
-    /// The inner service.
+    /// Returns the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service. Calling it is not limited.
+    /// Returns the inner service. Calling it is not limited.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
@@ -59,7 +60,7 @@ impl<S, L: Limiter, R> RateLimit<S, L, R> {
         self.inner
     }
 
-    /// The limiter, shared with all clones.
+    /// Returns the limiter, shared with all clones.
     pub fn limiter(&self) -> &L {
         self.seat.limiter()
     }

@@ -13,11 +13,11 @@ use tower_layer::Layer;
 
 /// A layer whose calls are settled once there is a response; made by
 /// [`PerKeyLayer::settle`], [`RateLimitLayer::settle`] and [`JointLayer::settle`], after everything
-/// else was said.
+/// else was set.
 #[derive(Clone, Debug)]
 pub struct SettleLayer<L>(L);
 
-/// A source of keys, rules, or a way to reply, of calls whose cost the response tells; a part of a
+/// A key source, rules or a reply, of calls whose cost the response tells; a part of a
 /// [`SettleLayer`].
 ///
 /// `A` is what is kept of a call until then.
@@ -37,11 +37,11 @@ impl<K, L: Settles> PerKeyLayer<K, L> {
     /// Lets the response say what a call has cost in all: only failures, only what was sent, as many
     /// tokens as the answer took.
     ///
-    /// A call takes its permits in advance as ever, [one](Self::terms) unless said otherwise, and is
-    /// refused or waits as ever. When there is a response, the function says what it has cost, and the
-    /// difference goes back to the limit or is charged. What is charged and not there is a debt, and
-    /// nobody passes before it is paid off: the limit is exceeded by no more than what the calls in
-    /// flight at one time turn out to cost more than they took in advance.
+    /// A call takes its permits in advance as usual, [one](Self::terms) by default, and is
+    /// refused or waits as usual. When there is a response, the function says what it has cost, and
+    /// the difference goes back to the limit or is charged. What is charged and not there is a
+    /// debt, and no call passes before it is paid off: the limit is exceeded by no more than what
+    /// the calls in flight at one time turn out to cost more than they took in advance.
     ///
     /// Of permits that go back the limit may have [recovered](crate::Permit::refund) some by itself
     /// since, which do not come back twice; what is charged is charged in full. So where the cost varies

@@ -60,7 +60,7 @@ pub struct JointLayer<F, R = Fail, L = JointLimiter> {
 }
 
 impl<F, L> JointLayer<F, Fail, L> {
-    /// A layer that refuses, by these [rules](super::JointRules). Its services fail with
+    /// Creates a layer that refuses, by these [rules](super::JointRules). Its services fail with
     /// [`Error<E>`](crate::Error).
     pub fn new(limiter: L, rules: F) -> Self {
         Self { limiter, rules, patience: Patience::Now, reply: Fail }
@@ -75,7 +75,8 @@ impl<F, L> JointLayer<F, Fail, L> {
         self.reply(Respond(answer))
     }
 
-    /// Replies in this way, such as [`TooManyRequests`](crate::http::TooManyRequests).
+    /// Sets how refused calls are answered, such as by
+    /// [`TooManyRequests`](crate::http::TooManyRequests).
     pub fn reply<R>(self, reply: R) -> JointLayer<F, R, L> {
         self.map_reply(|_| reply)
     }

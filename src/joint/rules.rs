@@ -12,14 +12,14 @@ use crate::{
 ///
 /// A function from the limiter and the request to an [`OnLimits`] or a [`StoredOnLimits`] is one, and so is a
 /// function to a `Result` of it, for requests that may not say who they are from. It can leave out limits, add
-/// some for costly requests, pick the one of the tier of who is asking, or take its keys from
-/// [sources](crate::KeySource). So that refusals do not stand, or not all, it wraps what it returns by an
-/// [`Enforcement`](crate::Enforcement).
+/// some for costly requests, pick the one of the client's tier, or take its keys from
+/// [sources](crate::KeySource). To enforce none of the refusals, or a share, wrap what it returns
+/// by an [`Enforcement`](crate::Enforcement).
 pub trait JointRules<Request, L = JointLimiter>: Clone {
-    /// Several limits as one limiter.
+    /// The limits of a request as one limiter.
     type OnLimits: Limiter;
 
-    /// The limits of this request.
+    /// Returns the limits of this request.
     ///
     /// # Errors
     ///
@@ -39,12 +39,12 @@ where
     }
 }
 
-/// What a function can say about a request: its limits, or that a key is missing.
+/// What a function can return about a request: its limits, or that a key is missing.
 pub trait OnLimitsOf {
-    /// Several limits as one limiter.
+    /// The limits of a request as one limiter.
     type OnLimits: Limiter;
 
-    /// The limits.
+    /// Returns the limits.
     ///
     /// # Errors
     ///

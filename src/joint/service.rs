@@ -25,12 +25,12 @@ pub struct Joint<S, F, R = Fail, L = JointLimiter> {
 }
 
 impl<S, F, R, L> Joint<S, F, R, L> {
-    /// The inner service.
+    /// Returns the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service. Calling it is not limited.
+    /// Returns the inner service. Calling it is not limited.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
@@ -40,7 +40,7 @@ impl<S, F, R, L> Joint<S, F, R, L> {
         self.inner
     }
 
-    /// The limiter, shared with all clones.
+    /// Returns the limiter, shared with all clones.
     pub fn limiter(&self) -> &L {
         &self.limiter
     }

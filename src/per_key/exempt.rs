@@ -3,7 +3,7 @@
 use super::{KeySource, MissingKey};
 use crate::limiter::Terms;
 
-/// A source some of whose requests are not limited at all; made by
+/// A key source some of whose requests are not limited at all; made by
 /// [`PerKeyLayer::exempt`](super::PerKeyLayer::exempt).
 #[derive(Clone, Debug)]
 pub struct Exempt<K, F> {

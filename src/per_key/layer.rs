@@ -70,7 +70,7 @@ impl<K, L> PerKeyLayer<K, L> {
         Self { patience, ..self }
     }
 
-    /// Lets the request say on what terms it asks: how many permits it takes, and how long it
+    /// Sets the terms of each request by a function: how many permits it takes, and how long it
     /// waits for them. The function is given one permit and the patience of the layer.
     ///
     /// ```
@@ -94,8 +94,8 @@ impl<K, L> PerKeyLayer<K, L> {
         self.map_source(|source| OnTerms { source, terms })
     }
 
-    /// Does not limit the requests at all of which the function says so: they take nothing, need no
-    /// key, and are not counted. What other such functions say stays.
+    /// Exempts the requests for which the function returns `true`: they take nothing, need no key,
+    /// and are not counted. Several such functions add up.
     ///
     /// ```
     /// use http::Request;
@@ -127,7 +127,7 @@ impl<K, L> PerKeyLayer<K, L> {
         self.reply(Respond(answer))
     }
 
-    /// Replies in this way instead of that of the source, such as
+    /// Sets how refused calls are answered, instead of as the source does, such as by
     /// [`TooManyRequests`](crate::http::TooManyRequests).
     pub fn reply<R>(self, reply: R) -> PerKeyLayer<Answered<K, R>, L> {
         self.map_source(|source| Answered { source, reply })

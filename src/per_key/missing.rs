@@ -7,7 +7,7 @@ use crate::{
     limiter::Terms,
 };
 
-/// A request that does not say for whom to limit it, and what can be done about it.
+/// The error for a request without a key to limit it by, and what can be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MissingKey {
     what_to_do: &'static str,
@@ -15,32 +15,31 @@ pub struct MissingKey {
 }
 
 impl MissingKey {
-    /// For a source of your own: every request has such a key where the service is set up rightly.
+    /// Creates the error for a key that every request has where the service is set up correctly.
     ///
-    /// `what_to_do` is for the people who run the service: it stands in the text of the refusal, which
-    /// `respond` can print, and with the feature `tracing` in an event. The refusal is
-    /// [`NoKey`](Reason::NoKey), and no answer of this crate tells the client what to do.
+    /// It is for a source of your own. `what_to_do` is for the log, and for the people who run the
+    /// service. The refusal is [`NoKey`](Reason::NoKey).
     #[must_use]
     pub fn new(what_to_do: &'static str) -> Self {
         Self { what_to_do, reason: Reason::NoKey }
     }
 
-    /// For a source of your own: it is for the client to send the key, and this one did not.
+    /// Creates the error for a key that the client has to send, and did not.
     ///
-    /// That is no error of the service, which anybody could fill its log with. The refusal is
-    /// [`Anonymous`](Reason::Anonymous), and its text says what to do.
+    /// It is for a source of your own. It is no error of the service, or clients could fill its
+    /// log. The refusal is [`Anonymous`](Reason::Anonymous).
     #[must_use]
     pub fn anonymous(what_to_do: &'static str) -> Self {
         Self { what_to_do, reason: Reason::Anonymous }
     }
 
-    /// What can be done about it.
+    /// Returns what can be done about it.
     #[must_use]
     pub fn what_to_do(&self) -> &'static str {
         self.what_to_do
     }
 
-    /// Whose fault it is: the reason of the refusal.
+    /// Returns the reason of the refusal, which tells whose fault it is.
     #[must_use]
     pub fn reason(&self) -> Reason {
         self.reason
@@ -57,7 +56,7 @@ impl MissingKey {
     }
 }
 
-/// A source whose requests without a key share one limit, instead of being refused.
+/// A key source whose requests without a key share one limit, instead of being refused.
 ///
 /// The key is an `Option`: to ask a [`KeyedRateLimiter`](crate::KeyedRateLimiter) about it
 /// elsewhere, write `limiter.key(&Some("the key"))`, and `limiter.key(&None::<&str>)` for those

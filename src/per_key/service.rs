@@ -24,12 +24,12 @@ pub struct PerKey<S, K, L> {
 }
 
 impl<S, K, L> PerKey<S, K, L> {
-    /// The inner service.
+    /// Returns the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service. Calling it is not limited.
+    /// Returns the inner service. Calling it is not limited.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
@@ -39,7 +39,7 @@ impl<S, K, L> PerKey<S, K, L> {
         self.inner
     }
 
-    /// The limiter, shared with all clones.
+    /// Returns the limiter, shared with all clones.
     pub fn limiter(&self) -> &L {
         &self.limiter
     }

@@ -72,38 +72,55 @@ use crate::{key::Key, limiter::Terms};
 pub trait KeySource<Request>: Clone {
     /// The key.
     type Key: Key;
-    /// How the service replies.
+    /// How the service answers refused calls.
     type Reply;
 
-    /// Whether its reply adds to responses what another reply in its place would not, as the header
-    /// fields of a layer. A [reply](super::PerKeyLayer::reply) that is set later does not compile
-    /// then. A source around another one hands this on.
+    /// Says whether its reply adds to responses what another reply in its place would not, as the
+    /// header fields of a layer. A [reply](super::PerKeyLayer::reply) that is set later does not
+    /// compile then. A source around another one hands this on.
     const ADDS: bool = false;
 
-    /// Finds the key.
+    /// Finds the key of the request.
     ///
     /// # Errors
     ///
     /// [`MissingKey`] when the request has none. It is refused then; behind
-    /// [`OrShared`](super::OrShared) all who have none share one limit.
+    /// [`OrShared`](super::OrShared) all requests that have none share one limit.
     fn key(&self, request: &Request) -> Result<Self::Key, MissingKey>;
 
-    /// Says how the service replies.
+    /// Returns how the service answers refused calls.
     fn reply(&self) -> Self::Reply;
 
-    /// On what terms the request asks: given are one permit and the patience of the layer. A source
-    /// around another one has to hand this on, and [`is_exempt`](Self::is_exempt), too.
+    /// Returns the terms of the request: given are one permit and the patience of the layer. A
+    /// source around another one has to hand this on, and [`is_exempt`](Self::is_exempt), too.
     fn terms(&self, _request: &Request, terms: Terms) -> Terms {
         terms
     }
 
-    /// Whether the request is not limited at all. Nobody asks for its key then.
+    /// Returns whether the request is not limited at all. Its key is not looked for then.
     fn is_exempt(&self, _request: &Request) -> bool {
         false
     }
 }
 
-/// A source with another reply; made by [`PerKeyLayer::reply`](super::PerKeyLayer::reply) and
+impl<F, Request, K> KeySource<Request> for F
+where
+    F: Fn(&Request) -> K + Clone,
+    K: Key,
+{
+    type Key = K;
+    type Reply = Fail;
+
+    fn key(&self, request: &Request) -> Result<K, MissingKey> {
+        Ok(self(request))
+    }
+
+    fn reply(&self) -> Fail {
+        Fail
+    }
+}
+
+/// A key source with another reply; made by [`PerKeyLayer::reply`](super::PerKeyLayer::reply) and
 /// [`PerKeyLayer::respond`](super::PerKeyLayer::respond).
 #[derive(Clone, Debug)]
 pub struct Answered<K, R> {
@@ -141,7 +158,7 @@ where
     }
 }
 
-/// A source whose requests ask on terms of their own; made by
+/// A key source whose requests ask on terms of their own; made by
 /// [`PerKeyLayer::terms`](super::PerKeyLayer::terms).
 #[derive(Clone, Debug)]
 pub struct OnTerms<K, F> {
