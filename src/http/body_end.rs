@@ -42,7 +42,8 @@ struct Handed {
 }
 
 impl<L, R> RateLimitLayer<L, R> {
-    /// Lets a call end with the end of its response body, not with the head of the response.
+    /// Keeps the permits of a call until its response body ends, not only until the head of the
+    /// response.
     ///
     /// That matters where calls hold their permits, as in [`Concurrency`](crate::Concurrency): a
     /// download counts as long as it takes. Elsewhere it changes nothing but the type of the body.
@@ -64,7 +65,8 @@ impl<L, R> RateLimitLayer<L, R> {
 }
 
 impl<K, L> PerKeyLayer<K, L> {
-    /// The same as [`RateLimitLayer::until_body_end`].
+    /// Keeps the permits of a call until its response body ends, as
+    /// [`RateLimitLayer::until_body_end`] does.
     pub fn until_body_end(self) -> UntilBodyEnd<PerKeyLayer<HandOn<K>, L>> {
         UntilBodyEnd(self.map_source(HandOn))
     }
@@ -188,7 +190,8 @@ impl<F> fmt::Debug for HoldBodyFuture<F> {
 }
 
 pin_project! {
-    /// A body with whose end its call ends: once it was read to the end, failed, or was dropped.
+    /// A body that holds the permits of its call until it was read to the end, failed, or was
+    /// dropped.
     pub struct HeldBody<B> {
         #[pin]
         body: B,

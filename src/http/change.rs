@@ -3,7 +3,7 @@
 use crate::{error::RateLimited, limiter::Standing, reply::Reply};
 use http::Response;
 
-/// A reply whose refusals go through a function; made by
+/// A reply whose refusals are changed by a function; made by
 /// [`TooManyRequests::change`](super::TooManyRequests::change),
 /// [`ProblemDetails::change`](super::ProblemDetails::change) and `ResourceExhausted::change`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

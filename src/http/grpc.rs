@@ -11,8 +11,8 @@ use std::{sync::Arc, time::Duration};
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// Refusals are answered as gRPC, by [`resource_exhausted`], and the service keeps the error type of
-/// the inner one: for services of tonic, and any other gRPC service over HTTP/2.
+/// Answers refusals as gRPC, by [`resource_exhausted`]; the service keeps the error type of the
+/// inner one: for services of tonic, and any other gRPC service over HTTP/2.
 ///
 /// ```
 /// use tower::ServiceBuilder;
@@ -64,8 +64,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 pub struct ResourceExhausted;
 
 impl ResourceExhausted {
-    /// The same with a function that may change the response to a refusal, or put another one in its
-    /// place.
+    /// Adds a function that may change the response to a refusal, or put another one in its place.
     pub fn change<F, B>(self, change: F) -> Changed<Self, F>
     where
         F: Fn(&RateLimited, &mut Response<B>),
@@ -91,7 +90,7 @@ impl<B: Default, E> Reply<Response<B>, E> for ResourceExhausted {
     }
 }
 
-/// The status of a call that was not let through, for clients that speak gRPC.
+/// Returns the status of a call that was not let through, for clients that speak gRPC.
 ///
 /// | where [`too_many_requests`](super::too_many_requests) says | code |
 /// |---|---|

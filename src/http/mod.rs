@@ -18,8 +18,8 @@
 //!
 //! Several sources in a tuple make one key: `(PeerIp::default(), RequestMethod)`. A request without a
 //! key is refused: with 500 where the service is set up wrongly, and 400 where the client did not say
-//! who it is. Around any source, [`OrShared`](crate::OrShared) gives all who have none one limit
-//! together. Requests that are [exempt](crate::PerKeyLayer::exempt) are not limited at all.
+//! who it is. Around any source, [`OrShared`](crate::OrShared) gives all requests without a key one
+//! limit together. Requests that are [exempt](crate::PerKeyLayer::exempt) are not limited at all.
 
 mod refusal;
 mod problem;

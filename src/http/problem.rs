@@ -12,14 +12,14 @@ use crate::{
 use http::{HeaderValue, Response, StatusCode, header};
 use std::borrow::Cow;
 
-/// Refusals are answered as [`TooManyRequests`](super::TooManyRequests) does, with a body of type
+/// Answers refusals as [`TooManyRequests`](super::TooManyRequests) does, with a body of type
 /// `application/problem+json` (RFC 9457); made by
 /// [`TooManyRequests::problem`](super::TooManyRequests::problem).
 ///
 /// | the reason | `type` |
 /// |---|---|
 /// | a limit, 429 | `https://iana.org/assignments/http-problem-types#quota-exceeded`, and `violated-policies` names the limit |
-/// | the store is away, the line is full, as many keys as may be: 503 | `https://iana.org/assignments/http-problem-types#temporary-reduced-capacity` |
+/// | the store is away, the line is full, the maximum number of keys: 503 | `https://iana.org/assignments/http-problem-types#temporary-reduced-capacity` |
 /// | anything else | none |
 ///
 /// It never says who was refused. The body of the service has to come from a `String`, as axum's does and
@@ -61,8 +61,7 @@ const REDUCED: &str = concat!(
 const MOST: usize = 9;
 
 impl ProblemDetails {
-    /// The same with a function that may change the response to a refusal, or put another one in its
-    /// place.
+    /// Adds a function that may change the response to a refusal, or put another one in its place.
     pub fn change<F, B>(self, change: F) -> Changed<Self, F>
     where
         F: Fn(&RateLimited, &mut Response<B>),

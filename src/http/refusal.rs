@@ -9,7 +9,7 @@ use crate::{
 use http::{HeaderValue, Response, StatusCode, header};
 use std::time::Duration;
 
-/// Refusals are answered by [`too_many_requests`], and the service keeps the error type of the
+/// Answers refusals with 429, by [`too_many_requests`]; the service keeps the error type of the
 /// inner one.
 ///
 /// A body says more with [`problem`](Self::problem), anything else is added by
@@ -36,14 +36,13 @@ use std::time::Duration;
 pub struct TooManyRequests;
 
 impl TooManyRequests {
-    /// The same with a body that says which limit it was, as `application/problem+json`.
+    /// Adds a body that says which limit it was, as `application/problem+json`.
     #[must_use]
     pub fn problem(self) -> ProblemDetails {
         ProblemDetails(())
     }
 
-    /// The same with a function that may change the response to a refusal, or put another one in its
-    /// place.
+    /// Adds a function that may change the response to a refusal, or put another one in its place.
     pub fn change<F, B>(self, change: F) -> Changed<Self, F>
     where
         F: Fn(&RateLimited, &mut Response<B>),
@@ -69,7 +68,7 @@ impl<B: Default, E> Reply<Response<B>, E> for TooManyRequests {
     }
 }
 
-/// The response to a request that was not let through, with an empty body.
+/// Returns the response to a request that was not let through, with an empty body.
 ///
 /// | the reason | status |
 /// |---|---|

@@ -4,10 +4,44 @@
 //! as it is. [`Client`] does that and keeps `client.get(url).send()`.
 //!
 //! A permit is taken for each request that is sent through the client. Redirects that reqwest
-//! follows and retries of its own happen inside and are not counted; switch redirects off with
-//! [`redirect::Policy::none`](::reqwest::redirect::Policy::none) where that matters, and always with a
-//! [`HeedLayer`](super::HeedLayer), which would pause the server that was asked for what the one at the
-//! end of them says. Waiting does not count against reqwest's timeouts.
+//! follows and retries of its own happen inside and are not counted; switch them off with
+//! [`redirect::Policy::none`](::reqwest::redirect::Policy::none) where that matters. Waiting does
+//! not count against reqwest's timeouts.
+//!
+//! # The type of a client
+//!
+//! It has the service that the layer makes as its parameter. Where that is long, box it: with
+//! `.layer(BoxCloneSyncService::layer())` as the outermost of a `ServiceBuilder`.
+//!
+//! ```
+//! use tower::util::BoxCloneSyncService;
+//! use tower_ratelimit::{
+//!     Error, KeyedRateLimiter, LeakyBucket, PerKey, RateLimit, RateLimiter,
+//!     http::{Host, reqwest::Client},
+//! };
+//! use reqwest::{Request, Response};
+//!
+//! struct Clients {
+//!     /// Behind a `RateLimitLayer::new(LeakyBucket::new(rate))`.
+//!     together: Client<RateLimit<reqwest::Client, RateLimiter<LeakyBucket>>>,
+//!     /// Behind a `RateLimitLayer::per_key(Host, LeakyBucket::new(rate))`.
+//!     per_host: Client<PerKey<reqwest::Client, Host, KeyedRateLimiter<LeakyBucket>>>,
+//!     /// Behind either of them, or several; each that can refuse adds an `Error<_>`.
+//!     boxed: Client<BoxCloneSyncService<Request, Response, Error<reqwest::Error>>>,
+//! }
+//! # use tower_ratelimit::{Rate, RateLimitLayer};
+//! # let (inner, limit) = (reqwest::Client::new(), LeakyBucket::new(Rate::per_second(10)?));
+//! # let layers = tower::ServiceBuilder::new()
+//! #     .layer(BoxCloneSyncService::layer())
+//! #     .layer(RateLimitLayer::new(limit))
+//! #     .into_inner();
+//! # let _ = Clients {
+//! #     together: Client::new(inner.clone(), RateLimitLayer::new(limit)),
+//! #     per_host: Client::new(inner.clone(), RateLimitLayer::per_key(Host, limit)),
+//! #     boxed: Client::new(inner, layers),
+//! # };
+//! # Ok::<(), tower_ratelimit::Invalid>(())
+//! ```
 
 use crate::error::Error;
 use ::reqwest::{IntoUrl, Method, Request, Response};
@@ -89,7 +123,7 @@ where
         RequestBuilder { builder: self.client.request(method, url), service: self.service.clone() }
     }
 
-    /// Sends a request once it may be sent.
+    /// Sends a request once there is a permit for it.
     ///
     /// # Errors
     ///
@@ -118,7 +152,7 @@ where
     S: Service<Request, Response = Response>,
     S::Error: FromReqwest,
 {
-    /// Goes on with reqwest's own builder, for all that it can do.
+    /// Changes the request with reqwest's own builder.
     ///
     /// ```no_run
     /// # use tower_ratelimit::{Rate, RateLimitLayer, Strict, http::reqwest::Client};
@@ -148,7 +182,7 @@ where
         self.with(|builder| builder.body(body))
     }
 
-    /// Sends the request once it may be sent.
+    /// Sends the request once there is a permit for it.
     ///
     /// # Errors
     ///
@@ -163,7 +197,7 @@ where
     }
 }
 
-/// An error that reqwest's own can become: that itself, or [`Error`] around it.
+/// An error that reqwest's own can be converted into: that itself, or [`Error`] around it.
 pub trait FromReqwest {
     #[doc(hidden)]
     fn from_reqwest(error: ::reqwest::Error) -> Self;

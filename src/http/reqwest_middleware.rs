@@ -15,7 +15,7 @@ pub use super::hearing::RetryMiddleware;
 
 /// Takes a permit for each request that passes through a `ClientWithMiddleware`.
 ///
-/// It waits for it unless told otherwise. A request that is not let through is not sent: it fails
+/// By default it waits for it. A request that is not let through is not sent: it fails
 /// with `reqwest_middleware::Error::Middleware`, which downcasts to
 /// [`RateLimited`](crate::RateLimited). Put it inside of a retrying middleware (add it after) and
 /// every attempt takes a permit; outside, a request takes one however often it is tried.
@@ -88,7 +88,7 @@ impl<K, L> RateLimitMiddleware<K, L> {
         Self { patience, ..self }
     }
 
-    /// Lets the request say on what terms it asks: how many permits it takes, and how long it
+    /// Sets the terms of each request by a function: how many permits it takes, and how long it
     /// waits for them. The function is given one permit and the patience of the middleware.
     ///
     /// ```

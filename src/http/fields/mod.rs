@@ -42,15 +42,15 @@ use plan::Plan;
 /// # Ok::<(), tower_ratelimit::Invalid>(())
 /// ```
 ///
-/// A client that uses no more than `r` permits in the next `t` seconds is not refused, with nobody else
-/// asking. On a refusal `t` is `Retry-After`. What the limiter does not know is left out: how a limit
-/// stands whose store was not asked, of several rates of one limit all but the binding one, and when calls
-/// in flight end. Redirections say nothing, as clients might take it for what they are sent to. All is as it
-/// was when the call was let through: what it is [settled](crate::PerKeyLayer::settle) to have cost beyond
-/// that is told to the next one.
+/// A client that uses no more than `r` permits in the next `t` seconds is not refused, with no
+/// other client asking. On a refusal `t` is `Retry-After`. What the limiter does not know is left
+/// out: how a limit stands whose store was not asked, of several rates of one limit all but the
+/// binding one, and when calls in flight end. Redirections say nothing, as clients might take it
+/// for what they are sent to. All is as it was when the call was let through: what it is
+/// [settled](crate::PerKeyLayer::settle) to have cost beyond that is told to the next one.
 ///
-/// Say it after [`reply`](crate::RateLimitLayer::reply) and `respond`, which put another reply in the place of
-/// the one that sends the fields. The other way round does not compile:
+/// Call it after [`reply`](crate::RateLimitLayer::reply) and `respond`, which put another reply in
+/// the place of the one that sends the fields. The other way round does not compile:
 ///
 /// ```compile_fail
 /// # use http::{Request, Response};
@@ -92,26 +92,26 @@ pub enum FieldGeneration {
     /// version 08.
     Draft11,
     /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, of the limit that refused the call, or else has the
-    /// fewest permits left. Nobody has written down what they mean; here the first is how many permits can
+    /// fewest permits left. No standard says what they mean; here the first is how many permits can
     /// be had at once, and the last is the seconds from now, not an instant.
     XRateLimit,
 }
 
 impl RateLimitFields {
-    /// These fields on every response.
+    /// Sends these fields on every response.
     #[must_use]
     pub fn always(generation: FieldGeneration) -> Self {
         let none = Self { draft_11: false, x_rate_limit: false, is_always: true };
         none.and(generation)
     }
 
-    /// These fields on refusals only.
+    /// Sends these fields on refusals only.
     #[must_use]
     pub fn on_refusal(generation: FieldGeneration) -> Self {
         Self { is_always: false, ..Self::always(generation) }
     }
 
-    /// These fields, too.
+    /// Sends these fields as well.
     #[must_use]
     pub fn and(self, generation: FieldGeneration) -> Self {
         match generation {
@@ -129,8 +129,8 @@ impl RateLimitFields {
 }
 
 impl<L: Limiter, R> RateLimitLayer<L, R> {
-    /// Says in header fields how the limit stands. Its reply has to be one of responses, such as
-    /// [`TooManyRequests`](crate::http::TooManyRequests).
+    /// Adds header fields that say how the limit stands. Refusals have to be answered with
+    /// responses, such as by [`TooManyRequests`](crate::http::TooManyRequests).
     ///
     /// # Errors
     ///
@@ -145,7 +145,8 @@ impl<L: Limiter, R> RateLimitLayer<L, R> {
 }
 
 impl<K, L: Limiter> PerKeyLayer<K, L> {
-    /// The same as [`RateLimitLayer::fields`]. A [reply](Self::reply) is set before it.
+    /// Adds header fields that say how the limit stands, as [`RateLimitLayer::fields`] does. A
+    /// [reply](Self::reply) is set before it.
     ///
     /// # Errors
     ///
@@ -157,7 +158,8 @@ impl<K, L: Limiter> PerKeyLayer<K, L> {
 }
 
 impl<F, R> JointLayer<F, R, JointLimiter> {
-    /// The same as [`RateLimitLayer::fields`]: a response says how all limits of its request stand.
+    /// Adds header fields that say how all limits of the request stand, as
+    /// [`RateLimitLayer::fields`] does.
     ///
     /// # Errors
     ///
@@ -172,7 +174,8 @@ impl<F, R> JointLayer<F, R, JointLimiter> {
 }
 
 impl<F, R, S: Store<AnyAlgorithm>> JointLayer<F, R, StoredJointLimiter<S>> {
-    /// The same as [`RateLimitLayer::fields`]: a response says how all limits of its request stand.
+    /// Adds header fields that say how all limits of the request stand, as
+    /// [`RateLimitLayer::fields`] does.
     ///
     /// # Errors
     ///

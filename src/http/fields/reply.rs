@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
 };
 
-/// A reply, or a source of keys, whose responses say how the limits stand; made by
+/// A reply, or a key source, whose responses say how the limits stand; made by
 /// [`RateLimitLayer::fields`](crate::RateLimitLayer::fields) and its like.
 #[derive(Clone, Debug)]
 pub struct WithFields<R> {

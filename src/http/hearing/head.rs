@@ -4,16 +4,16 @@ use http::{Extensions, HeaderMap, Response, StatusCode};
 
 /// A response with a status, headers and extensions, whatever its body.
 pub trait ResponseHead {
-    /// The status.
+    /// Returns the status.
     fn status(&self) -> StatusCode;
 
-    /// The headers.
+    /// Returns the headers.
     fn headers(&self) -> &HeaderMap;
 
-    /// What layers add for those around them.
+    /// Returns what layers add for those around them.
     fn extensions(&self) -> &Extensions;
 
-    /// The same, for who adds something.
+    /// Returns the extensions, to add something.
     fn extensions_mut(&mut self) -> &mut Extensions;
 }
 

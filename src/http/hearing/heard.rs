@@ -78,8 +78,9 @@ impl Heard {
         }
     }
 
-    /// How long calls to that server should pause, if they should: what a refusal says, else until
-    /// the limit is reset of which nothing is left, else a second for a refusal that says nothing.
+    /// Returns how long calls to that server should pause, if they should: what a refusal says,
+    /// else until the limit is reset of which nothing is left, else a second for a refusal that
+    /// says nothing.
     #[must_use]
     pub fn pause(&self) -> Option<Duration> {
         self.said().or(self.refused.then_some(SILENCE))

@@ -1,4 +1,4 @@
-//! The arithmetic of a pause, and of what comes after it.
+//! The algorithm of a pause, and of what comes after it.
 
 use super::{Heard, slowdown::Slowdown};
 use crate::{
@@ -14,16 +14,16 @@ use std::time::Duration;
 /// The longest pause that is believed, one day: after it somebody looks whether it still holds.
 const LONGEST: Nanos = Nanos::new(86_400 * 1_000_000_000);
 
-/// No limit until the server says so: calls then pause, and leave one after the other.
+/// Limits calls only when a server says so: they pause, and then leave one after the other.
 ///
 /// While nothing was heard every call passes. After a refusal, or when nothing is left, calls wait
 /// until the pause ends, and from then on they are let go at a pace: never all at once. The pace is
 /// that of `rate` or, where the server says that `r` calls are left for `t` seconds, an even use of
-/// those if that is slower. It holds until a slot and the interval after it have gone by unused: whoever asks then passes as before. A
-/// server can so only slow calls down.
+/// those if that is slower. It holds until a slot and the interval after it have gone by unused:
+/// calls then pass as before. So a server can only slow calls down.
 ///
-/// [`HeedLayer`](super::HeedLayer) listens for a client; whoever hears of a limit in another way
-/// says so by [`heed`](RateLimiter::heed).
+/// [`HeedLayer`](super::HeedLayer) listens for a client; what is heard in another way is passed to
+/// [`heed`](RateLimiter::heed).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -82,7 +82,7 @@ impl Heeding {
         Self { rate, interval: rate.interval().into(), adapts: false }
     }
 
-    /// The same with a pace that is found by trying: a refusal halves it, to a sixty-fourth at
+    /// Finds the pace by trying: a refusal halves it, to a sixty-fourth at
     /// least, and after the pause it comes back evenly, the whole rate in a minute. Until it is back,
     /// calls are paced. Of calls that were under way together one refusal counts.
     ///
@@ -206,8 +206,9 @@ impl Algorithm for Heeding {
 impl Refills for Heeding {}
 
 impl RateLimiter<Heeding> {
-    /// Pauses, or changes the pace, as a response says. It holds for those who wait, too: who would
-    /// have to wait longer now than it [accepted](crate::Acquire::max_wait) is refused at once.
+    /// Pauses, or changes the pace, as a response says. It holds for waiting calls as well: one
+    /// that would have to wait longer now than it [accepted](crate::Acquire::max_wait) is refused
+    /// at once.
     ///
     /// # Errors
     ///

@@ -23,8 +23,8 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// permit before it pauses), or take it alone. It takes nothing from that limit, and makes nothing
 /// faster. A call that would have to wait longer than ten minutes, or than
 /// [`max_wait`](Self::max_wait) says, fails at once with [`UsedUp`](crate::Reason::UsedUp), and says how
-/// long the server wants to be left alone; so do those who wait already when the pause becomes that
-/// long. After a day a server is asked again whatever it said.
+/// long the server wants to be left alone; so do calls that wait already when the pause becomes
+/// that long. After a day a server is asked again whatever it said.
 ///
 /// A client inside that follows redirects does not say that another server has answered, and what that
 /// one says pauses the server that was asked. Switch redirects off, in reqwest by
@@ -70,7 +70,8 @@ pub struct HeedLayer<K> {
 }
 
 impl<K: Clone> HeedLayer<K> {
-    /// A pause for each key of this source, such as each [`Host`](crate::http::Host).
+    /// Creates a layer with a pause for each key of this source, such as each
+    /// [`Host`](crate::http::Host).
     pub fn new<M, L>(source: K, heeding: L) -> Self
     where
         L: IntoKeyedLimiter<M, Limiter = KeyedRateLimiter<Heeding>>,

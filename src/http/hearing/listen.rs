@@ -14,7 +14,7 @@ use std::{
 };
 use tower_service::Service;
 
-/// A service whose responses pause those who call the same server; part of what a
+/// A service whose responses pause the callers of the same server; part of what a
 /// [`HeedLayer`](super::HeedLayer) makes.
 #[derive(Clone, Debug)]
 pub struct Listen<S, K> {

@@ -33,7 +33,8 @@ use std::time::Duration;
 pub struct HeedMiddleware<K>(RateLimitMiddleware<K, KeyedRateLimiter<Heeding>>);
 
 impl<K: KeySource<Request>> HeedMiddleware<K> {
-    /// A pause for each key of this source, such as each [`Host`](crate::http::Host).
+    /// Creates a middleware with a pause for each key of this source, such as each
+    /// [`Host`](crate::http::Host).
     pub fn new<M, L>(source: K, heeding: L) -> Self
     where
         L: IntoKeyedLimiter<M, Limiter = KeyedRateLimiter<Heeding>>,
@@ -47,8 +48,8 @@ impl<K: KeySource<Request>> HeedMiddleware<K> {
         self.patience(Patience::Now)
     }
 
-    /// Refuses a request at once when it would have to wait longer than this; ten minutes unless
-    /// said otherwise.
+    /// Refuses a request at once when it would have to wait longer than this; ten minutes by
+    /// default.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
         self.patience(Patience::MaxWait(max_wait))

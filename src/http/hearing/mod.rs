@@ -1,7 +1,7 @@
 //! Clients that listen: what a server says about its limits, and the shared pause that follows.
 //!
-//! [`Heard`] is what one response says, [`Heeding`] the arithmetic of a pause and of what comes after
-//! it, [`HeedLayer`] puts both around a client.
+//! [`Heard`] is what one response says, [`Heeding`] the algorithm of a pause and of what comes
+//! after it, [`HeedLayer`] puts both around a client.
 
 mod number;
 mod fields;

@@ -4,10 +4,10 @@ use http::{Method, Request};
 
 /// Requests that may be sent twice.
 pub trait Replay: Sized {
-    /// The method.
+    /// Returns the method.
     fn method(&self) -> &Method;
 
-    /// The same request again; `None` when its body can be sent only once.
+    /// Returns the same request again; `None` when its body can be sent only once.
     fn replay(&self) -> Option<Self>;
 }
 

@@ -32,9 +32,10 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// Tries requests again that a server refused with 429 or 503, for [`tower::retry::RetryLayer`].
 ///
 /// Only requests that can be sent twice are: those with a body that can be cloned, and after a 503,
-/// which does not say how far the server got, those whose method is idempotent. They are tried so many
-/// times in all, and as long as the budget lasts, which all clones share: retries so never become
-/// most of what a server in trouble gets. When it does not try again, the refusal is the response.
+/// which does not say how far the server got, those whose method is idempotent. They are tried a
+/// bounded number of times, and as long as the budget lasts, which all clones share: so retries
+/// never become most of what a server in trouble gets. When it does not try again, the refusal is
+/// the response.
 ///
 /// Put it outside of the limit, so that every attempt takes a permit, and outside of a
 /// [`HeedLayer`](super::HeedLayer).
@@ -81,8 +82,8 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// At most this many attempts in all, on tower's usual budget: one retry for five
-    /// requests, and ten a second besides. 0 and 1 both mean that nothing is tried again.
+    /// Creates a policy of at most this many attempts in all, on tower's usual budget: one retry
+    /// for five requests, and ten a second besides. 0 and 1 both mean that nothing is tried again.
     #[must_use]
     pub fn new(attempts: u32) -> Self {
         let budget = Arc::new(TpsBudget::default());
@@ -96,15 +97,15 @@ impl RetryPolicy {
         Self { budget, ..self }
     }
 
-    /// Sets the clock; [`Clock::monotonic`] unless said otherwise.
+    /// Sets the clock; [`Clock::monotonic`] by default.
     #[must_use]
     pub fn clock(self, clock: impl Into<Clock>) -> Self {
         let clock = clock.into();
         Self { clock, ..self }
     }
 
-    /// Sets how long a server may say to stay away and is asked again all the same; ten minutes unless
-    /// said otherwise. What a `HeedLayer` inside has heard is left to that one.
+    /// Sets how long a server may say to stay away and is asked again all the same; ten minutes by
+    /// default. What a `HeedLayer` inside has heard is left to that one.
     #[must_use]
     pub fn max_wait(self, max_wait: Duration) -> Self {
         Self { max_wait, ..self }
@@ -165,7 +166,7 @@ impl<Req: Replay, Res: ResponseHead, E> Policy<Req, Res, E> for RetryPolicy {
     }
 }
 
-/// The time between two attempts.
+/// The future of the time between two attempts.
 #[must_use = "futures do nothing unless polled"]
 pub struct Backoff {
     clock: Clock,

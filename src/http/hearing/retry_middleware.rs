@@ -30,7 +30,8 @@ use tower::retry::Policy;
 pub struct RetryMiddleware(RetryPolicy);
 
 impl RetryMiddleware {
-    /// Tries again as the policy says, each request with as many attempts.
+    /// Creates a middleware that tries again as the policy says, each request with as many
+    /// attempts.
     #[must_use]
     pub fn new(policy: RetryPolicy) -> Self {
         Self(policy)

@@ -14,7 +14,8 @@ use crate::{
 use http::{HeaderName, Request, header};
 use std::net::IpAddr;
 
-/// The address of the client behind [trusted proxies](TrustedProxies), as one header of theirs says.
+/// Keys requests by the address of the client behind [trusted proxies](TrustedProxies), from a
+/// header of theirs.
 ///
 /// Only what a trusted proxy wrote is believed. The address that the server is connected with is
 /// followed by those in the header, from the right, where each proxy adds its own: the first that
@@ -64,22 +65,22 @@ enum Header {
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 impl ClientIp {
-    /// By `X-Forwarded-For`, to which each proxy adds the address it was asked from.
+    /// Reads `X-Forwarded-For`, to which each proxy adds the address it was asked from.
     #[must_use]
     pub fn x_forwarded_for(proxies: TrustedProxies) -> Self {
         Self::by(Header::XForwardedFor, proxies)
     }
 
-    /// By `Forwarded` (RFC 7239), of which `for=` counts. Identifiers that are no address, such as
-    /// `unknown` or `_gazonk`, end the search.
+    /// Reads `Forwarded` (RFC 7239), of which `for=` counts. Identifiers that are no address, such
+    /// as `unknown` or `_gazonk`, end the search.
     #[must_use]
     pub fn forwarded(proxies: TrustedProxies) -> Self {
         Self::by(Header::Forwarded, proxies)
     }
 
-    /// By a header that holds the address of the client and nothing else, such as `X-Real-IP` or
+    /// Reads a header that holds the address of the client and nothing else, such as `X-Real-IP` or
     /// `CF-Connecting-IP`. It is believed if the peer is trusted (by [hops](TrustedProxies::hops),
-    /// however many, everybody who is connected) and there is one line of it.
+    /// however many, every peer is) and there is one line of it.
     ///
     /// The proxy that writes it has to remove what the client sent, and those behind it have to
     /// leave it alone: most proxies pass on whatever they do not know.
@@ -109,7 +110,8 @@ impl ClientIp {
         Self { header, proxies, fold: Fold::default() }
     }
 
-    /// As [`PeerIp::ipv6_prefix`].
+    /// Sets how many leading bits of an IPv6 address count, 0 to 128, as [`PeerIp::ipv6_prefix`]
+    /// does.
     ///
     /// # Errors
     ///
@@ -119,8 +121,8 @@ impl ClientIp {
         Ok(Self { fold, ..self })
     }
 
-    /// The whole address, for logs and for [exceptions](crate::PerKeyLayer::exempt); IPv4 if it is
-    /// an IPv4-mapped one.
+    /// Returns the whole address, for logs and for [exceptions](crate::PerKeyLayer::exempt); IPv4
+    /// if it is an IPv4-mapped one.
     ///
     /// # Errors
     ///

@@ -8,8 +8,8 @@ use crate::{
 use http::Request;
 use std::{any, fmt, marker::PhantomData};
 
-/// A value of this type in the extensions of the request, such as the user that an authentication
-/// layer has found.
+/// Keys requests by a value of this type in their extensions, such as the user that an
+/// authentication layer has found.
 ///
 /// The layer that inserts it has to be outside of this one. A request without it is answered with 500,
 /// and with the feature `tracing` logged as an error, unless [`OrShared`](crate::OrShared) is around.
@@ -35,7 +35,7 @@ use std::{any, fmt, marker::PhantomData};
 pub struct Extension<T>(PhantomData<fn() -> T>);
 
 impl<T> Extension<T> {
-    /// The extension of this type.
+    /// Creates a source of the extension of this type.
     #[must_use]
     pub fn new() -> Self {
         Self(PhantomData)

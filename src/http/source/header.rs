@@ -6,14 +6,15 @@ use crate::{
 };
 use http::{HeaderName, HeaderValue, Request};
 
-/// The value of one header, such as an API key. Of several lines with the name the first counts.
+/// Keys requests by one header, such as an API key. Of several lines with the name the first
+/// counts.
 ///
 /// Say what happens to requests without the header, where the layer is made. `Header` alone refuses
-/// them, as [`Anonymous`](crate::Reason::Anonymous), with 400 unless something else is
-/// [responded](crate::PerKeyLayer::respond); [`OrShared`](crate::OrShared) around it gives all of
-/// them one limit together. They are never let through unlimited.
+/// them, as [`Anonymous`](crate::Reason::Anonymous), with 400 unless
+/// [`respond`](crate::PerKeyLayer::respond) sets another answer; [`OrShared`](crate::OrShared)
+/// around it gives all of them one limit together. They are never let through unlimited.
 ///
-/// Whoever can choose the value can have a fresh limit for each
+/// Clients that can choose the value can have a fresh limit for each
 /// request: take a header that was checked before, or one that a proxy of yours sets. Long values
 /// need no more memory than short ones: limits in memory keep a hash of any key, and
 /// [stores](crate::store::StoreKey) one of a long key.
@@ -47,7 +48,7 @@ use http::{HeaderName, HeaderValue, Request};
 pub struct Header(HeaderName);
 
 impl Header {
-    /// The header with this name.
+    /// Creates a source of the header with this name.
     #[must_use]
     pub fn new(name: HeaderName) -> Self {
         Self(name)

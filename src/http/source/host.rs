@@ -6,9 +6,9 @@ use crate::{
 };
 use http::Request;
 
-/// The host and port a client's request goes to, for a limit on each server it talks to.
+/// Keys requests by the host and port they go to, for a client's limit on each server it talks to.
 ///
-/// Refusals are errors, as for any client.
+/// Refusals are errors.
 ///
 /// ```
 /// use tower_ratelimit::{LeakyBucket, Rate, RateLimitLayer, http::Host};

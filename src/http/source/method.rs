@@ -6,9 +6,9 @@ use crate::{
 };
 use http::{Method, Request};
 
-/// The method of the request, to be a part of a key: `(PeerIp::default(), RequestMethod)`.
+/// Keys requests by their method, as a part of a key: `(PeerIp::default(), RequestMethod)`.
 ///
-/// All methods that HTTP does not know share one key, as anybody can make one up.
+/// All methods that HTTP does not know share one key, as clients can make them up.
 ///
 /// ```
 /// use http::{Method, Request};

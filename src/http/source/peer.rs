@@ -12,7 +12,7 @@ use crate::{
 use http::Request;
 use std::net::{IpAddr, SocketAddr};
 
-/// The address of the socket's peer: whoever is connected, be it the client or a proxy before it.
+/// Keys requests by the address of the socket's peer, which is the client or a proxy before it.
 /// Behind a proxy, take [`ClientIp`](super::ClientIp).
 ///
 /// IPv4-mapped IPv6 addresses count as the IPv4 address they stand for. Of IPv6 addresses the
@@ -45,7 +45,7 @@ pub struct PeerIp {
 }
 
 impl PeerIp {
-    /// How many leading bits of an IPv6 address count, 0 to 128.
+    /// Sets how many leading bits of an IPv6 address count, 0 to 128; 64 by default.
     ///
     /// # Errors
     ///
@@ -55,8 +55,8 @@ impl PeerIp {
         Ok(Self { fold })
     }
 
-    /// The whole address, for logs and for [exceptions](crate::PerKeyLayer::exempt); IPv4 if it is
-    /// an IPv4-mapped one.
+    /// Returns the whole address, for logs and for [exceptions](crate::PerKeyLayer::exempt); IPv4
+    /// if it is an IPv4-mapped one.
     ///
     /// # Errors
     ///

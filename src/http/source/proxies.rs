@@ -7,8 +7,8 @@ use std::{net::IpAddr, sync::Arc};
 /// The most hops that are followed from the server to the client.
 pub(super) const MOST_HOPS: u8 = 100;
 
-/// The proxies before a server whose word counts when they say on whose behalf they ask: those of
-/// given networks, or so many of them.
+/// The proxies before a server that are trusted to name the client: those of given networks, or a
+/// given number of them.
 ///
 /// ```
 /// use tower_ratelimit::http::TrustedProxies;
@@ -29,16 +29,16 @@ pub(super) enum Trusted {
 }
 
 impl TrustedProxies {
-    /// Proxies with addresses of these networks, each written as `address/prefix` or as a single
-    /// address. A request from any other address is taken for the client's own.
+    /// Trusts proxies with addresses of these networks, each written as `address/prefix` or as a
+    /// single address. A request from any other address is taken for the client's own.
     ///
-    /// No client may have such an address: it could pretend to be anybody. Networks of a provider
-    /// that forwards requests of anybody are no better than the rules of that provider.
+    /// No client may have such an address: it could pretend to be any other. Networks of a provider
+    /// that forwards requests for anyone are no better than the rules of that provider.
     ///
     /// # Errors
     ///
-    /// When there are none, one cannot be read or has bits behind its prefix, and when they are
-    /// everybody's, which would believe whatever a client writes.
+    /// When there are none, one cannot be read or has bits behind its prefix, and when they contain
+    /// all addresses, which would believe whatever a client writes.
     pub fn networks<T: AsRef<str>>(networks: impl IntoIterator<Item = T>) -> Result<Self, Invalid> {
         let networks: Vec<IpNet> =
             networks.into_iter().map(|text| network(text.as_ref())).collect::<Result<_, _>>()?;
@@ -58,9 +58,9 @@ impl TrustedProxies {
         }
     }
 
-    /// So many proxies between the server and a client, 1 to 100, each of which adds the address it
-    /// was asked from. Nobody may reach the server but through all of them: with one proxy less in
-    /// the way, a client could pretend to be anybody.
+    /// Trusts this many proxies between the server and a client, 1 to 100, each of which adds the
+    /// address it was asked from. The server may be reachable through all of them only: with one
+    /// proxy less in the way, a client could pretend to be any other.
     ///
     /// # Errors
     ///

@@ -8,10 +8,10 @@ use crate::{
 use axum::extract::MatchedPath;
 use http::Request;
 
-/// The route that axum has chosen, as it was written (`/users/{id}`), to be a part of a key:
+/// Keys requests by the route that axum has chosen, as written (`/users/{id}`), as a part of a key:
 /// `(PeerIp::default(), Route)`.
 ///
-/// Requests that no route was chosen for share one key, as anybody can make up a path. A layer
+/// Requests that no route was chosen for share one key, as clients can make up paths. A layer
 /// outside of the router sees requests before a route is chosen: put it on the router with
 /// [`Router::layer`](axum::Router::layer).
 ///
