@@ -29,14 +29,14 @@ impl Answer {
         Self { decision: Decision { outcome, full_after, ..decision }, wait: Nanos::ZERO }
     }
 
-    /// Whether permits were granted.
+    /// Returns whether permits were granted.
     #[must_use]
     pub fn is_granted(&self) -> bool {
         self.decision.is_granted()
     }
 
-    /// What [goes back](super::StoreAsk::Return) if it is not used, where it was taken ahead of its
-    /// time.
+    /// Returns what [goes back](super::StoreAsk::Return) if it is not used, where it was taken
+    /// ahead of its time.
     #[must_use]
     pub fn reserved(&self) -> Option<Grant> {
         self.decision.grant().filter(|_| self.wait > Nanos::ZERO)

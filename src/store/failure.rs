@@ -2,7 +2,7 @@
 
 use std::{error, fmt, sync::Arc};
 
-/// A store did not answer, or not what it was asked. Whether permits were taken is not known.
+/// The error of a store that did not answer, or not correctly; permits may have been taken.
 ///
 /// ```
 /// use std::{error::Error, io};
@@ -13,13 +13,13 @@ use std::{error, fmt, sync::Arc};
 /// assert_eq!(error.source().expect("the cause is kept").to_string(), "no route to host");
 /// ```
 ///
-/// Equal is only what comes from the same failure.
+/// Two of them are equal only when they come from the same failure.
 // One word, as every refusal has room for it.
 #[derive(Clone, Debug)]
 pub struct StoreError(Arc<Box<dyn error::Error + Send + Sync>>);
 
 impl StoreError {
-    /// A failure with this cause.
+    /// Creates an error with this cause.
     pub fn new(cause: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         Self(Arc::new(cause.into()))
     }

@@ -9,8 +9,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// A [`Store`] in this process: what the others are compared with, and what stands in their place
-/// where code is tested that uses one.
+/// A [`Store`] in this process: for tests of code that uses a store, and what other stores are
+/// compared with.
 ///
 /// Clones share what they keep. A limit that never leaves the process is better off with a
 /// [`RateLimiter`](crate::RateLimiter) or a [`KeyedRateLimiter`](crate::KeyedRateLimiter): they
@@ -57,7 +57,7 @@ struct Kept<A: Algorithm> {
 const FEW: usize = 1024;
 
 impl<A: Algorithm> MemoryStore<A> {
-    /// A store that tells the time by this clock.
+    /// Creates a store that tells the time by this clock.
     #[must_use]
     pub fn with_clock(clock: impl Into<Clock>) -> Self {
         Self { clock: clock.into(), ..Self::default() }

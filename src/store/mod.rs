@@ -87,7 +87,7 @@ pub use store_key::StoreKey;
 
 use crate::{algorithm::Algorithm, invalid::Invalid};
 
-/// Remembers the records of keys, and the seam for a database of your own.
+/// Remembers the records of keys; implement it for a database of your own.
 ///
 /// A store is asked in batches, by the callers of one process; other processes ask it, too. It is a
 /// handle: clones share what they keep.
@@ -95,19 +95,18 @@ use crate::{algorithm::Algorithm, invalid::Invalid};
 /// # Contract
 ///
 /// - There is an answer for each order, in the order of the orders.
-/// - All orders of a [group](Batch::groups) are decided at one instant, as one step of which nobody
-///   sees a part: of several each takes its permits, or none does. A batch may be as many
-///   steps as it has groups.
+/// - All orders of a [group](Batch::groups) are decided at one instant, as one atomic step: of
+///   several each takes its permits, or none does. A batch may be as many steps as it has groups.
 /// - Orders about the same key are decided one after the other, as they come in the batch.
 /// - The time is that of the store, not of those who ask, unless the batch [sets](Batch::now) it.
-/// - [`Batch::answer`] is the arithmetic of all of this for stores that can run Rust. Others give
-///   the same answers.
+/// - [`Batch::answer`] does all of this for stores that can run Rust. Others give the same
+///   answers.
 /// - A record is kept until it [equals new](Record::new_at) at least.
 /// - A failure that leaves the answers unknown is an error, never a "yes".
 /// - The future may be dropped at any point. Then the batch is decided as a whole, or
 ///   each group of it is decided or not.
 ///
-/// Whether a store keeps it, `conformance::store` says (feature `conformance`).
+/// `conformance::store` tests whether a store keeps it (feature `conformance`).
 ///
 /// # Example
 ///
@@ -178,7 +177,7 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
         batch: Batch<A>,
     ) -> impl Future<Output = Result<Vec<Answer>, StoreError>> + Send;
 
-    /// What becomes of an algorithm in this store: itself, unless the store keeps less than whole
+    /// Returns the algorithm as this store keeps it: itself, unless the store keeps less than whole
     /// nanoseconds. Then its intervals and windows are rounded up to what the store keeps.
     ///
     /// # Errors
@@ -188,9 +187,9 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
         Ok(algorithm)
     }
 
-    /// Whether the store can decide these orders as one [group](Batch::groups). A limiter asks
-    /// before it sends a group of several, so that one which cannot be decided fails by itself and
-    /// not with all that would travel with it.
+    /// Checks whether the store can decide these orders as one [group](Batch::groups). A limiter
+    /// asks before it sends a group of several, so that one which cannot be decided fails by itself
+    /// and not with all that would travel with it.
     ///
     /// # Errors
     ///
@@ -200,9 +199,9 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Where an order is decided, for a store that is spread over several servers. A limiter sends
-    /// orders of different shards in different batches, so that a server which is away fails and
-    /// holds up only what it keeps. A group goes where its first order belongs. Each shard is
+    /// Returns where an order is decided, in a store that is spread over several servers. A limiter
+    /// sends orders of different shards in different batches, so that a server which is away fails
+    /// and holds up only what it keeps. A group goes where its first order belongs. Each shard is
     /// remembered for as long as the limiter is there, so there have to be few: as many as servers, or
     /// the slots of a cluster, and never one for each key.
     fn shard(&self, order: &Order<A>) -> u32 {
@@ -210,7 +209,7 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
         0
     }
 
-    /// How many batches the store may be asked at the same time by one limiter, of each shard, 1 at
+    /// Returns how many batches one limiter may ask of each shard at the same time, 1 at
     /// least, beside a single order that a caller sends by itself, and those batches that are given up because
     /// they take too long. Orders of different batches are decided in any order.
     /// It sends a second one beside a large one only where there are many keys to ask about.

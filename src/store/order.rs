@@ -15,33 +15,33 @@ pub struct Batch<A> {
 }
 
 impl<A> Batch<A> {
-    /// A batch of these orders.
+    /// Creates a batch of these orders.
     #[must_use]
     pub fn new(orders: Vec<Order<A>>) -> Self {
         Self { orders, now: None }
     }
 
-    /// The same at an instant of the caller's choice: time as tests tell it.
+    /// Sets the instant at which to decide, instead of the store's own: for tests.
     #[doc(hidden)]
     #[must_use]
     pub fn at(self, now: Nanos) -> Self {
         Self { now: Some(now), ..self }
     }
 
-    /// The orders, in the order in which they are to be answered.
+    /// Returns the orders, in the order in which they are to be answered.
     #[must_use]
     pub fn orders(&self) -> &[Order<A>] {
         &self.orders
     }
 
-    /// The same, in groups: of several orders in one group each takes its permits, or none of
-    /// them does. Most groups are a single order.
+    /// Returns the orders in groups: of several orders in one group each takes its permits, or none
+    /// of them does. Most groups are a single order.
     pub fn groups(&self) -> impl Iterator<Item = &[Order<A>]> {
         self.orders.chunk_by(|_, next| next.is_with_previous)
     }
 
-    /// The instant at which to decide, where it is not for the clock of the store to say: that
-    /// is how tests tell the time.
+    /// Returns the instant at which to decide, where the clock of the store does not count: in
+    /// tests.
     #[must_use]
     pub fn now(&self) -> Option<Nanos> {
         self.now
@@ -77,7 +77,7 @@ impl<A> Clone for Order<A> {
 pub struct StoredLimit<A> {
     /// Its name.
     pub name: Arc<str>,
-    /// Its arithmetic.
+    /// Its algorithm.
     pub algorithm: A,
 }
 

@@ -11,12 +11,12 @@ use crate::{
 ///
 /// The algorithm is asked in the order of time and never about the past: where there are
 /// reservations, the state is that of the instant of the last one, and whatever changes it before
-/// that instant changes it as it will be then. So nobody overtakes.
+/// that instant changes it as it will be then. So no call overtakes.
 ///
 /// A reservation that goes back with others behind it leaves its slot free, of which the state
 /// knows nothing: the next reservation that needs no more takes it. How the limit stood before the
-/// last reservation nobody knows. When that one goes back, its permits are there at its instant,
-/// and nobody has any before that.
+/// last reservation is not known. When that one goes back, its permits are there at its instant,
+/// and none are before that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record<S> {
     /// The state of the algorithm.
@@ -34,7 +34,7 @@ pub struct Record<S> {
 const MOST_FREE: usize = 1024;
 
 impl<S: Clone> Record<S> {
-    /// From when on the record equals a new one: it may be forgotten then, at any time.
+    /// Returns from when on the record equals a new one: it may be forgotten then, at any time.
     pub fn new_at<A: Algorithm<State = S>>(&self, algorithm: &A) -> Nanos {
         algorithm.new_at(&self.state).max(self.ahead)
     }

@@ -7,13 +7,13 @@ use crate::{
     nanos::Nanos,
 };
 
-/// Records that can be read and written one by one, and that nobody else changes meanwhile: a
-/// locked map, a transaction.
+/// Records that can be read and written one by one with exclusive access: a locked map, a
+/// transaction.
 pub trait Records<A: Algorithm> {
-    /// Why one could not be read or written.
+    /// The error when one could not be read or written.
     type Error;
 
-    /// The record of a key, if there is one.
+    /// Reads the record of a key, if there is one.
     ///
     /// # Errors
     ///
@@ -24,7 +24,7 @@ pub trait Records<A: Algorithm> {
         key: &StoreKey,
     ) -> Result<Option<Record<A::State>>, Self::Error>;
 
-    /// Keeps the record of a key. It equals a new one from `new_at` on, and may be forgotten then.
+    /// Writes the record of a key. It equals a new one from `new_at` on, and may be forgotten then.
     ///
     /// # Errors
     ///

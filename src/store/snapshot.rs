@@ -40,15 +40,15 @@ const VERSION: u8 = 1;
 /// The states of all keys that do not equal new ones, the instant of the limiter's clock, the time
 /// of day, and how the algorithm [is printed](crate::AnyAlgorithm). Keys are hashes, as in the
 /// limiter, with the seed of those hashes beside them; a limiter that [lists its
-/// keys](crate::Builder::list_keys) writes down those, too. Keep it from others: who knows the seed
-/// can make up keys that share a limit.
+/// keys](crate::Builder::list_keys) writes down those, too. Keep it secret: with the seed, keys can
+/// be made up that share a limit.
 ///
 /// # What it does not hold
 ///
 /// - Calls: those in line, permits reserved and not used, which go back, and calls in flight. The
 ///   process that restores it knows of none of them. Calls that
 ///   [hold their permits](crate::Held) count as ended when it is restored.
-/// - Settings: all that a builder sets, arithmetics that keys have of their own (their states are
+/// - Settings: all that a builder sets, algorithms that keys have of their own (their states are
 ///   taken as [`set_algorithm`](crate::RateLimiter::set_algorithm) would have them go on by that of
 ///   all), and whether the limiter was [breached](crate::RateLimiter::breach) or
 ///   [closed](crate::RateLimiter::close).
@@ -95,13 +95,13 @@ impl Snapshot {
         Self { bytes, head, body }
     }
 
-    /// All of it, for [`from_bytes`](Self::from_bytes).
+    /// Returns all of it as bytes, for [`from_bytes`](Self::from_bytes).
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// A snapshot taken before, by this process or another, on this machine or another.
+    /// Reads a snapshot taken before, by this process or another, on this machine or another.
     ///
     /// Damage is noticed, forgery is not.
     ///
@@ -138,7 +138,7 @@ impl Snapshot {
         Ok(Self { bytes, head, body })
     }
 
-    /// The time of day when it was taken, in whole nanoseconds.
+    /// Returns the time of day when it was taken, in whole nanoseconds.
     #[must_use]
     pub fn taken_at(&self) -> WallTime {
         after_1970(self.head.taken_at)

@@ -6,8 +6,8 @@ use std::{hash::Hasher, sync::Arc};
 
 /// A key as a store keeps it: the bytes that it [wrote](Key::write), if they are 64 at most.
 ///
-/// Of a longer one, the first 64 bytes are kept and a hash of 128 bits of them all, so that nobody
-/// fills a store with what they send in a header. The hash is SipHash-2-4 with the key zero, low
+/// Of a longer one, the first 64 bytes are kept and a hash of 128 bits of them all, so that clients
+/// cannot fill a store with long headers. The hash is SipHash-2-4 with the key zero, low
 /// half first, both little-endian: all processes of all versions agree on it.
 ///
 /// A store that is spread over several servers finds the one of a key by its [tag](Self::tag), so
@@ -30,7 +30,7 @@ pub struct StoreKey {
 }
 
 impl StoreKey {
-    /// That of a key.
+    /// Creates it from a key.
     pub fn new(key: &(impl Key + ?Sized)) -> Self {
         let mut bytes = Vec::new();
         key.write(&mut |part| bytes.extend_from_slice(part));
@@ -38,8 +38,8 @@ impl StoreKey {
         Self { tag: bytes.len(), bytes: bytes.into() }
     }
 
-    /// That of a key which lies where all others of this tag do: `(tag, key)`, and not the same as
-    /// this pair or the key without a tag.
+    /// Creates it from a key that lies where all others of this tag do: `(tag, key)`, and not the
+    /// same as this pair or the key without a tag.
     pub fn tagged(tag: &(impl Key + ?Sized), key: &(impl Key + ?Sized)) -> Self {
         Self::below(&Self::new(tag), key)
     }
@@ -55,19 +55,19 @@ impl StoreKey {
         Self { bytes: bytes.into(), tag }
     }
 
-    /// The bytes, any of them, at most 160.
+    /// Returns the bytes, of any values, at most 160.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The first of them, by which a store finds the place of the key.
+    /// Returns the first bytes, by which a store finds the place of the key.
     #[must_use]
     pub fn tag(&self) -> &[u8] {
         &self.bytes[..self.tag]
     }
 
-    /// Those behind the tag, where it is tagged.
+    /// Returns the bytes behind the tag, where it is tagged.
     #[must_use]
     pub fn rest(&self) -> Option<&[u8]> {
         (self.tag < self.bytes.len()).then(|| &self.bytes[self.tag..])

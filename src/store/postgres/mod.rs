@@ -37,7 +37,7 @@ const LONGEST_LOG: u64 = 10_000;
 /// [time-out](deadpool_postgres::Timeouts).
 ///
 /// The table is made by [`create_tables`](Self::create_tables), which each process may call when it
-/// starts, or once somebody who may create tables. It is not written to the log of the server, so
+/// starts, or once a user who may create tables. It is not written to the log of the server, so
 /// that a take costs little: what a crash of the server forgets is one burst of each key at most. A
 /// [logged](Self::logged) table outlives it, and is copied to replicas.
 ///
@@ -78,14 +78,14 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// A store in the table `rate_limits` of the first schema in the search path.
+    /// Creates a store in the table `rate_limits` of the first schema in the search path.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
         let (table, clean_up) = (Arc::default(), Arc::default());
         Self { pool, table, is_logged: false, clean_up }
     }
 
-    /// The same in another table, `table` or `schema.table`. The names of its functions begin with
+    /// Sets the name of the table, `table` or `schema.table`. The names of its functions begin with
     /// that of the table. The schema has to exist.
     ///
     /// # Errors
@@ -97,20 +97,20 @@ impl PostgresStore {
         Ok(Self { table, clean_up, ..self })
     }
 
-    /// The same in a table that the server logs, where it has yet to be created: it outlives a
-    /// crash and is copied to replicas, and a take costs several times as much.
+    /// Has the server log the table, where it has yet to be created: it outlives a crash and is
+    /// copied to replicas, and a take costs several times as much.
     #[must_use]
     pub fn logged(self) -> Self {
         Self { is_logged: true, ..self }
     }
 
-    /// Makes the table where it is not there, and the functions that decide. Any number of
+    /// Creates the table where it does not exist, and the functions that decide. Any number of
     /// processes may do that at the same time, and while limits are asked. After an update of this
-    /// crate it has to be done again: the new functions are put in the place of the old ones, which
-    /// those who have not been updated yet go on to call.
+    /// crate it has to be done again: the new functions replace the old ones, and processes that
+    /// have not been updated yet go on to call them.
     ///
-    /// It takes the right to create in the schema. Those who only ask need to read and write the
-    /// table.
+    /// It takes the right to create in the schema. To ask, the right to read and write the table is
+    /// enough.
     ///
     /// # Errors
     ///
@@ -119,7 +119,7 @@ impl PostgresStore {
         connection::run(&self.pool, &self.table.creation(self.is_logged)).await
     }
 
-    /// Forgets the records that equal new ones, and says how many. It changes no answer.
+    /// Forgets the records that equal new ones, and returns how many. It changes no answer.
     ///
     /// It goes through the table in small steps, each a statement of its own, and passes over what
     /// others are about to change. What is forgotten in passing is enough as long as limits are
@@ -132,8 +132,8 @@ impl PostgresStore {
         clean_up::all(&self.pool, &self.table).await
     }
 
-    /// A store in the same table for algorithms that the database cannot run, your own: they are
-    /// decided here.
+    /// Returns a store in the same table for algorithms that the database cannot run, your own:
+    /// they are decided in this process.
     ///
     /// ```
     /// use tower_ratelimit::{Algorithm, StoredState, store::{PostgresStore, Store}};

@@ -19,10 +19,10 @@ const TRIES: usize = 50;
 /// A [`Store`] in a table of Postgres for any algorithm whose state can be
 /// [written down](StoredState): it is decided here, by the clock of the server.
 ///
-/// A batch is two statements: its records are read, and those that change are written if nobody
-/// else has changed them in between; otherwise it begins anew. After 50 times it is an error, and
-/// nothing was taken. A refusal only reads. Algorithms that the database can [run](crate::Scripted)
-/// by itself are better off with [`PostgresStore`].
+/// A batch is two statements: its records are read, and those that change are written if no other
+/// process has changed them in between; otherwise it begins anew. After 50 times it is an error,
+/// and nothing was taken. A refusal only reads. Algorithms that the database can
+/// [run](crate::Scripted) by itself are better off with [`PostgresStore`].
 ///
 /// It is made by [`PostgresStore::decided_here`].
 #[derive(Clone, Debug)]

@@ -22,10 +22,10 @@ const ATTEMPTS: u32 = 100;
 /// [written down](StoredState): what [`RedisStore::optimistic`] makes.
 ///
 /// The records of a batch are read together with the time of the server, the batch is decided here,
-/// and what it has changed is written when nobody else has changed any of it meanwhile. Otherwise
-/// all that is done again, with what the others have left, up to a hundred times. So it takes two
-/// round trips where [`RedisStore`] takes one, and more where many processes take from the same
-/// keys. A refusal only reads, and takes one.
+/// and what it has changed is written when no other process has changed any of it meanwhile.
+/// Otherwise all that is done again, with what the others have left, up to a hundred times. So it
+/// takes two round trips where [`RedisStore`] takes one, and more where many processes take from
+/// the same keys. A refusal only reads, and takes one.
 ///
 /// It keeps whole nanoseconds; the server tells the time in microseconds.
 ///
@@ -40,7 +40,8 @@ const ATTEMPTS: u32 = 100;
 #[derive(Clone, Debug)]
 pub struct OptimisticRedisStore<C>(RedisStore<C>);
 
-/// Others changed the same records whenever a batch was about to. Nothing was taken.
+/// The error when others changed the same records each time a batch was about to. Nothing was
+/// taken.
 ///
 /// It is the [source](Error::source) of the [`StoreError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -84,13 +84,13 @@ pub(super) enum Servers {
 }
 
 impl RedisStore<ConnectionManager> {
-    /// A store on the server at this address, `redis://…`, over a connection that is made anew
-    /// whenever it is lost: at once and before anybody asks where the server speaks the protocol of
-    /// Redis 6 or later, otherwise after the first call that fails.
+    /// Opens a store on the server at this address, `redis://…`, over a connection that is made
+    /// anew whenever it is lost: at once and before the next call where the server speaks the
+    /// protocol of Redis 6 or later, otherwise after the first call that fails.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the address is malformed, or nobody answers there.
+    /// [`StoreError`] when the address is malformed, or no server answers there.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let address = url.into_connection_info().map_err(StoreError::new)?;
         // By this protocol alone a connection tells that it was lost.
@@ -121,13 +121,13 @@ async fn connect(address: ConnectionInfo) -> Result<ConnectionManager, RedisErro
 }
 
 impl<C> RedisStore<C> {
-    /// A store on one server, over a connection of your own.
+    /// Creates a store on one server, over a connection of your own.
     #[must_use]
     pub fn new(connection: C) -> Self {
         Self { connection, namespace: "limits".into(), servers: Servers::One }
     }
 
-    /// A store on a cluster, over a connection of your own that finds the server of a key.
+    /// Creates a store on a cluster, over a connection of your own that finds the server of a key.
     ///
     /// Each slot of the cluster is asked by itself, so that a server which is away fails only the limits
     /// that it keeps. Several limits can be taken together when they
@@ -151,13 +151,14 @@ impl<C> RedisStore<C> {
         Self { servers: Servers::Cluster, ..Self::new(connection) }
     }
 
-    /// The same with other records: with this before their names, `limits` unless said otherwise.
+    /// Sets the namespace of its records, which their names begin with; `limits` by default.
     #[must_use]
     pub fn namespace(self, namespace: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), ..self }
     }
 
-    /// The same for algorithms that are not [scripted](Scripted): your own.
+    /// Returns a store of the same records for algorithms that are not [scripted](Scripted): your
+    /// own.
     #[must_use]
     pub fn optimistic(self) -> OptimisticRedisStore<C> {
         OptimisticRedisStore::new(self)

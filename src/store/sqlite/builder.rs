@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// Opens an [`SqliteStore`] otherwise than by default.
+/// Opens an [`SqliteStore`] with other settings than the defaults.
 ///
 /// ```
 /// use std::time::Duration;
@@ -65,7 +65,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
 impl SqliteBuilder {
-    /// The name of the table, `rate_limits` by default. The name of a second one begins with it.
+    /// Sets the name of the table, `rate_limits` by default. The name of a second one begins with
+    /// it.
     ///
     /// # Errors
     ///
@@ -75,21 +76,21 @@ impl SqliteBuilder {
         Ok(Self { table: Table::new(name)?, ..self })
     }
 
-    /// How long a transaction waits for those of other processes, 5 seconds by default.
+    /// Sets how long a transaction waits for those of other processes, 5 seconds by default.
     ///
-    /// After that, what it was to grant fails. Whoever asks while the thread waits already waits up
-    /// to twice as long. It is cut at 24 days.
+    /// After that, what it was to grant fails. Calls that ask while the thread waits already wait
+    /// up to twice as long. It is cut at 24 days.
     pub fn busy_timeout(self, timeout: Duration) -> Self {
         Self { busy_timeout: timeout.min(LONGEST), ..self }
     }
 
-    /// What the disk has to have before permits are granted.
+    /// Sets what the disk has to have before permits are granted.
     pub fn synchronous(self, synchronous: Synchronous) -> Self {
         Self { synchronous, ..self }
     }
 
-    /// How large the file may grow by this store, without bounds by default. Beside it there is a
-    /// log of a few megabytes.
+    /// Sets how large the file may grow by this store, without bounds by default. Beside it there
+    /// is a log of a few megabytes.
     ///
     /// Beyond that, what needs more room fails, and nothing else does. A file that is larger
     /// already does not grow. At least one page of the file, 4096 bytes in general, is allowed.
@@ -97,9 +98,9 @@ impl SqliteBuilder {
         Self { max_bytes: Some(bytes), ..self }
     }
 
-    /// Opens a file, and makes it if there is none.
+    /// Opens a file, and creates it if there is none.
     ///
-    /// It waits for the disk, and for others who are making the same file: a few milliseconds.
+    /// It waits for the disk, and for processes that create the same file: a few milliseconds.
     ///
     /// # Errors
     ///

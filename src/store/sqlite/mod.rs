@@ -28,14 +28,14 @@ use tokio::sync::oneshot;
 /// It is a handle: clones share one connection and the thread that has it. The thread ends, and
 /// closes the file, when the last of them is gone. All that is asked while the thread is busy is
 /// decided in one transaction, and what is refused or only looked at needs none that writes: it
-/// goes on when the disk is full, or somebody else does not let go of the file.
+/// goes on when the disk is full, or another process does not let go of the file.
 ///
 /// # Time
 ///
 /// The time is that of the clock on the wall. It never goes back: where that clock was set back, or
 /// the file comes from a host whose clock is ahead, time goes on from the latest instant in the
 /// file, at its usual pace, until the clock has caught up. A limit is never exceeded by that, and
-/// nobody is locked out; only windows aligned to the epoch begin so much earlier. A clock that is
+/// no key is locked out; only windows aligned to the epoch begin so much earlier. A clock that is
 /// set forward lets time pass.
 ///
 /// # The file
@@ -43,13 +43,13 @@ use tokio::sync::oneshot;
 /// Two tables, named [as told](SqliteBuilder::table), and others as you like. A row is what is
 /// known of a key of a limit. Rows that equal new are deleted in passing, a few for each one that
 /// is added or grows. The rows that were asked for last are remembered, a few megabytes of them, for
-/// as long as nobody else writes to the file. It has to be on a disk of the host itself: what it needs
-/// is not to be had over a network.
+/// as long as no other process writes to the file. It has to be on a disk of the host itself: what
+/// it needs is not to be had over a network.
 ///
 /// # The library
 ///
 /// Your build finds the SQLite library of the system, unless the feature `sqlite-bundled`, or
-/// anybody else's use of `rusqlite` or `sqlx`, compiles it in.
+/// another crate's use of `rusqlite` or `sqlx`, compiles it in.
 ///
 /// # Example
 ///
@@ -79,9 +79,9 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens a file, and makes it if there is none.
+    /// Opens a file, and creates it if there is none.
     ///
-    /// It waits for the disk, and for others who are making the same file: a few milliseconds.
+    /// It waits for the disk, and for processes that create the same file: a few milliseconds.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl SqliteStore {
         Self::builder().open(path)
     }
 
-    /// To open a file otherwise than by default.
+    /// Returns a builder, to open a file with other settings than the defaults.
     pub fn builder() -> SqliteBuilder {
         SqliteBuilder::default()
     }

@@ -12,7 +12,7 @@ use std::{
 /// to twice as many, and these.
 const SPARE: usize = 64;
 
-/// A key that a limiter keeps, as it [wrote](Key::write) itself: it is that key, for whoever asks.
+/// A key that a limiter keeps, as it [wrote](Key::write) itself, which can be used as that key.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeptKey(Box<[u8]>);
 
@@ -21,13 +21,13 @@ impl KeptKey {
         Self(bytes.into())
     }
 
-    /// The bytes that the key wrote.
+    /// Returns the bytes that the key wrote.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The text, if it is one text alone that wrote itself.
+    /// Returns the text, if the key is a single text.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         let (length, text) = self.0.split_first_chunk()?;
