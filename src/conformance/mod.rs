@@ -74,7 +74,7 @@ pub use violation::Violation;
 
 use crate::algorithm::Algorithm;
 
-/// Looks whether an algorithm keeps the [contract](Algorithm#contract), in 200 histories.
+/// Tests whether an algorithm keeps the [contract](Algorithm#contract), in 200 histories.
 ///
 /// ```
 /// use tower_ratelimit::{FixedWindow, Rate, conformance};

@@ -37,7 +37,7 @@ pub enum Point {
     Renew,
     /// An end is granted and changes nothing, but for the permits held by the call that ends.
     End,
-    /// Permits are in use only while somebody has them.
+    /// Permits are in use only while a call has them.
     InUse,
     /// No more permits are held at the same time than the limit has.
     Held,
@@ -56,11 +56,11 @@ pub enum Point {
     Limits,
     /// A call that waits is let through in the end.
     Serves,
-    /// Whoever waits is woken when its turn has come, by the task that polled last.
+    /// A call that waits is woken when its turn has come, in the task that polled last.
     Wakes,
     /// Calls are let through in the order in which they came.
     InOrder,
-    /// Permits that go back are had by the next in line at once.
+    /// Permits that go back are granted to the next in line at once.
     HandsOn,
     /// A call that is never polled again does not hold up those behind it for long.
     Unpolled,
@@ -96,7 +96,7 @@ pub enum Point {
     FreshTicket,
     /// A ticket that is given back can be had again.
     TicketBack,
-    /// Nobody waits for the calls of another key.
+    /// No call waits for the calls of another key.
     Keys,
 
     /// A store answers, and says that it failed only when it did.
@@ -123,7 +123,7 @@ pub enum Point {
     KeepsTo,
     /// A batch that is dropped is decided in whole groups.
     Dropped,
-    /// Of many who ask at the same time as many get permits as there are permits.
+    /// Of many calls that ask at the same time as many get permits as there are permits.
     AtOnce,
     /// At least one batch may be asked at a time.
     BatchesAtOnce,

@@ -41,25 +41,25 @@ impl Violation {
         Self { broken, history, seed }
     }
 
-    /// The point of the contract.
+    /// Returns the point of the contract.
     #[must_use]
     pub fn point(&self) -> Point {
         self.broken.point
     }
 
-    /// How it showed at the end of the history.
+    /// Returns how it showed at the end of the history.
     #[must_use]
     pub fn found(&self) -> &str {
         &self.broken.found
     }
 
-    /// What happened before, in order.
+    /// Returns what happened before, in order.
     #[must_use]
     pub fn history(&self) -> &[String] {
         &self.history
     }
 
-    /// The seed by which the history was chosen, where that was left to chance.
+    /// Returns the seed by which the history was chosen, where that was left to chance.
     #[must_use]
     pub fn seed(&self) -> Option<u64> {
         self.seed

@@ -28,7 +28,7 @@ const SEED: u64 = 1;
 /// How many histories happen unless told otherwise.
 const HISTORIES: u32 = 200;
 
-/// Looks at an [`Algorithm`] in histories chosen by chance, which are the same for the same seed.
+/// Tests an [`Algorithm`] in histories chosen at random, which are the same for the same seed.
 ///
 /// [`algorithm`](super::algorithm) does it with the defaults.
 ///
@@ -47,24 +47,24 @@ pub struct Histories {
 }
 
 impl Histories {
-    /// 200 histories, the same each time.
+    /// Creates a test of 200 histories, the same each time.
     pub fn new() -> Self {
         Self { seed: SEED, count: HISTORIES }
     }
 
-    /// Other histories: those of this seed.
+    /// Sets the seed, which chooses other histories.
     pub fn seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
 
-    /// So many histories, of up to 24 asks each.
+    /// Sets the number of histories, of up to 24 asks each.
     pub fn count(self, count: u32) -> Self {
         Self { count, ..self }
     }
 
-    /// Looks at this algorithm, with the parameters it has.
+    /// Tests this algorithm, with the parameters it has.
     ///
-    /// Limits of small numbers are looked at best: those where a few calls use up all permits.
+    /// Limits of small numbers are tested best: those where a few calls use up all permits.
     ///
     /// # Errors
     ///

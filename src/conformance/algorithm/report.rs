@@ -4,7 +4,7 @@ use super::history::period;
 use crate::algorithm::Algorithm;
 use std::time::Duration;
 
-/// An algorithm has kept its contract; and whether it reached its bound.
+/// The report on an algorithm that kept its contract: whether it reached its bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     seed: u64,
@@ -51,21 +51,21 @@ impl Report {
         }
     }
 
-    /// The seed by which the histories were chosen.
+    /// Returns the seed by which the histories were chosen.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// The fullest windows of some lengths: a nanosecond, the interval and the period of the first
-    /// rate, and a nanosecond more than these.
+    /// Returns the fullest windows of some lengths: a nanosecond, the interval and the period of
+    /// the first rate, and a nanosecond more than these.
     #[must_use]
     pub fn fullest(&self) -> &[Fullest] {
         &self.fullest
     }
 
-    /// Whether one of these windows held as many calls as it may. A bound that is never reached
-    /// may be too high, or hard to reach by chance.
+    /// Returns whether one of these windows held as many calls as it may. A bound that is never
+    /// reached may be too high, or hard to reach at random.
     #[must_use]
     pub fn reaches_bound(&self) -> bool {
         self.fullest.iter().any(|fullest| fullest.held == fullest.most)

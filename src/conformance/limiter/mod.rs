@@ -24,7 +24,7 @@ use std::time::Duration;
 use tickets::Counter;
 use tower_layer::Layer;
 
-/// What a limit promises, and whether it keeps that.
+/// Tests whether limiters, and the layers on them, keep their contracts.
 ///
 /// The limits to look at are made by a function, a fresh one for each scene. Each of them lets
 /// [`permits`](Self::new) calls of cost 1 through at once, and the next when a
@@ -67,34 +67,34 @@ macro_rules! play {
 }
 
 impl Limits {
-    /// Limits of so many permits, 1 and up, the next of which comes after this period.
+    /// Describes limits of this many permits, 1 and up, the next of which comes after this period.
     ///
-    /// They are looked at by tokio's clock, which has to be paused: in a test with
+    /// They are tested by tokio's clock, which has to be paused: in a test with
     /// `#[tokio::test(start_paused = true)]`. A period of whole milliseconds, 32 and up, suits its timer.
     pub fn new(permits: u32, period: Duration) -> Self {
         let latency = Duration::ZERO;
         Self { permits, period, latency, clock: Clock::monotonic(), in_order: false }
     }
 
-    /// Time is that of this clock, which the limiters use, too: a
+    /// Sets the clock, which the limiters have to use as well: a
     /// [`ManualClock`](crate::ManualClock), which needs no runtime. The kit moves it.
     pub fn clock(self, clock: impl Into<Clock>) -> Self {
         Self { clock: clock.into(), ..self }
     }
 
-    /// The limiter asks somebody else, which takes this long at most; a fraction of the period, and
-    /// of the time that an unused permit keeps.
+    /// Says that the limiter asks another service, which takes this long at most; a fraction of the
+    /// period, and of the time that an unused permit keeps.
     pub fn latency(self, latency: Duration) -> Self {
         Self { latency, ..self }
     }
 
-    /// The limiter keeps a line: who comes first is served first, and what goes back is had by the
-    /// next in line at once.
+    /// Says that the limiter keeps a line: first come, first served, and what goes back is granted
+    /// to the next in line at once.
     pub fn in_order(self) -> Self {
         Self { in_order: true, ..self }
     }
 
-    /// Looks at limiters made by this function, by themselves and through
+    /// Tests limiters made by this function, by themselves and through
     /// [`RateLimitLayer`].
     ///
     /// # Errors
@@ -106,7 +106,7 @@ impl Limits {
         self.refusing_layer(|| RateLimitLayer::new(make()).refuse()).await
     }
 
-    /// Looks at limiters that tell keys apart, by themselves and through
+    /// Tests limiters with a limit for each key, by themselves and through
     /// [`RateLimitLayer::per_key`].
     ///
     /// # Errors
@@ -134,7 +134,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Looks at layers made by this function, which let calls wait: yours, or ours in whatever you
+    /// Tests layers made by this function, which let calls wait: yours, or ours in whatever you
     /// wrap them.
     ///
     /// # Errors
@@ -168,7 +168,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Looks at layers made by this function, which refuse calls that would have to wait.
+    /// Tests layers made by this function, which refuse calls that would have to wait.
     ///
     /// # Errors
     ///

@@ -29,7 +29,7 @@ const SEED: u64 = 1;
 /// How many histories happen to each limit.
 const HISTORIES: u64 = 24;
 
-/// Looks whether a store keeps the [contract](Store#contract).
+/// Tests whether a store keeps the [contract](Store#contract).
 ///
 /// What it is asked, a [`MemoryStore`](crate::store::MemoryStore) is asked, too, and the two have to
 /// agree; times are rounded up to microseconds before they are compared. The limits are the

@@ -10,8 +10,8 @@ use crate::algorithm::{
 /// For one of your own, name a few with small numbers of permits, and with intervals of seconds or
 /// minutes.
 pub trait Sampled: Algorithm {
-    /// Some limits, at least two. The first one lets a few calls through at once, and then none for
-    /// at least an hour.
+    /// Returns some limits, at least two. The first one lets a few calls through at once, and then
+    /// none for at least an hour.
     fn samples() -> Vec<Self>
     where
         Self: Sized;
