@@ -14,10 +14,8 @@ use std::time::Duration;
 
 const DEFAULT_CAPACITY: u32 = 10;
 
-/// Lets a burst of `capacity` calls pass at once, then one call per interval (GCRA).
-///
-/// The capacity is 10 unless [set](Self::capacity), whatever the rate: [`new`](Self::new) with a
-/// rate of one a day lets 10 calls pass on the first day.
+/// Lets a burst of `capacity` calls pass at once, then one per interval. The capacity is 10 unless
+/// [set](Self::capacity), whatever the rate: at one a day, 10 calls pass at once.
 ///
 /// Calls fill the bucket and it leaks one permit per interval (the period of the rate divided by
 /// its permits), on the grid that began with the first call into the empty bucket. A call that

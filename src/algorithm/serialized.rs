@@ -14,7 +14,7 @@ use std::time::Duration;
 ///
 /// A call begins when the one before it has ended and fewer than `permits` calls have ended in the
 /// last period; one that ended exactly a period ago does not count. So the pause comes after the
-/// call, however long it took, as a service needs it that counts answers, not requests. A call
+/// call, however long it took: for a service that counts answers, not requests. A call
 /// that fails or is cancelled has ended like any other, and neither holds up those behind it nor
 /// lets them pass earlier.
 ///
