@@ -81,7 +81,7 @@ impl Grant {
 pub enum Outcome {
     /// They were.
     Granted(Grant),
-    /// Not now: with nobody else asking they are to be had after exactly this long, and not a
+    /// Not now: with no other caller asking they are available after exactly this long, and not a
     /// nanosecond earlier.
     Later(Nanos),
     /// Not now: the permits are in use, and when they come back depends on the calls that use
@@ -112,13 +112,13 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Whether permits were granted.
+    /// Returns whether permits were granted.
     #[must_use]
     pub fn is_granted(&self) -> bool {
         matches!(self.outcome, Outcome::Granted(_))
     }
 
-    /// The permits granted, if they were.
+    /// Returns the permits granted, if they were.
     #[must_use]
     pub fn grant(&self) -> Option<Grant> {
         match self.outcome {
@@ -145,8 +145,8 @@ impl Decision {
         }
     }
 
-    /// How long until the same ask is granted: zero when it was, `None` when nobody can say or it
-    /// never is.
+    /// Returns how long until the same ask is granted: zero when it was, `None` when that is
+    /// unknown or it never is.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.outcome {

@@ -1,9 +1,9 @@
-//! What a call gets that was not let through.
+//! The error of a call that was not let through.
 
 use crate::{decision::Decision, rate::Rate, store::StoreError};
 use std::{error, fmt, sync::Arc, time::Duration};
 
-/// A call was not let through, and nothing was taken.
+/// The error of a call that was not let through; nothing was taken for it.
 ///
 /// It says which limit (by [name](Self::limit)), which [rate](Self::rate), the
 /// [cost](Self::cost), when to [try again](Self::retry_after) and the
@@ -54,9 +54,9 @@ pub enum Reason {
     Exhausted,
     /// The cost is above what could ever be had.
     TooCostly,
-    /// As many calls as may wait are waiting already.
+    /// The maximum number of calls is waiting already.
     QueueFull,
-    /// As many keys as may be kept are in use already.
+    /// The maximum number of keys is in use already.
     TooManyKeys,
     /// The request does not say for whom to limit it, as the service is set up wrongly; the text of the
     /// refusal says what to do.
@@ -66,7 +66,7 @@ pub enum Reason {
     Anonymous,
     /// The call names a limit of another limiter.
     UnknownLimit,
-    /// All who waited were sent away.
+    /// All waiting calls were cancelled.
     Cancelled,
     /// The limiter was closed.
     Closed,
@@ -78,7 +78,7 @@ pub enum Reason {
 }
 
 impl RateLimited {
-    /// A refusal for a limiter of your own; the setters add what it knows.
+    /// Creates a refusal for a limiter of your own; the setters add what it knows.
     #[must_use]
     pub fn new(reason: Reason) -> Self {
         Self {
@@ -153,38 +153,38 @@ impl RateLimited {
         }
     }
 
-    /// Why.
+    /// Returns why the call was not let through.
     #[must_use]
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// The name of the limit, if it was given one.
+    /// Returns the name of the limit, if it has one.
     #[must_use]
     pub fn limit(&self) -> Option<&str> {
         self.limit.as_deref()
     }
 
-    /// The rate that refused: of several, the first failing one by growing period.
+    /// Returns the rate that refused: of several, the first failing one by growing period.
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
         self.rate
     }
 
-    /// How many permits the call asked for.
+    /// Returns how many permits the call asked for.
     #[must_use]
     pub fn cost(&self) -> u32 {
         self.cost
     }
 
-    /// How long until the same call would be let through, exact when nobody else asks; `None`
-    /// when it never would be, or nobody knows.
+    /// Returns how long until the same call would be let through, exact when no other caller asks;
+    /// `None` when it never would be, or that is unknown.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// The longest wait the call accepted; `None` when it would have waited for ever.
+    /// Returns the longest wait the call accepted; `None` when it would have waited for ever.
     #[must_use]
     pub fn max_wait(&self) -> Option<Duration> {
         self.max_wait
@@ -258,7 +258,7 @@ pub enum Error<E> {
 }
 
 impl<E> Error<E> {
-    /// The refusal, if it is one.
+    /// Returns the refusal, if it is one.
     pub fn limited(&self) -> Option<&RateLimited> {
         match self {
             Error::Limited(refusal) => Some(refusal),

@@ -34,7 +34,7 @@ pub(crate) fn let_go(limit: Option<&str>, cost: u32, waited: Nanos) {
     tracing::trace!(limit, cost, ?waited, "let go after waiting for permits");
 }
 
-/// Somebody took hold of a limit in use.
+/// A limit was changed while in use.
 pub(crate) fn control(limit: Option<&str>, action: &'static str) {
     tracing::info!(limit, action, "took hold of a limit");
 }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-/// A parameter that no limit can be built from.
+/// The error for a parameter that no limit can be built from.
 ///
 /// It names the parameter, the value given and what is allowed.
 ///
@@ -21,7 +21,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// An error for a constructor of your own: `allowed` completes the sentence
+    /// Creates an error for a constructor of your own: `allowed` completes the sentence
     /// "`parameter` is `value`, but must be …".
     pub fn new(
         parameter: &'static str,
@@ -31,19 +31,19 @@ impl Invalid {
         Self { parameter, value: value.to_string(), allowed: allowed.to_string() }
     }
 
-    /// The name of the parameter.
+    /// Returns the name of the parameter.
     #[must_use]
     pub fn parameter(&self) -> &'static str {
         self.parameter
     }
 
-    /// The value given, as text.
+    /// Returns the value given, as text.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value
     }
 
-    /// What is allowed, as it completes "must be …".
+    /// Returns what is allowed, as it completes "must be …".
     #[must_use]
     pub fn allowed(&self) -> &str {
         &self.allowed

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-/// Anything that writes itself as unambiguous bytes.
+/// What a limit is kept for: anything that writes itself as unambiguous bytes.
 ///
 /// Two keys are the same limit exactly when they write the same bytes. Each value says where it
 /// ends (text is preceded by its length, numbers have a fixed one), so that the pair `("a", "bc")`
@@ -25,8 +25,8 @@ use std::{
 /// }
 /// ```
 pub trait Key {
-    /// Hands the bytes of the key to `out`, in as many pieces as it likes: where a piece ends
-    /// means nothing.
+    /// Writes the bytes of the key to `out`, in any number of pieces: where a piece ends means
+    /// nothing.
     fn write(&self, out: &mut dyn FnMut(&[u8]));
 }
 

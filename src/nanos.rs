@@ -30,20 +30,20 @@ impl Nanos {
     /// The end of the time line, 584 years after its beginning.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// This many nanoseconds.
+    /// Creates this many nanoseconds.
     #[must_use]
     pub const fn new(nanoseconds: u64) -> Self {
         Self(nanoseconds)
     }
 
-    /// The same time as a [`Duration`]; beyond the end of the time line it is [`Nanos::MAX`].
+    /// Converts from a [`Duration`]; beyond the end of the time line it is [`Nanos::MAX`].
     #[must_use]
     pub const fn from_duration(duration: Duration) -> Self {
         let seconds = duration.as_secs().saturating_mul(1_000_000_000);
         Self(seconds.saturating_add(duration.subsec_nanos() as u64))
     }
 
-    /// How many nanoseconds this is.
+    /// Returns how many nanoseconds this is.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
@@ -59,13 +59,13 @@ impl Nanos {
         Self(self.microseconds().saturating_mul(1000))
     }
 
-    /// The sum, or `None` beyond the end of the time line.
+    /// Returns the sum, or `None` beyond the end of the time line.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)
     }
 
-    /// The product, or `None` beyond the end of the time line.
+    /// Returns the product, or `None` beyond the end of the time line.
     #[must_use]
     pub fn checked_mul(self, factor: u32) -> Option<Self> {
         self.0.checked_mul(u64::from(factor)).map(Self)

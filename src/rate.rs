@@ -46,7 +46,7 @@ impl Rate {
         Self { permits, period }
     }
 
-    /// `permits` in each `period`.
+    /// Creates a rate of `permits` in each `period`.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Rate {
         Ok(Self { permits, period: Nanos::from(period) })
     }
 
-    /// `permits` a second.
+    /// Creates a rate of `permits` a second.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl Rate {
         Self::new(permits, Duration::from_nanos(SECOND))
     }
 
-    /// `permits` a minute.
+    /// Creates a rate of `permits` a minute.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Rate {
         Self::new(permits, Duration::from_nanos(MINUTE))
     }
 
-    /// `permits` an hour.
+    /// Creates a rate of `permits` an hour.
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ impl Rate {
         Self::new(permits, Duration::from_nanos(HOUR))
     }
 
-    /// `permits` a day of 24 hours.
+    /// Creates a rate of `permits` a day of 24 hours.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl Rate {
         Self::new(permits, Duration::from_nanos(DAY))
     }
 
-    /// `permits` a second, fractions too: 0.5 is one permit in two seconds.
+    /// Creates a rate of `permits` a second, fractions too: 0.5 is one permit in two seconds.
     ///
     /// A whole number is the same as [`per_second`](Self::per_second). Any other becomes one
     /// permit in `1/permits` seconds, rounded up to a nanosecond, so that the rate is never
@@ -140,19 +140,20 @@ impl Rate {
         Self::new(1, Duration::from_nanos(nanoseconds.min(LONGEST.into()) as u64))
     }
 
-    /// How many permits a period has.
+    /// Returns how many permits a period has.
     #[must_use]
     pub fn permits(&self) -> u32 {
         self.permits
     }
 
-    /// How long the period is.
+    /// Returns how long the period is.
     #[must_use]
     pub fn period(&self) -> Duration {
         self.period.into()
     }
 
-    /// The time one permit takes: the period divided by the permits, rounded up to a nanosecond.
+    /// Returns the time one permit takes: the period divided by the permits, rounded up to a
+    /// nanosecond.
     #[must_use]
     pub fn interval(&self) -> Duration {
         interval(self.period, self.permits).into()

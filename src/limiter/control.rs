@@ -1,4 +1,4 @@
-//! Taking hold of a limiter while it is in use.
+//! Changing a limiter while it is in use.
 
 use super::{
     desk::{Desk, Wakes},

@@ -1,4 +1,4 @@
-//! Taking hold of the limits while they are in use.
+//! Changing the limits while they are in use.
 
 use super::{
     board::{Board, costly},

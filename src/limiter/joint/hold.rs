@@ -1,4 +1,4 @@
-//! Taking hold of single keys while they are in use.
+//! Changing single keys while they are in use.
 
 use super::{OnLimits, keys::NoRoom, limit::limits_of};
 use crate::{
