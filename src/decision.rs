@@ -6,7 +6,7 @@ use std::{cmp::Ordering, time::Duration};
 /// One question to an [`Algorithm`](crate::Algorithm), about one key at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// Take permits if they are to be had now; take nothing otherwise.
+    /// Take permits if they are available now; take nothing otherwise.
     Take(Take),
     /// What [`Ask::Take`] would answer, without taking. At no cost: how the limit stands.
     Peek(Take),
@@ -38,14 +38,14 @@ pub struct Take {
 }
 
 impl Take {
-    /// A call that has just come.
+    /// Creates the take of a call that has just come.
     #[must_use]
     pub const fn fresh(cost: u32) -> Self {
         let queued = false;
         Self { cost, queued }
     }
 
-    /// A call that stood in line until now.
+    /// Creates the take of a call that stood in line until now.
     #[must_use]
     pub const fn queued(cost: u32) -> Self {
         let queued = true;
@@ -79,7 +79,7 @@ impl Grant {
 /// Whether permits were granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// They were.
+    /// Permits were granted.
     Granted(Grant),
     /// Not now: with no other caller asking they are available after exactly this long, and not a
     /// nanosecond earlier.
@@ -87,9 +87,9 @@ pub enum Outcome {
     /// Not now: the permits are in use, and when they come back depends on the calls that use
     /// them. By themselves they come back after this long, if ever.
     InUse(Option<Nanos>),
-    /// Not any more: they are used up, and nothing brings them back by itself.
+    /// Not any more: the permits are used up, and nothing brings them back by itself.
     Exhausted,
-    /// Not ever: more permits than the limit has.
+    /// Not ever: the cost is more permits than the limit has.
     Never,
 }
 

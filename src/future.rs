@@ -17,7 +17,8 @@ use std::{
 use tower_service::Service;
 
 pin_project! {
-    /// The response of a [`RateLimit`](crate::RateLimit) or a [`PerKey`](crate::PerKey) service.
+    /// The response future of a [`RateLimit`](crate::RateLimit) or a [`PerKey`](crate::PerKey)
+    /// service.
     pub struct ResponseFuture<S: Service<Request>, Request, L: Limiter, K, R: Reply<S::Response, S::Error>> {
         #[pin]
         state: State<S, Request, L, K, R::Note>,

@@ -31,8 +31,8 @@ const SHELF_LIFE: Nanos = Nanos::new(1_000_000_000);
 /// back, or their lease ends: without a lease, permits charged and never ended stay in use for
 /// ever.
 ///
-/// A state of 16 bytes for each holder. A decision looks at those whose leases have ended and, when
-/// it refuses, at as many as have to end.
+/// The state has 16 bytes for each holder. A decision looks at those whose leases have ended and,
+/// when it refuses, at as many as have to end.
 ///
 /// # Bound
 ///

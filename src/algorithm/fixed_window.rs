@@ -13,7 +13,7 @@ use std::time::Duration;
 /// A window begins with the first call after the one before has ended or, when
 /// [aligned](Self::aligned_to), at fixed instants: every full hour, say, of the
 /// [wall clock](crate::Clock::wall). The cheap one: its state has 32 bytes whatever the rate, and
-/// its numbers are those that many a vendor documents.
+/// its numbers are those that many vendors document.
 ///
 /// Calls at the end of one window and at the beginning of the next are twice the rate within an
 /// instant. When that is too much, take [`SlidingWindow`](crate::SlidingWindow) or
@@ -66,8 +66,8 @@ impl FixedWindow {
         Self { bucket: TokenBucket::new(rate), period: rate.period().into() }
     }
 
-    /// Aligns the windows to fixed instants: to this one, counted from where the
-    /// limiter's [`Clock`](crate::Clock) began, and whole periods before and after it. For the hours
+    /// Aligns the windows to fixed instants: to this one, counted from where the limiter's
+    /// [`Clock`](crate::Clock) began, and whole periods before and after it. For the hours
     /// and days of the calendar take [`Clock::wall`](crate::Clock::wall), which counts from
     /// 1970-01-01 00:00 UTC.
     #[must_use]

@@ -24,7 +24,7 @@ const DEFAULT_CAPACITY: u32 = 10;
 /// Its state is one word, the instant at which the bucket is empty: the generic cell rate
 /// algorithm (ITU-T I.371, annex A) with a tolerance of `capacity - 1` intervals. A permit that goes
 /// back brings back what has not leaked since it was granted: all of it at once, and nothing after
-/// an interval, when a permit has leaked for everybody.
+/// an interval, when a permit has leaked anyway.
 ///
 /// # Bound
 ///

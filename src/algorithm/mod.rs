@@ -191,8 +191,8 @@ pub trait Algorithm: Send + Sync + 'static {
     /// What is remembered for each key. The default is the state of a key never asked about.
     type State: Clone + Default + Send + 'static;
 
-    /// Whether calls hold their permits until they end: [`Spent`] for most limits, [`Held`] where
-    /// the limiter has to ask [`Ask::End`] then.
+    /// Says whether calls hold their permits until they end: [`Spent`] for most limits, [`Held`]
+    /// where the limiter has to ask [`Ask::End`] then.
     type Permits: Permits;
 
     /// Answers one ask, and changes the state as the answer says.

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 /// Grants about n permits in any window, estimated from two counters in constant memory.
 ///
-/// Windows are as long as the period of the rate, and n is its permits. Two
-/// numbers are kept: how many permits were taken in this window and in the one before, where
-/// windows follow each other from the beginning of the clock. The sliding window that ends now is
-/// taken to hold all of this one's and a part of the other's, as large as the part of that window
-/// it overlaps. A call passes when that estimate, rounded up, leaves room for it.
+/// Windows are as long as the period of the rate, and n is its permits. Two numbers are kept: how
+/// many permits were taken in this window and in the one before, where windows follow each other
+/// from the beginning of the clock. The sliding window that ends now is taken to hold all of this
+/// one's and a part of the other's, as large as the part of that window it overlaps. A call passes
+/// when that estimate, rounded up, leaves room for it.
 ///
 /// The choice when a [`SlidingWindow`](crate::SlidingWindow) would have too long a log and an
 /// estimate will do. Its state has 24 bytes whatever the rate. Permits count in the window in

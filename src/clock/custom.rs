@@ -48,7 +48,7 @@ impl Clock {
     ///
     /// It is called for each decision and must not block. A clock that is set back is treated as
     /// [`wall`](Self::wall) says. For a test, take a [`ManualClock`](crate::ManualClock): that one
-    /// wakes those who wait when it moves.
+    /// wakes waiting callers when it moves.
     ///
     /// Its speed is unknown, so callers who wait sleep with tokio's timer for as long as seems to
     /// be left, and for a second at most; then they look at it again. A clock that goes as

@@ -31,7 +31,7 @@ pub struct UntilBodyEnd<L>(L);
 #[derive(Clone, Debug)]
 pub struct HoldBody<S>(S);
 
-/// Hands the hold of a call on with its response, in an extension.
+/// A reply that passes the hold of a call on with its response, in an extension.
 #[derive(Clone, Copy, Debug)]
 pub struct HandOn<R>(R);
 
@@ -163,7 +163,7 @@ where
 }
 
 pin_project! {
-    /// The response of a [`HoldBody`] service.
+    /// The response future of a [`HoldBody`] service.
     pub struct HoldBodyFuture<F> {
         #[pin]
         response: F,

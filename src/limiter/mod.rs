@@ -241,9 +241,9 @@ pub trait KeyedLimiter: Limiter {}
 #[derive(Debug)]
 #[must_use = "a permit that nobody looks at limits nothing"]
 pub enum Attempt<T, W> {
-    /// Decided.
+    /// The limiter has decided.
     Now(Result<T, RateLimited>),
-    /// Wait for the answer.
+    /// The answer comes later: wait for this future.
     Later(W),
 }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// On what terms a call asks for permits.
+/// The terms on which a call asks for permits: how many, and how long it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// How many permits. A call of cost 0 passes and takes nothing.

@@ -98,7 +98,7 @@ use crate::{algorithm::Algorithm, invalid::Invalid};
 /// - All orders of a [group](Batch::groups) are decided at one instant, as one atomic step: of
 ///   several each takes its permits, or none does. A batch may be as many steps as it has groups.
 /// - Orders about the same key are decided one after the other, as they come in the batch.
-/// - The time is that of the store, not of those who ask, unless the batch [sets](Batch::now) it.
+/// - The time is that of the store, not of the callers, unless the batch [sets](Batch::now) it.
 /// - [`Batch::answer`] does all of this for stores that can run Rust. Others give the same
 ///   answers.
 /// - A record is kept until it [equals new](Record::new_at) at least.

@@ -89,7 +89,7 @@ pub enum StoreAsk {
     Ask(Ask),
     /// Take permits that are to be had within a time, and have them then: a place in line.
     Reserve {
-        /// How many.
+        /// How many permits.
         cost: u32,
         /// The longest wait for them.
         max_wait: Nanos,

@@ -20,7 +20,7 @@ pub trait RateLimitStream: Stream {
     /// It takes an algorithm, with fresh state in memory, or a limiter, whose state is shared with
     /// its other users.
     ///
-    /// For what is a sink as well and where [`RateLimitSink`](super::RateLimitSink) is in scope, too,
+    /// Where the stream is also a sink and [`RateLimitSink`](super::RateLimitSink) is in scope,
     /// write `RateLimitStream::rate_limited(stream, limiter)`.
     fn rate_limited<M, I>(self, limiter: I) -> LimitedStream<Self, I::Limiter>
     where

@@ -8,8 +8,8 @@
 //! | what is written | [`ThrottledWrite`] | a byte |
 //!
 //! All of them wait in the line of their limiter, first come, first served. While they are pending
-//! they hold a place in that line and no permit, and while what
-//! they wrap is pending they do not even stand in line. Dropped, they give up their place.
+//! they hold a place in that line and no permit, and while what they wrap is pending they do not
+//! even stand in line. Dropped, they give up their place.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]

@@ -94,8 +94,7 @@ impl Limits {
         Self { in_order: true, ..self }
     }
 
-    /// Tests limiters made by this function, by themselves and through
-    /// [`RateLimitLayer`].
+    /// Tests limiters made by this function, by themselves and through [`RateLimitLayer`].
     ///
     /// # Errors
     ///

@@ -47,7 +47,7 @@ use plan::Plan;
 /// out: how a limit stands whose store was not asked, of several rates of one limit all but the
 /// binding one, and when calls in flight end. Redirections say nothing, as clients might take it
 /// for what they are sent to. All is as it was when the call was let through: what it is
-/// [settled](crate::PerKeyLayer::settle) to have cost beyond that is told to the next one.
+/// [settled](crate::PerKeyLayer::settle) to have cost beyond that shows in the next response.
 ///
 /// Call it after [`reply`](crate::RateLimitLayer::reply) and `respond`, which put another reply in
 /// the place of the one that sends the fields. The other way round does not compile:

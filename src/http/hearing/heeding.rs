@@ -82,9 +82,9 @@ impl Heeding {
         Self { rate, interval: rate.interval().into(), adapts: false }
     }
 
-    /// Finds the pace by trying: a refusal halves it, to a sixty-fourth at
-    /// least, and after the pause it comes back evenly, the whole rate in a minute. Until it is back,
-    /// calls are paced. Of calls that were under way together one refusal counts.
+    /// Finds the pace by trying: a refusal halves it, to a sixty-fourth at least, and after the
+    /// pause it comes back evenly, the whole rate in a minute. Until it is back, calls are paced.
+    /// Of calls that were under way together one refusal counts.
     ///
     /// For a server that refuses without saying for how long, or whose limit others use, too.
     #[must_use]

@@ -24,7 +24,7 @@ pub struct Listen<S, K> {
 }
 
 pin_project! {
-    /// The response of a [`Listen`] service.
+    /// The response future of a [`Listen`] service.
     pub struct ListenFuture<F> {
         #[pin]
         response: F,

@@ -7,9 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// network of an IPv6 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AddressKey {
-    /// An address.
+    /// An IPv4 address.
     V4(Ipv4Addr),
-    /// A network, its host bits zero.
+    /// The network of an IPv6 address, its host bits zero.
     V6(Ipv6Addr),
 }
 

@@ -14,10 +14,10 @@ use http::{HeaderName, HeaderValue, Request};
 /// [`respond`](crate::PerKeyLayer::respond) sets another answer; [`OrShared`](crate::OrShared)
 /// around it gives all of them one limit together. They are never let through unlimited.
 ///
-/// Clients that can choose the value can have a fresh limit for each
-/// request: take a header that was checked before, or one that a proxy of yours sets. Long values
-/// need no more memory than short ones: limits in memory keep a hash of any key, and
-/// [stores](crate::store::StoreKey) one of a long key.
+/// Clients that can choose the value can have a fresh limit for each request: take a header that
+/// was checked before, or one that a proxy of yours sets. Long values need no more memory than
+/// short ones: limits in memory keep a hash of any key, and [stores](crate::store::StoreKey) one of
+/// a long key.
 ///
 /// ```
 /// use axum::{Router, body::Body, routing::get};

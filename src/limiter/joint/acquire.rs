@@ -27,7 +27,7 @@ use std::{
 /// # Cancel safety
 ///
 /// Dropped while it waits, it gives up its places in line. Dropped after permits were granted to
-/// it and before it was polled again, the permits go to those behind it. Nothing is lost.
+/// it and before it was polled again, the permits go to the calls behind it. Nothing is lost.
 ///
 /// # Panics
 ///

@@ -23,7 +23,7 @@ use std::{
 };
 
 /// Waits in the lines of several limits for a [`JointTicket`]. Dropped, it gives up its places, or
-/// the permits if they were granted, to those behind it.
+/// the permits if they were granted, to the calls behind it.
 ///
 /// It need not be polled for others to get on: each task that wakes serves all calls that are due.
 ///

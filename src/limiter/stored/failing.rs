@@ -60,8 +60,8 @@ pub enum OnFailure<A> {
     /// [`JointBuilder`](crate::JointBuilder) with one of the same name for each.) Where n processes
     /// share a limit, it is an n-th of that, or less.
     ///
-    /// It is used up by what the store lets through, too: a store that comes and goes hands out no
-    /// fresh burst each time to those who keep calling.
+    /// What the store lets through uses it up as well: a store that fails now and then gives
+    /// callers no fresh burst each time.
     Local(A),
 }
 

@@ -80,13 +80,13 @@ use std::{
 /// gives them back. What goes back while the store does not answer is lost: with
 /// [`Concurrency`](crate::Concurrency) give its permits a [lease](crate::Concurrency::lease).
 ///
-/// # When nobody looks
+/// # When a call is not polled
 ///
 /// A call that was granted permits and is not polled, and a service that is ready and not called,
 /// do not delay calls that ask for permits of the next slot. Permits that are held until calls end
 /// stay with them until they are dropped or their lease ends.
 ///
-/// # When exactly
+/// # When exactly calls are let go
 ///
 /// Slots are those of the store. A call is let go as much later as the answer took to come, which
 /// is not the same for all of them: what [`Strict`](crate::Strict) promises holds to within that.

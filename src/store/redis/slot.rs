@@ -4,8 +4,8 @@ use super::{name::Tag, reply::Garbled};
 use crate::store::{Answer, Batch, Order, StoreError, StoreKey};
 use std::{collections::HashMap, error::Error, fmt, future, task::Poll};
 
-/// Several limits were to be taken together whose keys lie in different slots of a cluster, and
-/// may be kept by different servers: there that cannot be one step. Nothing was taken.
+/// The error when limits should be taken together whose keys lie in different slots of a cluster,
+/// and may be kept by different servers: there that cannot be one step. Nothing was taken.
 ///
 /// It is the [source](Error::source) of the [`StoreError`](crate::store::StoreError). Limits on the
 /// same key always lie in the same slot, and so do keys of the same
