@@ -75,7 +75,8 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
         self
     }
 
-    /// Waits at most this long, even if its turn would come later, as calls before it may give up.
+    /// Waits at most this long, and then fails: it waits even if its turn would come later, as
+    /// calls before it may give up.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.terms.patience = Patience::Timeout(timeout);
         self

@@ -128,8 +128,8 @@ impl<A: Algorithm> RateLimiter<A> {
     ///
     /// The permit counts as used the moment the future is ready. With
     /// [`Concurrency`](crate::Concurrency) and [`Serialized`](crate::Serialized), bind it for as
-    /// long as the call runs (`let _permit = limiter.acquire().await?`): one dropped at once limits
-    /// nothing.
+    /// long as the call runs (`let _permit = limiter.acquire().await?`): once it is dropped, the
+    /// call counts as ended.
     #[inline]
     pub fn acquire(&self) -> Acquire<'_, A> {
         Acquire::new(self)

@@ -23,7 +23,8 @@ pub enum Patience {
     Now,
     /// At most this long, and not in vain: it is refused at once when the wait would be longer.
     MaxWait(Duration),
-    /// At most this long, even if its turn would come later, as calls before it may give up.
+    /// At most this long, and it is refused then: it waits even if its turn would come later, as
+    /// calls before it may give up.
     Timeout(Duration),
     /// As long as it takes.
     Forever,

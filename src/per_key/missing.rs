@@ -26,8 +26,8 @@ impl MissingKey {
 
     /// Creates the error for a key that the client has to send, and did not.
     ///
-    /// It is for a source of your own. It is no error of the service, or clients could fill its
-    /// log. The refusal is [`Anonymous`](Reason::Anonymous).
+    /// It is for a source of your own. It is not logged as an error of the service, whose log
+    /// clients could fill. The refusal is [`Anonymous`](Reason::Anonymous).
     #[must_use]
     pub fn anonymous(what_to_do: &'static str) -> Self {
         Self { what_to_do, reason: Reason::Anonymous }

@@ -75,7 +75,8 @@ impl<G: JointGranted> JointAcquire<G> {
         self
     }
 
-    /// Waits at most this long, even if its turn would come later, as calls before it may give up.
+    /// Waits at most this long, and then fails: it waits even if its turn would come later, as
+    /// calls before it may give up.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.terms.patience = Patience::Timeout(timeout);
         self

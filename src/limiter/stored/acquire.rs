@@ -42,8 +42,8 @@ impl<A: Algorithm, S: Store<A>> StoredAcquire<A, S> {
         self
     }
 
-    /// Waits at most this long, even if its turn would come later, as calls before it may give up.
-    /// In that case it asks the store once more at the end.
+    /// Waits at most this long, and then fails: it waits even if its turn would come later, as
+    /// calls before it may give up. In that case it asks the store once more at the end.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.terms.patience = Patience::Timeout(timeout);
         self

@@ -132,8 +132,7 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
     /// Resets the key to fresh state: the next call passes at once. Waiting calls of this process
     /// fail with [`Cancelled`](Reason::Cancelled), and those of others keep their turns.
     ///
-    /// Permits that were granted before and go back later bring others time that was not taken
-    /// since: up to as many permits more.
+    /// Permits that were granted before and go back later let up to as many more pass.
     ///
     /// # Errors
     ///

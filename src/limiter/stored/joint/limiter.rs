@@ -51,11 +51,9 @@ use std::{
 /// that held it up. Only the first in all its lines asks:
 ///
 /// - Within a process no call overtakes at a key that has held it up. A call that waits at one key
-/// does not hold
-///   up calls at another one, unless it was held up there, too.
+///   does not hold up calls at another one, unless it was held up there, too.
 /// - Across processes there is no order: the first call that asks once the permits are there gets
-/// them. A call that
-///   needs much may wait as long as others come for little.
+///   them. A call that needs much may wait as long as others come for little.
 /// - A call that is not polled is passed over when it does not ask in time.
 ///
 /// So calls that wait for one key are let go one round trip after the other at the fastest, in each
