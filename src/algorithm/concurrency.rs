@@ -223,8 +223,8 @@ impl Algorithm for Concurrency {
         }
     }
 
-    /// Those in flight stay. With less capacity nobody is let go before enough of them have ended;
-    /// another lease applies to them, too, from when they were granted or renewed.
+    /// Calls in flight stay. With less capacity no call is let go before enough of them have ended;
+    /// another lease applies to them as well, from when they were granted or renewed.
     fn carry_over(&self, _: &Self, _: &mut Holders, _: Nanos) {}
 }
 

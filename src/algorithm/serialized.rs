@@ -196,7 +196,7 @@ impl Algorithm for Serialized {
         self.rate.interval().into()
     }
 
-    /// One interval, or [`WAKE_UP`]: nobody else runs while a call is about to begin.
+    /// One interval, or [`WAKE_UP`]: no other call runs while one is about to begin.
     fn shelf_life(&self) -> Nanos {
         self.interval().max(WAKE_UP)
     }

@@ -133,7 +133,7 @@ impl<A: Algorithm, S: Store<A>> StoredHold<A, S> {
     }
 }
 
-/// The store is told, and nobody waits for its answer.
+/// Tells the store, without waiting for its answer.
 impl<A: Algorithm, S: Store<A>> Settle<u32> for StoredHold<A, S> {
     fn settle(&mut self, cost: u32) {
         match &mut self.used {

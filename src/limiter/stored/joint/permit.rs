@@ -147,7 +147,7 @@ impl<S: Store<AnyAlgorithm>> StoredJointHold<S> {
     }
 }
 
-/// The store is told, and nobody waits for its answer.
+/// Tells the store, without waiting for its answer.
 impl<S, I> Settle<I> for StoredJointHold<S>
 where
     S: Store<AnyAlgorithm>,
