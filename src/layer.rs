@@ -127,6 +127,10 @@ impl RateLimitLayer<()> {
     }
 
     /// Creates a layer with a limit for each key: see [`PerKeyLayer`].
+    ///
+    /// The [source](crate::KeySource) says how refusals are answered: those of
+    /// [`http`](crate::http) with 429, while a function answers with errors, which axum does not
+    /// take: say `.reply(TooManyRequests)` there.
     pub fn per_key<K, M, L: IntoKeyedLimiter<M>>(
         source: K,
         limiter: L,
@@ -202,15 +206,6 @@ impl<L> RateLimitLayer<L> {
     /// [`TooManyRequests`](crate::http::TooManyRequests).
     pub fn reply<R>(self, reply: R) -> RateLimitLayer<L, R> {
         self.map_reply(|_| reply)
-    }
-
-    /// Takes this many permits for each call instead of one. What a call costs cannot depend on the
-    /// request here, which is not known yet when the permits are taken;
-    /// [`PerKeyLayer::terms`](crate::PerKeyLayer::terms) can.
-    #[must_use]
-    pub fn cost(self, cost: u32) -> Self {
-        let terms = Terms { cost, ..self.terms };
-        Self { terms, ..self }
     }
 
     /// Refuses a call at once when it would have to wait at all.

@@ -4,9 +4,10 @@
 //! as it is. [`Client`] does that and keeps `client.get(url).send()`.
 //!
 //! A permit is taken for each request that is sent through the client. Redirects that reqwest
-//! follows and retries of its own happen inside and are not counted; switch them off with
-//! [`redirect::Policy::none`](::reqwest::redirect::Policy::none) where that matters. Waiting does
-//! not count against reqwest's timeouts.
+//! follows and retries of its own happen inside and are not counted; switch redirects off with
+//! [`redirect::Policy::none`](::reqwest::redirect::Policy::none) where that matters, and always with
+//! a [`HeedLayer`](super::HeedLayer), which would pause the server that was asked for what the one
+//! at the end of them says. Waiting does not count against reqwest's timeouts.
 //!
 //! # The type of a client
 //!

@@ -17,8 +17,10 @@ pub struct MissingKey {
 impl MissingKey {
     /// Creates the error for a key that every request has where the service is set up correctly.
     ///
-    /// It is for a source of your own. `what_to_do` is for the log, and for the people who run the
-    /// service. The refusal is [`NoKey`](Reason::NoKey).
+    /// It is for a source of your own. `what_to_do` is for the people who run the service: it stands
+    /// in the text of the refusal, which `respond` can print, and with the feature `tracing` in an
+    /// event. The refusal is [`NoKey`](Reason::NoKey), and no answer of this crate tells the client
+    /// what to do.
     #[must_use]
     pub fn new(what_to_do: &'static str) -> Self {
         Self { what_to_do, reason: Reason::NoKey }
@@ -27,7 +29,8 @@ impl MissingKey {
     /// Creates the error for a key that the client has to send, and did not.
     ///
     /// It is for a source of your own. It is not logged as an error of the service, whose log
-    /// clients could fill. The refusal is [`Anonymous`](Reason::Anonymous).
+    /// clients could fill. The refusal is [`Anonymous`](Reason::Anonymous), and its text says what to
+    /// do.
     #[must_use]
     pub fn anonymous(what_to_do: &'static str) -> Self {
         Self { what_to_do, reason: Reason::Anonymous }

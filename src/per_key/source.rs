@@ -103,23 +103,6 @@ pub trait KeySource<Request>: Clone {
     }
 }
 
-impl<F, Request, K> KeySource<Request> for F
-where
-    F: Fn(&Request) -> K + Clone,
-    K: Key,
-{
-    type Key = K;
-    type Reply = Fail;
-
-    fn key(&self, request: &Request) -> Result<K, MissingKey> {
-        Ok(self(request))
-    }
-
-    fn reply(&self) -> Fail {
-        Fail
-    }
-}
-
 /// A key source with another reply; made by [`PerKeyLayer::reply`](super::PerKeyLayer::reply) and
 /// [`PerKeyLayer::respond`](super::PerKeyLayer::respond).
 #[derive(Clone, Debug)]
