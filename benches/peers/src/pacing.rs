@@ -116,7 +116,10 @@ fn rows(tasks: usize) -> Vec<Row> {
                 strict(Clock::precise(), tasks)
             }))
         },
-        row("governor", tasks, 0, move || handles(waiting::governor(A_SECOND), tasks)),
+        row("governor", tasks, 0, move || handles(waiting::governor(A_SECOND, 1), tasks)),
+        row("governor, a burst of 10", tasks, capacity, move || {
+            handles(waiting::governor(A_SECOND, CAPACITY), tasks)
+        }),
         row("leaky-bucket, 1 at most", tasks, 0, move || {
             handles(waiting::leaky_bucket(A_SECOND, 1), tasks)
         }),

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::{Ready, ready},
+    num::NonZero,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -26,10 +27,12 @@ impl<A: Algorithm> Wait for RateLimiter<A> {
     }
 }
 
-/// Nothing at once.
-pub fn governor(a_second: u32) -> Arc<governor::DefaultDirectRateLimiter> {
+/// So many at once.
+pub fn governor(a_second: u32, burst: u32) -> Arc<governor::DefaultDirectRateLimiter> {
+    let burst = NonZero::new(burst).expect("one at least");
     let quota = governor::Quota::with_period(Duration::from_secs(1) / a_second);
-    Arc::new(governor::RateLimiter::direct(quota.expect("the interval is not zero")))
+    let quota = quota.expect("the interval is not zero").allow_burst(burst);
+    Arc::new(governor::RateLimiter::direct(quota))
 }
 
 impl Wait for Arc<governor::DefaultDirectRateLimiter> {

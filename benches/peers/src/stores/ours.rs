@@ -12,7 +12,7 @@ pub const UNBATCHED: &str = "ours, without batching";
 
 /// A permit a second, and a burst that outlasts the run: what is remembered of a key matters for as
 /// long as anybody asks about it.
-fn endless() -> LeakyBucket {
+pub fn endless() -> LeakyBucket {
     let rate = Rate::per_second(1).expect("a second each");
     LeakyBucket::new(rate).capacity(3_000_000_000).expect("it leaks empty within 100 years")
 }

@@ -2,6 +2,7 @@
 
 use super::{
     load::{self, Row},
+    ours::endless,
     server::Server,
 };
 use crate::harness::{Bound, Length, over};
@@ -9,7 +10,7 @@ use redis::{Script, aio::MultiplexedConnection};
 use std::{future::ready, sync::Arc, time::Duration};
 use tokio::runtime::Builder;
 use tower_ratelimit::{
-    KeyedRateLimiter, LeakyBucket, OnFailure, Rate, StoredLimiter,
+    KeyedRateLimiter, LeakyBucket, OnFailure, Rate, Reason, StoredLimiter,
     store::{Batch, Order, RedisStore, Store, StoreAsk, StoreKey, StoredLimit},
 };
 
@@ -55,12 +56,6 @@ fn url(server: &Server) -> String {
     format!("redis://127.0.0.1:{}/", server.port)
 }
 
-/// A permit a microsecond, and a burst that outlasts the run.
-fn endless() -> LeakyBucket {
-    let rate = Rate::per_second(1_000_000).expect("a microsecond each");
-    LeakyBucket::new(rate).capacity(4_000_000_000).expect("it leaks empty within 250 years")
-}
-
 /// Used up by one call, for the rest of the run.
 fn used_up() -> LeakyBucket {
     LeakyBucket::new(Rate::per_day(1).expect("a day each")).capacity(1).expect("one")
@@ -86,7 +81,9 @@ fn refused(name: &'static str, limiter: Limiter) -> Row {
         let limit = limiter.key(&key);
         async move {
             // The first call of each key passes.
-            let _ = limit.try_acquire().await;
+            if let Err(refusal) = limit.try_acquire().await {
+                assert_eq!(refusal.reason(), Reason::UsedUp);
+            }
         }
     })
 }
@@ -98,7 +95,7 @@ fn script(keys: u64, callers: u64, connection: &MultiplexedConnection) -> Row {
         let (script, mut connection) = (Arc::clone(&script), connection.clone());
         async move {
             let mut call = script.key(format!("script:{key:06}"));
-            call.arg(1).arg(4_000_000_000_u64);
+            call.arg(1_000_000).arg(3_000_000_000_000_000_u64);
             let (passed, _): (i64, i64) =
                 call.invoke_async(&mut connection).await.expect("the server answers");
             assert_eq!(passed, 1);
@@ -137,17 +134,12 @@ async fn pacekeeper(url: &str) -> Row {
     })
 }
 
-/// Its exact strategy: a window of a minute in pieces of 10 ms.
+/// Its exact strategy, with the window that it has unless told otherwise.
 async fn trypema(url: &str) -> Row {
-    use trypema::{
-        BucketSize, RateLimit, RateLimitDecision, RateLimiterBuilder as _, WindowSize, redis,
-    };
+    use trypema::{RateLimit, RateLimitDecision, RateLimiterBuilder as _, redis};
     let client = ::redis::Client::open(url).expect("the address is well formed");
     let connection = client.get_connection_manager().await.expect("the server listens");
-    let limiter = redis::RedisRateLimiterProvider::builder(connection)
-        .window_size(WindowSize::seconds_or_panic(60))
-        .bucket_size(BucketSize::milliseconds_or_panic(10))
-        .build();
+    let limiter = redis::RedisRateLimiterProvider::builder(connection).build();
     let limiter = limiter.expect("a window");
     let rate = RateLimit::per_second_or_panic(1e9);
     Row::new("trypema, absolute", MANY, CALLERS, move |key| {

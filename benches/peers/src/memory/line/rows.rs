@@ -82,8 +82,10 @@ pub fn rows() -> Vec<Row> {
             let paced = BurstCompensating::new(rate()).max_burst(CAPACITY);
             RateLimiter::new(paced.expect("a burst that can be set"))
         }),
-        Row::new("governor", 1, || waiting::governor(A_SECOND)),
+        Row::new("governor", 1, || waiting::governor(A_SECOND, 1)),
+        Row::new("governor, 20 ms at once", CAPACITY, || waiting::governor(A_SECOND, CAPACITY)),
         Row::new("leaky-bucket", 1, || waiting::leaky_bucket(A_SECOND, 1)),
+        Row::new("leaky-bucket, 20 ms at most", 1, || waiting::leaky_bucket(A_SECOND, 20)),
         Row::new("async-rate-limiter", 1, || waiting::async_rate_limiter(A_SECOND)),
         Row::new("tokio-rate-limit", 1, || waiting::tokio_rate_limit(A_SECOND)),
         Row::new("tower RateLimit + Buffer", 1, || waiting::tower_and_buffer(A_SECOND)),

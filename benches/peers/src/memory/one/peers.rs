@@ -123,10 +123,8 @@ pub fn trypema(limit: Limit) -> Box<dyn Limited> {
 pub fn trypema_local(
     a_second: f64,
 ) -> (std::sync::Arc<LocalRateLimiterProvider>, trypema::RateLimit) {
-    let builder = LocalRateLimiterProvider::builder();
-    let builder = builder.window_size(trypema::WindowSize::seconds_or_panic(60));
-    let builder = builder.bucket_size(trypema::BucketSize::milliseconds_or_panic(10));
-    let limiter = builder.cleanup_enabled(false).build().expect("the sizes fit each other");
+    let builder = LocalRateLimiterProvider::builder().cleanup_enabled(false);
+    let limiter = builder.build().expect("its own sizes fit each other");
     (limiter, trypema::RateLimit::per_second_or_panic(a_second))
 }
 
