@@ -8,7 +8,7 @@ use super::{
     standing,
 };
 use crate::{
-    algorithm::{Algorithm, Bucket},
+    algorithm::{Algorithm, Bucket, Permits},
     decision::{Ask, Decision, Grant, Take},
     nanos::Nanos,
     store::table::Keep,
@@ -216,12 +216,15 @@ impl<A: Algorithm> Lane<A> {
 }
 
 impl<A: Algorithm> Keep<Rules<A>> for Lane<A> {
-    /// Never while anybody has a place in its line.
+    /// Never while anybody has a place in its line, nor while a call runs of which nobody knows when it
+    /// ends.
     fn new_at(&self, rules: &Rules<A>) -> Option<Nanos> {
-        match self.queue {
-            None => Some(rules.algorithm.new_at(&self.state)),
-            Some(_) => None,
+        if self.queue.is_some() {
+            return None;
         }
+        let new_at = rules.algorithm.new_at(&self.state);
+        let runs = A::Permits::HELD && new_at == Nanos::MAX;
+        (!runs).then_some(new_at)
     }
 
     fn has_words() -> bool {

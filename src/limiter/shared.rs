@@ -104,6 +104,8 @@ impl<A: Algorithm> Shared<A> {
 
     pub(super) fn leave(&self, key: Fingerprint, place: Place) {
         self.at(key, |desk| desk.leave(place));
+        // What went back may have been the last of a limit whose permits do not come back by themselves.
+        self.lanes.forget(key, self.now());
     }
 
     /// Works on the lane of this key, if there is one, and wakes whom that lets go.

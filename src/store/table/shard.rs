@@ -29,8 +29,8 @@ pub(super) struct Locked<V, R> {
     keeper: Keeper,
     entries: HashMap<Fingerprint, V, BuildHasherDefault<Identity>>,
     /// When to look whether an entry can go: one appointment for each, never after the instant
-    /// at which it can. Earlier ones are moved when their time comes, so the one on top says
-    /// whether any entry can go at all.
+    /// at which it can, or soon after it if the entry was in use. Earlier ones are moved when their
+    /// time comes, so the one on top says whether any entry can go at all.
     appointments: BinaryHeap<Reverse<(Nanos, Fingerprint)>>,
 }
 

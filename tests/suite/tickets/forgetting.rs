@@ -5,18 +5,28 @@ use std::task::{Context, Waker};
 use tokio_test::{assert_pending, assert_ready_ok};
 use tower::{Layer, Service, service_fn};
 use tower_ratelimit::{
-    AtCapacity, Attempt, KeyedRateLimiter, LeakyBucket, Limiter, ManualClock, Rate, RateLimitLayer,
-    Ticket,
+    Algorithm, AtCapacity, Attempt, Concurrency, KeyedRateLimiter, LeakyBucket, Limiter,
+    ManualClock, Quota, Rate, RateLimitLayer, Serialized, Ticket,
 };
 
 /// Room for one key, with so many permits, one of which comes back each second.
 fn one_key(permits: u32, clock: &ManualClock) -> KeyedRateLimiter<LeakyBucket> {
     let bucket = LeakyBucket::new(Rate::per_second(1).unwrap()).capacity(permits).unwrap();
-    let limiter = KeyedRateLimiter::builder(bucket).clock(clock.clone());
+    one_key_of(bucket, clock)
+}
+
+/// Room for one key.
+fn one_key_of<A: Algorithm>(algorithm: A, clock: &ManualClock) -> KeyedRateLimiter<A> {
+    let limiter = KeyedRateLimiter::builder(algorithm).clock(clock.clone());
     limiter.max_keys(1).unwrap().at_capacity(AtCapacity::Refuse).build()
 }
 
-fn ticket(limiter: &KeyedRateLimiter<LeakyBucket>) -> Ticket {
+/// One call at a time, and one that ended in each half of a second.
+fn one_at_a_time() -> Serialized {
+    Serialized::new(Rate::new(1, ms(500)).unwrap())
+}
+
+fn ticket<A: Algorithm>(limiter: &KeyedRateLimiter<A>) -> Ticket {
     match Limiter::reserve(limiter, "first", NOW) {
         Attempt::Now(result) => result.unwrap(),
         Attempt::Later(_) => panic!("a call without patience is answered at once"),
@@ -24,7 +34,7 @@ fn ticket(limiter: &KeyedRateLimiter<LeakyBucket>) -> Ticket {
 }
 
 /// When the key is as new, another one finds room.
-fn finds_room(limiter: &KeyedRateLimiter<LeakyBucket>, clock: &ManualClock) -> bool {
+fn finds_room<A: Algorithm>(limiter: &KeyedRateLimiter<A>, clock: &ManualClock) -> bool {
     clock.advance(ms(100_000));
     limiter.key("second").try_acquire().is_ok()
 }
@@ -73,6 +83,56 @@ fn a_key_is_forgotten_when_nobody_waits_any_more() {
     assert_pending!(waiting.poll());
     clock.advance(ms(1000));
     assert_ready_ok!(waiting.poll());
+    assert!(finds_room(&limiter, &clock));
+}
+
+#[test]
+fn a_key_is_forgotten_once_its_call_has_ended_whoever_looked_for_room_while_it_ran() {
+    for looks in [0, 1, 3] {
+        let clock = ManualClock::new();
+        let limiter = one_key_of(one_at_a_time(), &clock);
+        let permit = limiter.try_acquire("first").unwrap();
+        for _ in 0..looks {
+            clock.advance(ms(1000));
+            assert_eq!(limiter.evict(), 0);
+            limiter.try_acquire("second").unwrap_err();
+        }
+        drop(permit);
+        assert!(finds_room(&limiter, &clock));
+    }
+}
+
+#[test]
+fn a_key_is_forgotten_once_its_call_has_ended_that_was_reserved() {
+    let clock = ManualClock::new();
+    let limiter = one_key_of(one_at_a_time(), &clock);
+    let hold = limiter.commit(ticket(&limiter)).unwrap();
+    assert_eq!(limiter.evict(), 0);
+    drop(hold);
+    assert!(finds_room(&limiter, &clock));
+}
+
+#[test]
+fn a_key_is_forgotten_when_the_next_in_line_does_not_take_what_came_back() {
+    let clock = ManualClock::new();
+    let limiter = one_key_of(Concurrency::new(1).unwrap(), &clock);
+    let key = limiter.key("first");
+    let permit = key.try_acquire().unwrap();
+    let mut waiting = tokio_test::task::spawn(key.acquire());
+    assert_pending!(waiting.poll());
+    drop(permit);
+    drop(waiting);
+    assert!(finds_room(&limiter, &clock));
+}
+
+#[test]
+fn a_key_is_forgotten_when_the_last_permit_goes_back_of_a_limit_without_an_end() {
+    let clock = ManualClock::new();
+    let limiter = one_key_of(Quota::new(2).unwrap(), &clock);
+    let permit = limiter.try_acquire("first").unwrap();
+    let ticket = ticket(&limiter);
+    permit.refund();
+    limiter.give_back(ticket);
     assert!(finds_room(&limiter, &clock));
 }
 
