@@ -60,17 +60,23 @@ impl<A: Algorithm> RateLimiter<A> {
         F: Future<Output: Send> + Send + 'static,
     {
         let terms = Terms { cost: 1, patience: Patience::Forever };
-        let limiter = self.clone();
-        match self.take_on(&terms, |used| used) {
-            Attempt::Now(Ok(used)) => Ok(tokio::spawn(async move {
-                let _used = Permit::new(limiter.shared(), used);
-                Ok(future.await)
-            })),
+        match self.take_on(&terms, |used| Permit::new(self.shared(), used)) {
+            Attempt::Now(Ok(permit)) => {
+                // A permit before there is a task, which may be dropped before it runs.
+                let permit = permit.into_owned();
+                Ok(tokio::spawn(async move {
+                    let _used = permit;
+                    Ok(future.await)
+                }))
+            }
             Attempt::Now(Err(refusal)) => Err(refusal),
-            Attempt::Later(mut waiting) => Ok(tokio::spawn(async move {
-                let _used = poll_fn(|cx| Permit::poll(&limiter, &mut waiting, cx)).await?;
-                Ok(future.await)
-            })),
+            Attempt::Later(mut waiting) => {
+                let limiter = self.clone();
+                Ok(tokio::spawn(async move {
+                    let _used = poll_fn(|cx| Permit::poll(&limiter, &mut waiting, cx)).await?;
+                    Ok(future.await)
+                }))
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 use tokio::time::Instant;
-use tower_ratelimit::{LeakyBucket, Rate, RateLimiter, Reason};
+use tower_ratelimit::{Concurrency, LeakyBucket, Rate, RateLimiter, Reason};
 
 fn one_per_100_ms() -> LeakyBucket {
     LeakyBucket::new(Rate::per_second(10).unwrap()).capacity(1).unwrap()
@@ -60,4 +60,14 @@ async fn a_call_beyond_the_bound_of_the_line_is_refused_at_once_and_never_runs()
     results.push(push(4).unwrap().await.unwrap().unwrap());
     assert_eq!(results, [0, 10, 20, 40]);
     assert_eq!(*ran.lock().unwrap(), [(0, 0), (1, 100), (2, 200), (4, 300)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_aborted_before_it_runs_holds_nothing() {
+    let limiter = RateLimiter::new(Concurrency::new(1).unwrap());
+    let handle = limiter.spawn(async {}).unwrap();
+    assert!(limiter.try_acquire().is_err(), "from when it was let go, not from when it runs");
+    handle.abort();
+    assert!(handle.await.unwrap_err().is_cancelled());
+    limiter.try_acquire().unwrap();
 }
