@@ -83,7 +83,7 @@ impl<A: Algorithm> Shared<A> {
         if terms.cost == 0 {
             return Attempt::Now(self.pass(key, terms)).map(|_| Ticket { key, place: Place::FREE });
         }
-        let answered = self.lanes.with(&mut key, now, |rules, lane| {
+        let answered = self.lanes.for_call(&mut key, now, |rules, lane| {
             let mut desk = self.desk(rules, lane, now);
             let answer = self.answer(&mut desk, terms).map(|decision| desk.keep(decision));
             (answer, desk.wakes)
@@ -143,7 +143,7 @@ impl<A: Algorithm> Shared<A> {
             let undated = |decision| Dated { what: decision, resets: 0 };
             return passed.map(|decision| self.admit(key, undated(decision), Nanos::ZERO));
         }
-        let answered = self.lanes.with(&mut key, now, |rules, lane| {
+        let answered = self.lanes.for_call(&mut key, now, |rules, lane| {
             // Where there is no line, none is made for a call that will not wait.
             match lane.use_quickly(rules, now, terms.cost) {
                 Some(decision) if decision.is_granted() => {

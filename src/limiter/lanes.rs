@@ -1,6 +1,10 @@
 //! Where the lanes are kept: a single one, or one for each key.
 
-use super::{lane::Lane, rules::Rules, single::Single};
+use super::{
+    lane::Lane,
+    rules::{Gate, Rules},
+    single::Single,
+};
 use crate::{
     algorithm::Algorithm,
     error::Reason,
@@ -95,6 +99,32 @@ impl<A: Algorithm> Lanes<A> {
             result = table.entry(*key, now, &mut once);
         }
         result.ok().flatten().ok_or(Reason::TooManyKeys)
+    }
+
+    /// The same for a call, which needs no room while the gate is open or closed: nothing is kept of it
+    /// then.
+    ///
+    /// # Errors
+    ///
+    /// When calls are limited, there is no room, and such keys are refused.
+    pub(super) fn for_call<T>(
+        &self,
+        key: &mut Fingerprint,
+        now: Nanos,
+        work: impl FnOnce(&Rules<A>, &mut Lane<A>) -> T,
+    ) -> Result<T, Reason> {
+        // Used by whichever comes first.
+        let mut work = Some(work);
+        let mut once =
+            |rules: &Rules<A>, lane: &mut Lane<A>| work.take().map(|work| work(rules, lane));
+        let worked = match self.with(key, now, &mut once) {
+            Err(no_room) => match self.rules() {
+                rules if rules.gate == Gate::Working => return Err(no_room),
+                rules => once(&rules, &mut Lane::default()),
+            },
+            Ok(worked) => worked,
+        };
+        worked.ok_or(Reason::TooManyKeys)
     }
 
     /// Works on the lane of this key, if there is one.

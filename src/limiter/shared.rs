@@ -80,7 +80,7 @@ impl<A: Algorithm> Shared<A> {
         waker: &Waker,
         granted: impl FnOnce(&mut Desk<'_, A>, Place) -> Option<T>,
     ) -> Result<Turn<T>, Reason> {
-        let (turn, wakes) = self.lanes.with(key, now, |rules, lane| {
+        let (turn, wakes) = self.lanes.for_call(key, now, |rules, lane| {
             let mut desk = self.desk(rules, lane, now);
             let turn = match desk.poll(place, cost, waker) {
                 Turn::Wait(alarm) => Turn::Wait(alarm),

@@ -14,6 +14,7 @@ mod events;
 mod fairness;
 mod features;
 mod floors;
+mod gate;
 mod http;
 mod metrics;
 mod holding;
