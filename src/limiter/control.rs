@@ -114,8 +114,17 @@ impl<A: Algorithm> Shared<A> {
 
     /// Forgets one key: whoever waits is sent away, and it has no arithmetic of its own any more.
     pub(super) fn forget_key(&self, key: Fingerprint) {
-        self.reset_key(key);
-        self.lanes.existing(key, |_, lane| lane.give_up_own());
+        self.log("reset_key");
+        let begun_anew = self.lanes.existing(key, |rules, lane| {
+            let sent_away = self.serve(rules, lane, |desk| desk.reset());
+            // Under the same lock, or a call in between would be charged by an arithmetic that nobody
+            // goes by afterwards.
+            lane.give_up_own();
+            sent_away
+        });
+        if let Some(sent_away) = begun_anew {
+            sent_away.wake();
+        }
         self.lanes.forget(key, self.now());
     }
 

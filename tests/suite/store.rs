@@ -1,6 +1,10 @@
 //! The limits of many keys in memory.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    task::{Context, Wake},
+    time::Duration,
+};
 use tower_ratelimit::{
     AtCapacity, BurstCompensating, KeyedRateLimiter, LeakyBucket, ManualClock, Rate, Reason,
     SlidingWindow, Strict,
@@ -236,4 +240,31 @@ fn no_more_names_are_kept_than_about_twice_the_keys() {
         clock.advance(Duration::from_millis(20));
     }
     assert!((50..=100).contains(&limiter.list().unwrap().len()));
+}
+
+/// Calls at once when it is woken.
+struct Hasty(KeyedRateLimiter<LeakyBucket>);
+
+impl Wake for Hasty {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.try_acquire("alice");
+    }
+}
+
+#[test]
+fn a_call_that_comes_while_its_key_is_forgotten_goes_by_the_arithmetic_of_all() {
+    let bucket = |milliseconds| {
+        let rate = Rate::new(1, Duration::from_millis(milliseconds)).unwrap();
+        LeakyBucket::new(rate).capacity(1).unwrap()
+    };
+    let limiter = KeyedRateLimiter::builder(bucket(100)).clock(ManualClock::new()).build();
+    limiter.set_algorithm_for("alice", bucket(3_600_000)).unwrap();
+    let alice = limiter.key("alice");
+    alice.try_acquire().unwrap();
+    let mut waiting = std::pin::pin!(alice.acquire());
+    let waker = Arc::new(Hasty(limiter.clone())).into();
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    limiter.forget("alice");
+    let refused = alice.try_acquire().unwrap_err();
+    assert_eq!(refused.retry_after(), Some(Duration::from_millis(100)));
 }
