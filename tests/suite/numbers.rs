@@ -171,3 +171,19 @@ proptest! {
         waiting.retain_mut(|call| call.poll().is_pending());
     }
 }
+
+#[test]
+fn at_the_end_of_time_nothing_is_forgotten_that_is_in_use() {
+    let clock = ManualClock::new();
+    let limiter = KeyedRateLimiter::builder(Strict::new(per_second())).clock(clock.clone()).build();
+    let key = limiter.key("a");
+    key.try_acquire().unwrap();
+    let mut waiting = task::spawn(key.acquire());
+    tokio_test::assert_pending!(waiting.poll());
+    let quota = Quota::new(1).unwrap();
+    let quota = KeyedRateLimiter::builder(quota).clock(clock.clone()).build();
+    quota.try_acquire("a").unwrap();
+    clock.set(Duration::MAX);
+    assert_eq!((limiter.evict(), quota.evict()), (0, 0));
+    quota.try_acquire("a").unwrap_err();
+}

@@ -122,7 +122,7 @@ impl<V: Keep<R>, R> Open<'_, V, R> {
     pub(super) fn forget(&mut self, key: Fingerprint, now: Nanos) {
         let Locked { rules, keeper, entries, .. } = &mut *self.locked;
         if let hash_map::Entry::Occupied(entry) = entries.entry(key) {
-            if entry.get().new_at(rules).is_some_and(|at| at <= now) {
+            if entry.get().new_at(rules).is_some_and(|at| has_come(at, now)) {
                 entry.remove();
                 self.counted.evicted(1);
                 self.compact();
@@ -203,7 +203,8 @@ impl<V: Keep<R>, R> Locked<V, R> {
     /// Looks at up to `most` entries whose time has come, and drops those that equal new.
     fn evict(&mut self, now: Nanos, most: usize) -> usize {
         let before = self.entries.len();
-        for _ in 0..most {
+        // Each once: at the end of time those that stay are due again at once.
+        for _ in 0..most.min(self.appointments.len()) {
             let Some(&Reverse((due, key))) = self.appointments.peek() else {
                 break;
             };
@@ -215,7 +216,7 @@ impl<V: Keep<R>, R> Locked<V, R> {
                 continue;
             };
             match entry.new_at(&self.rules) {
-                Some(at) if at <= now => {
+                Some(at) if has_come(at, now) => {
                     self.entries.remove(&key);
                 }
                 Some(later) => self.appointments.push(Reverse((later, key))),
@@ -224,4 +225,10 @@ impl<V: Keep<R>, R> Locked<V, R> {
         }
         before - self.entries.len()
     }
+}
+
+/// Whether an entry equals a new one that does so from `at` on. One that never will does not at the end
+/// of time, either.
+fn has_come(at: Nanos, now: Nanos) -> bool {
+    at <= now && at < Nanos::MAX
 }
