@@ -55,12 +55,19 @@ impl ManualClock {
 
     /// Moves it forward; at the end of the time line it stops.
     pub fn advance(&self, by: Duration) {
-        self.set((self.now() + by.into()).into());
+        let on = |now| Some((Nanos::new(now) + by.into()).get());
+        // Whoever else moves it on at the same time does so, too.
+        let _ = self.0.now.fetch_update(Ordering::SeqCst, Ordering::SeqCst, on);
+        self.wake();
     }
 
     /// Makes it show `to`, counted from its zero, which may be earlier than now.
     pub fn set(&self, to: Duration) {
         self.0.now.store(Nanos::from(to).get(), Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
         let sleepers = std::mem::take(&mut *self.sleepers());
         for sleeper in sleepers {
             sleeper.wake();

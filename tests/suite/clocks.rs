@@ -10,7 +10,7 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 use tower_ratelimit::{
-    Clock, FixedWindow, JointLimiter, Nanos, Rate, RateLimiter, SlidingWindow, Strict,
+    Clock, FixedWindow, JointLimiter, ManualClock, Nanos, Rate, RateLimiter, SlidingWindow, Strict,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -166,4 +166,17 @@ async fn one_who_waits_by_the_wall_clock_is_let_go() {
     for _ in 0..3 {
         limiter.acquire().await.unwrap();
     }
+}
+
+#[test]
+fn a_clock_that_several_threads_move_on_by_hand_moves_on_by_all_of_it() {
+    let clock = ManualClock::new();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..50_000).for_each(|_| clock.advance(Duration::from_nanos(1))));
+        }
+    });
+    assert_eq!(clock.now(), Nanos::new(200_000));
+    clock.advance(Duration::MAX);
+    assert_eq!(clock.now(), Nanos::MAX);
 }
