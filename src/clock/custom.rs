@@ -17,8 +17,9 @@ impl Clock {
     /// that begin at midnight, and for instants that mean something outside of this process.
     ///
     /// It is set by people and by the network. Set back, it grants nothing twice: what was used up
-    /// stays so until it shows again what it had shown. Set forward, it lets go at most what the
-    /// limit saves up. Callers who wait notice within a second. Where none of that is needed,
+    /// stays so until it shows again what it had shown. Only where there are many keys, one that had
+    /// recovered by the time shown before may have been forgotten, and begins anew. Set forward, it lets
+    /// go at most what the limit saves up. Callers who wait notice within a second. Where none of that is needed,
     /// [`monotonic`](Self::monotonic) is the better one.
     ///
     /// Leap seconds are not counted, so that every day has 86,400 seconds. A clock that shows a

@@ -26,7 +26,8 @@ impl Clock {
     /// - On real machines the counters of two cores have been apart, so that time went backwards
     ///   for threads that moved to the other one. A limit treats that as a clock that was set back:
     ///   what was used up stays so until the counter shows again what it had shown, and nothing is
-    ///   granted twice. A counter that is far ahead on one core lets go too much.
+    ///   granted twice, but for keys that were [forgotten](Self::wall). A counter that is far ahead on
+    ///   one core lets go too much.
     /// - How fast it counts is measured when the first clock of this kind in the process is made,
     ///   which takes a few milliseconds and 200 at most. After that it is not corrected: it may go
     ///   faster or slower than the system's clock by some parts in a hundred thousand, and a limit
