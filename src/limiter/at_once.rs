@@ -106,6 +106,8 @@ impl<A: Algorithm> Lanes<A> {
     pub(super) fn state(&self, key: Fingerprint) -> Option<Nanos> {
         match self {
             Lanes::One(single) => single.cell().load(),
+            // Those without room share no word: who looked for it could find that of a key which comes.
+            Lanes::Many(..) if key == Fingerprint::OVERFLOW => None,
             Lanes::Many(table, _) => table.word(key).map(|word| word.state()),
         }
     }
