@@ -92,7 +92,14 @@ impl<A: Algorithm> Shared<A> {
                 return Wakes::default();
             }
             if !lane.has_line() {
-                lane.carry_over(&before.algorithm, rules, self.now());
+                let now = self.now();
+                lane.carry_over(&before.algorithm, rules, now);
+                let equals_new = lane.at_rest().is_some_and(|state| state <= now);
+                if equals_new && matches!(self.lanes, Lanes::Many(..)) {
+                    // Or who found it before the change could add a call by the bucket from before, to
+                    // which the next one adds its own by the other.
+                    *lane = Lane::default();
+                }
                 return Wakes::default();
             }
             self.serve(rules, lane, |desk| desk.carry_over(&before.algorithm))

@@ -173,7 +173,7 @@ impl<A: Algorithm> Lanes<A> {
         mut work: impl FnMut(&Rules<A>, &mut Lane<A>),
     ) {
         match self {
-            Lanes::One(single) => single.with(|rules, lane| {
+            Lanes::One(single) => single.change(|rules, lane| {
                 change(rules);
                 work(rules, lane);
             }),

@@ -109,7 +109,8 @@ impl ShortWay {
     /// Sends everybody the long way. For one at a time, as [`open`](Self::open) is.
     ///
     /// Who has read the bucket and not changed a word yet comes before the change of the rules that
-    /// follows, or finds that somebody changed the word, or else that the version is another one.
+    /// follows, or finds that somebody changed the word, or else that the version is another one. Where
+    /// another bucket leaves a state as it was, that state is not put back into its word.
     pub(super) fn shut(&self) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version | SHUT, Ordering::Relaxed);
@@ -183,8 +184,8 @@ impl ShortWay {
         let what = Poured { bucket, grant: Grant { cost, at: now }, empty_at: end };
         // The upper half.
         let poured = Dated { what, resets: (version >> RESETS) as u32 };
-        // The rules may have changed before, and have left a state as it was that equalled new: then
-        // this call has not come yet. Where the state cannot be put back, whoever changed the rules
+        // The gate may have been opened or closed before, which leaves the states of keys as they are:
+        // then this call has not come yet. Where the state cannot be put back, whoever changed the rules
         // knows of the call.
         let is_late = self.version.load(Ordering::Relaxed) != version;
         match is_late && undo(poured, before) {

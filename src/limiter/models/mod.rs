@@ -34,11 +34,11 @@ fn pour(limiter: &RateLimiter<LeakyBucket>) -> u32 {
     u32::from(limiter.try_acquire().is_ok())
 }
 
-/// How long until the bucket is empty, by the state that the short way goes by: nobody has a place in
-/// line any more, or it would not be there.
+/// How long until the bucket is empty: nobody has a place in line any more, or that would not be all
+/// there is.
 fn filled(limiter: &RateLimiter<LeakyBucket>) -> Nanos {
-    let state = limiter.shared().lanes.state(limiter.key());
-    state.expect("nobody is at work, so it is there") - limiter.shared().now()
+    let state = limiter.shared().lanes.existing(limiter.key(), |_, lane| lane.at_rest());
+    state.flatten().expect("nobody is in line") - limiter.shared().now()
 }
 
 /// Intervals in nanoseconds. With the shorter one, those who were let go in line may come late.
