@@ -172,7 +172,7 @@
 //! | level | event | fields |
 //! |---|---|---|
 //! | error | a request does not say for whom to limit it, as the service is set up wrongly | what to do about it |
-//! | info | somebody took hold of a limit | `limit`, `action`: `cancel`, `breach`, `end_breach` (of a [`StoredLimiter`]), `reset`, `close`, `set_algorithm`; `cancel_key` and `reset_key` for one of many keys; `set_percent` of an [`Enforcement`], without a `limit`; once for each of several limits |
+//! | info | somebody took hold of a limit | `limit`, `action`: `cancel`, `breach`, `end_breach`, `reset`, `close`, `set_algorithm`; `cancel_key` and `reset_key` for one of many keys; `set_percent` of an [`Enforcement`], without a `limit`; once for each of several limits |
 //! | debug | a call was refused, also one that [does not say who it is from](Reason::Anonymous) | `limit`, `reason`, `cost`, `retry_after` |
 //! | debug | a call that was refused was [let through](Enforcement) all the same | `limit`, `reason`, `cost`, `retry_after` |
 //! | trace | a call got in line | `limit`, `cost`: of several limits the one that held it up then |

@@ -37,7 +37,14 @@ impl<A: Algorithm> Shared<A> {
     /// Lets everybody pass from now on, those who wait first.
     pub(super) fn breach(&self) {
         self.log("breach");
-        self.at_lines(|rules| rules.gate = Gate::Open, |desk| desk.let_pass());
+        self.at_lines(|rules| rules.gate.open(), |desk| desk.let_pass());
+    }
+
+    /// Limits again, unless it is closed.
+    pub(super) fn end_breach(&self) {
+        self.log("end_breach");
+        // Nobody is in line: those who come pass.
+        self.at_lines(|rules| rules.gate.end_breach(), |_| {});
     }
 
     /// Lets nobody pass from now on.
@@ -51,9 +58,7 @@ impl<A: Algorithm> Shared<A> {
         self.log("reset");
         let begin = |rules: &mut Rules<A>| {
             rules.resets = rules.resets.wrapping_add(1);
-            if rules.gate == Gate::Open {
-                rules.gate = Gate::Working;
-            }
+            rules.gate.end_breach();
         };
         self.everywhere(begin, |rules, lane| match lane.has_line() {
             true => self.serve(rules, lane, |desk| desk.reset()),

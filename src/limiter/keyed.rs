@@ -165,57 +165,6 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
     pub fn evict(&self) -> usize {
         self.0.lanes.evict(self.0.now())
     }
-
-    /// Fails the waiting calls of all keys with [`Cancelled`](crate::Reason::Cancelled). Nothing
-    /// else changes.
-    pub fn cancel(&self) {
-        self.0.cancel();
-    }
-
-    /// Lets all calls pass until [`reset`](Self::reset), the waiting ones first and in order, and
-    /// takes nothing for them.
-    pub fn breach(&self) {
-        self.0.breach();
-    }
-
-    /// Resets all keys to fresh state: waiting calls fail with
-    /// [`Cancelled`](crate::Reason::Cancelled), reserved permits become void, and the next call
-    /// passes at once. It ends a [`breach`](Self::breach), but does not reopen what was
-    /// [closed](Self::close).
-    pub fn reset(&self) {
-        self.0.reset();
-    }
-
-    /// Closes the limiter: waiting calls and all later ones fail with
-    /// [`Closed`](crate::Reason::Closed). Closing it twice changes nothing.
-    pub fn close(&self) {
-        self.0.close();
-    }
-
-    /// Replaces the algorithm of all keys, for waiting calls as well.
-    ///
-    /// What is outstanding stays outstanding and the last tick of a grid stays: calls in line
-    /// that would have come 1 s apart come 100 ms apart after a change from one to ten a second, on from
-    /// the tick before the change. A permit from before it that goes back after it lets one call more
-    /// pass, whatever is outstanding then.
-    ///
-    /// ```
-    /// use tower_ratelimit::{KeyedRateLimiter, LeakyBucket, Rate};
-    ///
-    /// let limiter = KeyedRateLimiter::new(LeakyBucket::new(Rate::per_second(10)?));
-    /// limiter.set_algorithm(LeakyBucket::new(Rate::per_second(100)?).capacity(20)?);
-    /// assert_eq!(limiter.key("alice").peek(0).limit, 20);
-    /// # Ok::<(), tower_ratelimit::Invalid>(())
-    /// ```
-    pub fn set_algorithm(&self, algorithm: A) {
-        self.0.set_algorithm(algorithm);
-    }
-
-    /// Returns the algorithm of the limits.
-    #[must_use]
-    pub fn algorithm(&self) -> Arc<A> {
-        self.0.lanes.rules().algorithm
-    }
 }
 
 impl<A: Algorithm> Clone for KeyedRateLimiter<A> {

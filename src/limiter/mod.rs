@@ -30,6 +30,7 @@
 
 mod one;
 mod keyed;
+mod reins;
 mod joint;
 mod stored;
 mod builder;

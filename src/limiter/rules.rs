@@ -34,6 +34,22 @@ pub(super) enum Gate {
     Closed,
 }
 
+impl Gate {
+    /// Opens it, unless it is closed for good.
+    pub(super) fn open(&mut self) {
+        if *self == Gate::Working {
+            *self = Gate::Open;
+        }
+    }
+
+    /// Limits calls again, if they all pass.
+    pub(super) fn end_breach(&mut self) {
+        if *self == Gate::Open {
+            *self = Gate::Working;
+        }
+    }
+}
+
 impl<A> Rules<A> {
     pub(super) fn new(algorithm: A, slack: Nanos) -> Self {
         Self { algorithm: Arc::new(algorithm), gate: Gate::Working, slack, resets: 0 }

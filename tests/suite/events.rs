@@ -151,18 +151,20 @@ fn taking_hold_of_a_limit_is_logged_once_with_its_name() {
     let log = logged(|| {
         one.cancel();
         one.breach();
+        one.end_breach();
         one.reset();
         one.set_algorithm(strict());
         one.close();
         many.cancel();
         many.breach();
+        many.end_breach();
         many.reset();
         many.set_algorithm(strict());
         many.close();
         secret.cancel();
         secret.reset();
     });
-    let all = ["cancel", "breach", "reset", "set_algorithm", "close"];
+    let all = ["cancel", "breach", "end_breach", "reset", "set_algorithm", "close"];
     let both =
         all.map(|action| ("one", action)).into_iter().chain(all.map(|action| ("many", action)));
     let expected =
@@ -211,6 +213,7 @@ fn taking_hold_of_several_limits_is_logged_with_the_name_of_each() {
     let log = logged(|| {
         limiter.cancel();
         limiter.breach();
+        limiter.end_breach();
         limiter.reset();
         limiter.set_algorithm(b, strict()).unwrap();
         limiter.on(a, "secret").cancel();
@@ -218,7 +221,7 @@ fn taking_hold_of_several_limits_is_logged_with_the_name_of_each() {
         limiter.close();
     });
     let both = |action| [("a", action), ("b", action)];
-    let all = ["cancel", "breach", "reset"].map(both).into_iter().flatten();
+    let all = ["cancel", "breach", "end_breach", "reset"].map(both).into_iter().flatten();
     let keys = [("b", "set_algorithm"), ("a", "cancel_key")].into_iter().chain(both("reset_key"));
     let expected = all.chain(keys).chain(both("close")).map(|(limit, action)| {
         format!("INFO took hold of a limit limit={limit:?} action={action:?}")

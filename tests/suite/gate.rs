@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 use tower_ratelimit::{
-    Algorithm, AtCapacity, Concurrency, KeyedRateLimiter, LeakyBucket, ManualClock, Rate,
-    RateLimiter, Reason, SlidingWindow,
+    Algorithm, AtCapacity, Concurrency, JointLimiter, KeyedRateLimiter, LeakyBucket, ManualClock,
+    Rate, RateLimited, RateLimiter, Reason, SlidingWindow,
 };
 
 fn ms(milliseconds: u64) -> Duration {
@@ -74,4 +74,85 @@ fn one_in_line_whose_room_was_taken_meanwhile_passes_an_open_gate() {
     limiter.try_acquire("b").unwrap();
     limiter.breach();
     tokio_test::assert_ready_ok!(late.poll());
+}
+
+fn bucket() -> LeakyBucket {
+    LeakyBucket::new(Rate::per_second(1).unwrap()).capacity(2).unwrap()
+}
+
+/// Takes all there is, but for what is asked of it during a breach.
+fn by_the_state_from_before<T>(
+    limiter: &T,
+    take: impl Fn(&T) -> Result<(), Reason>,
+    [breach, end_breach, close]: [fn(&T); 3],
+) {
+    take(limiter).unwrap();
+    breach(limiter);
+    for _ in 0..5 {
+        take(limiter).unwrap();
+    }
+    end_breach(limiter);
+    take(limiter).unwrap();
+    assert_eq!(take(limiter), Err(Reason::UsedUp));
+    end_breach(limiter);
+    assert_eq!(take(limiter), Err(Reason::UsedUp));
+    close(limiter);
+    breach(limiter);
+    end_breach(limiter);
+    assert_eq!(take(limiter), Err(Reason::Closed));
+}
+
+#[test]
+fn when_a_breach_ends_calls_are_limited_as_before_it_and_what_is_closed_stays_so() {
+    let clock = ManualClock::new();
+    let reason = |refusal: RateLimited| refusal.reason();
+    by_the_state_from_before(
+        &RateLimiter::builder(bucket()).clock(clock.clone()).build(),
+        |limiter| limiter.try_acquire().map(drop).map_err(reason),
+        [RateLimiter::breach, RateLimiter::end_breach, RateLimiter::close],
+    );
+    let many = KeyedRateLimiter::builder(bucket()).clock(clock.clone()).build();
+    by_the_state_from_before(
+        &many,
+        |limiter| limiter.try_acquire("a").map(drop).map_err(reason),
+        [KeyedRateLimiter::breach, KeyedRateLimiter::end_breach, KeyedRateLimiter::close],
+    );
+    let mut limits = JointLimiter::builder().clock(clock);
+    let limit = limits.limit("a", bucket()).unwrap();
+    by_the_state_from_before(
+        &limits.build(),
+        |limiter| limiter.on(limit, &()).try_acquire().map(drop).map_err(reason),
+        [JointLimiter::breach, JointLimiter::end_breach, JointLimiter::close],
+    );
+}
+
+#[test]
+fn a_handle_of_a_key_ends_the_breach_of_all_and_resets_its_own_key_alone() {
+    let clock = ManualClock::new();
+    let limiter = KeyedRateLimiter::builder(bucket()).clock(clock).build();
+    let [a, b] = ["a", "b"].map(|key| limiter.key(key));
+    for key in [&a, &b] {
+        key.try_acquire_many(2).unwrap();
+    }
+    a.breach();
+    a.reset();
+    b.try_acquire().unwrap();
+    a.end_breach();
+    b.try_acquire().unwrap_err();
+    a.try_acquire_many(2).unwrap();
+    a.try_acquire().unwrap_err();
+}
+
+#[test]
+fn who_waited_passes_though_the_breach_ended_before_it_looked() {
+    let limiter = RateLimiter::builder(bucket()).clock(ManualClock::new()).build();
+    limiter.try_acquire_many(2).unwrap();
+    let mut waiting = tokio_test::task::spawn(limiter.acquire());
+    tokio_test::assert_pending!(waiting.poll());
+    limiter.breach();
+    limiter.end_breach();
+    assert!(waiting.is_woken());
+    limiter.try_acquire().unwrap_err();
+    tokio_test::assert_ready_ok!(waiting.poll());
+    limiter.try_acquire().unwrap_err();
 }

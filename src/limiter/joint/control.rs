@@ -35,9 +35,9 @@ impl Board {
         self.serve(now);
     }
 
-    /// Lets everybody pass from now on, those who wait first and in order.
+    /// Lets everybody pass from now on, those who wait first and in order, unless it is closed.
     pub(super) fn breach(&mut self, now: Nanos) {
-        self.gate = Gate::Open;
+        self.gate.open();
         for place in self.calls.places() {
             let waits = |call: &&mut Call| matches!(call.standing, Standing::Waiting(_));
             let Some(call) = self.calls.get_mut(place).filter(waits) else {
@@ -51,12 +51,16 @@ impl Board {
         self.serve(now);
     }
 
+    /// Limits again, unless it is closed.
+    pub(super) fn end_breach(&mut self, now: Nanos) {
+        self.gate.end_breach();
+        self.serve(now);
+    }
+
     /// Begins anew, unless it is closed: whoever waits is sent away, and permits not used yet are
     /// worth nothing.
     pub(super) fn reset(&mut self, now: Nanos) {
-        if self.gate == Gate::Open {
-            self.gate = Gate::Working;
-        }
+        self.gate.end_breach();
         self.send_away(Reason::Cancelled, now, Call::is_undecided);
         self.forecast.forget(&mut self.limits);
         self.limits.iter_mut().for_each(|limit| limit.reset());

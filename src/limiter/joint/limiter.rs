@@ -114,8 +114,8 @@ impl JointLimiter {
         self.0.with(|board, now| board.cancel(now));
     }
 
-    /// Lets all calls pass until [`reset`](Self::reset), the waiting ones first and in order, and
-    /// takes nothing for them.
+    /// Lets all calls pass until [`end_breach`](Self::end_breach), the waiting ones first and in
+    /// order, and takes nothing for them. What was [closed](Self::close) stays closed.
     ///
     /// ```
     /// use tower_ratelimit::{JointLimiter, Quota};
@@ -128,7 +128,7 @@ impl JointLimiter {
     /// for _ in 0..10 {
     ///     call.try_acquire().expect("everybody passes");
     /// }
-    /// limiter.reset();
+    /// limiter.end_breach();
     /// call.try_acquire().expect("the first that counts");
     /// call.try_acquire().unwrap_err();
     /// # Ok::<(), tower_ratelimit::Invalid>(())
@@ -136,6 +136,13 @@ impl JointLimiter {
     pub fn breach(&self) {
         self.log("breach");
         self.0.with(|board, now| board.breach(now));
+    }
+
+    /// Limits again after a [`breach`](Self::breach), by the states from before it. What was
+    /// [closed](Self::close) stays closed.
+    pub fn end_breach(&self) {
+        self.log("end_breach");
+        self.0.with(|board, now| board.end_breach(now));
     }
 
     /// Resets all limits to fresh state: waiting calls fail with
