@@ -136,7 +136,7 @@ impl<A: Algorithm> Builder<A> {
     pub fn build(self) -> RateLimiter<A> {
         let lanes = Lanes::One(Single::new(Rules::new(self.algorithm, self.settings.slack.into())));
         let shared = Arc::new(Shared::new(self.settings, lanes));
-        RateLimiter::from_shared(shared, Fingerprint::OVERFLOW)
+        RateLimiter::from_shared(shared, Fingerprint::OVERFLOW, None)
     }
 }
 

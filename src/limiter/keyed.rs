@@ -75,7 +75,8 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
     /// key.
     #[must_use]
     pub fn key<K: Key + ?Sized>(&self, key: &K) -> RateLimiter<A> {
-        RateLimiter::from_shared(Arc::clone(&self.0), self.0.lanes.fingerprint(key))
+        let (key, name) = self.0.lanes.named(key);
+        RateLimiter::from_shared(Arc::clone(&self.0), key, name)
     }
 
     /// Returns how many keys are kept now.

@@ -49,6 +49,14 @@ impl<A: Algorithm> Lanes<A> {
         }
     }
 
+    /// The same for a handle of one key, which has the key itself where those are listed.
+    pub(super) fn named(&self, key: &(impl Key + ?Sized)) -> (Fingerprint, Option<KeptKey>) {
+        match self {
+            Lanes::One(_) => (Fingerprint::OVERFLOW, None),
+            Lanes::Many(table, _) => table.named(key),
+        }
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         match self {

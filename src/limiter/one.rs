@@ -10,7 +10,7 @@ use crate::{
     error::RateLimited,
     key::Key,
     nanos::Nanos,
-    store::table::Fingerprint,
+    store::table::{Fingerprint, KeptKey},
 };
 use std::{fmt, sync::Arc};
 
@@ -54,6 +54,8 @@ use std::{fmt, sync::Arc};
 pub struct RateLimiter<A: Algorithm> {
     shared: Arc<Shared<A>>,
     key: Fingerprint,
+    /// Keeps the name of the key for as long as somebody may ask.
+    name: Option<KeptKey>,
 }
 
 impl<A: Algorithm> RateLimiter<A> {
@@ -91,8 +93,12 @@ impl<A: Algorithm> RateLimiter<A> {
         self.key
     }
 
-    pub(super) fn from_shared(shared: Arc<Shared<A>>, key: Fingerprint) -> Self {
-        Self { shared, key }
+    pub(super) fn from_shared(
+        shared: Arc<Shared<A>>,
+        key: Fingerprint,
+        name: Option<KeptKey>,
+    ) -> Self {
+        Self { shared, key, name }
     }
 
     /// Takes one permit now, or not at all.
@@ -187,7 +193,7 @@ impl<A: Algorithm> RateLimiter<A> {
 
 impl<A: Algorithm> Clone for RateLimiter<A> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), key: self.key }
+        Self { shared: Arc::clone(&self.shared), key: self.key, name: self.name.clone() }
     }
 }
 

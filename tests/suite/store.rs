@@ -242,6 +242,18 @@ fn no_more_names_are_kept_than_about_twice_the_keys() {
     assert!((50..=100).contains(&limiter.list().unwrap().len()));
 }
 
+#[test]
+fn a_key_that_was_named_long_before_it_asks_is_listed() {
+    let limiter = strict(&ManualClock::new()).list_keys().build();
+    let alice = limiter.key("alice");
+    for key in 0..1000_u32 {
+        let _ = limiter.key(&key).peek(1);
+    }
+    alice.clone().try_acquire().unwrap();
+    let listed = limiter.list().unwrap();
+    assert_eq!(listed.iter().map(|key| key.text()).collect::<Vec<_>>(), [Some("alice")]);
+}
+
 /// Calls at once when it is woken.
 struct Hasty(KeyedRateLimiter<LeakyBucket>);
 

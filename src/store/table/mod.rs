@@ -91,11 +91,17 @@ impl<V: Keep<R>, R: Clone> Table<V, R> {
         fingerprint
     }
 
+    /// The same with the key itself, if keys are remembered: whoever has it may ask by the fingerprint
+    /// at any time, and that key is listed then.
+    pub(crate) fn named(&self, key: &(impl Key + ?Sized)) -> (Fingerprint, Option<KeptKey>) {
+        let fingerprint = Fingerprint::of(&self.seed, key);
+        (fingerprint, self.note(fingerprint, key))
+    }
+
     #[cold]
-    fn note(&self, fingerprint: Fingerprint, key: &(impl Key + ?Sized)) {
-        if let Some(names) = &self.names {
-            names.note(fingerprint, key, self.len(), |key| self.contains(key));
-        }
+    fn note(&self, fingerprint: Fingerprint, key: &(impl Key + ?Sized)) -> Option<KeptKey> {
+        let names = self.names.as_ref()?;
+        Some(names.note(fingerprint, key, self.len(), |key| self.contains(key)))
     }
 
     /// Remembers from now on which keys those are that ask.

@@ -5,16 +5,16 @@ use crate::key::Key;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Whoever asks is noted, known or not, so that there are more names than entries for a while: up
-/// to twice as many, and these.
+/// Whoever asks is noted, known or not, so that there are more names than entries and handles for a
+/// while: up to twice as many, and these.
 const SPARE: usize = 64;
 
 /// A key that a limiter keeps, as it [wrote](Key::write) itself, which can be used as that key.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeptKey(Box<[u8]>);
+pub struct KeptKey(Arc<[u8]>);
 
 impl KeptKey {
     pub(crate) fn new(bytes: &[u8]) -> Self {
@@ -55,10 +55,19 @@ impl fmt::Debug for KeptKey {
 
 /// The names of those who asked.
 #[derive(Debug, Default)]
-pub(super) struct Names(Mutex<HashMap<Fingerprint, KeptKey>>);
+pub(super) struct Names(Mutex<Noted>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    names: HashMap<Fingerprint, KeptKey>,
+    /// How many of them were not in the table when that was last looked at, but somebody had them who
+    /// may ask yet.
+    out: usize,
+}
 
 impl Names {
-    /// Notes a key. `entries` are in the table, and `is_kept` tells which.
+    /// Notes a key, for as long as somebody has what is returned. `entries` are in the table, and
+    /// `is_kept` tells which.
     #[cold]
     #[inline(never)]
     pub(super) fn note(
@@ -67,27 +76,36 @@ impl Names {
         key: &(impl Key + ?Sized),
         entries: usize,
         is_kept: impl Fn(Fingerprint) -> bool,
-    ) {
-        let mut names = self.lock();
-        if names.contains_key(&fingerprint) {
-            return;
+    ) -> KeptKey {
+        let Noted { names, out } = &mut *self.lock();
+        if let Some(name) = names.get(&fingerprint) {
+            return name.clone();
         }
-        if names.len() >= entries.saturating_mul(2).saturating_add(SPARE) {
-            names.retain(|fingerprint, _| is_kept(*fingerprint));
+        let needed = entries.saturating_add(*out);
+        if names.len() >= needed.saturating_mul(2).saturating_add(SPARE) {
+            *out = 0;
+            names.retain(|fingerprint, name| {
+                let is_kept = is_kept(*fingerprint);
+                let is_out = !is_kept && Arc::strong_count(&name.0) > 1;
+                *out += usize::from(is_out);
+                is_kept || is_out
+            });
         }
         let mut bytes = Vec::new();
         key.write(&mut |part| bytes.extend_from_slice(part));
-        names.insert(fingerprint, KeptKey(bytes.into()));
+        let name = KeptKey(bytes.into());
+        names.insert(fingerprint, name.clone());
+        name
     }
 
     /// The keys that are in the table.
     pub(super) fn kept(&self, is_kept: impl Fn(Fingerprint) -> bool) -> Vec<KeptKey> {
-        let names = self.lock();
-        let kept = names.iter().filter(|(fingerprint, _)| is_kept(**fingerprint));
+        let noted = self.lock();
+        let kept = noted.names.iter().filter(|(fingerprint, _)| is_kept(**fingerprint));
         kept.map(|(_, name)| name.clone()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, KeptKey>> {
+    fn lock(&self) -> MutexGuard<'_, Noted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
