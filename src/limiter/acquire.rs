@@ -1,16 +1,23 @@
 //! Waiting for permits, on what terms: a task awaits them, a thread blocks.
 
-use super::{Attempt, Patience, Permit, RateLimiter, Terms, Waiting};
-use crate::{algorithm::Algorithm, error::RateLimited};
+use super::{Attempt, Patience, Permit, Terms, Waiting, shared::Shared};
+use crate::{
+    algorithm::Algorithm,
+    error::RateLimited,
+    store::table::{Fingerprint, KeptKey},
+};
 use std::{
     fmt,
     marker::PhantomData,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-/// Waits in line for permits; the future of [`RateLimiter::acquire`] and [`RateLimiter::reserve`].
+/// Waits in line for permits; the future of [`RateLimiter::acquire`](super::RateLimiter::acquire) and
+/// [`RateLimiter::reserve`](super::RateLimiter::reserve), and for one of many keys that of
+/// [`KeyedRateLimiter::acquire`](super::KeyedRateLimiter::acquire).
 ///
 /// It gets in line when it is polled for the first time. By default it asks for one permit and
 /// waits as long as it takes. Threads wait with [`blocking_wait`](Self::blocking_wait).
@@ -32,9 +39,12 @@ use std::{
 /// and when polled again after it was ready.
 #[must_use = "futures do nothing unless polled"]
 pub struct Acquire<'a, A: Algorithm, G = Permit<'a, A>> {
-    limiter: &'a RateLimiter<A>,
-    terms: Terms,
+    pub(super) shared: &'a Arc<Shared<A>>,
+    pub(super) key: Fingerprint,
+    pub(super) terms: Terms,
     waiting: Option<Waiting<A>>,
+    /// Keeps the name of the key, where no handle does.
+    _name: Option<KeptKey>,
     /// Whether it was ready already.
     done: bool,
     granted: PhantomData<fn() -> G>,
@@ -43,24 +53,24 @@ pub struct Acquire<'a, A: Algorithm, G = Permit<'a, A>> {
 /// The output of an [`Acquire`]: permits used at once, or kept for later.
 pub trait Granted<'a, A: Algorithm>: Sized {
     #[doc(hidden)]
-    fn ask(limiter: &'a RateLimiter<A>, terms: Terms) -> Attempt<Self, Waiting<A>>;
+    fn ask(acquire: &Acquire<'a, A, Self>) -> Attempt<Self, Waiting<A>>;
 
     #[doc(hidden)]
     fn poll(
-        limiter: &'a RateLimiter<A>,
-        waiting: &mut Waiting<A>,
+        acquire: &mut Acquire<'a, A, Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self, RateLimited>>;
 
     #[doc(hidden)]
-    fn block(limiter: &'a RateLimiter<A>, waiting: Waiting<A>) -> Result<Self, RateLimited>;
+    fn block(acquire: &Acquire<'a, A, Self>, waiting: Waiting<A>) -> Result<Self, RateLimited>;
 }
 
 impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
     #[inline]
-    pub(super) fn new(limiter: &'a RateLimiter<A>) -> Self {
+    pub(super) fn new(shared: &'a Arc<Shared<A>>, key: Fingerprint, name: Option<KeptKey>) -> Self {
         let terms = Terms { cost: 1, patience: Patience::Forever };
-        Self { limiter, terms, waiting: None, done: false, granted: PhantomData }
+        let granted = PhantomData;
+        Self { shared, key, terms, waiting: None, _name: name, done: false, granted }
     }
 
     /// Asks for this many permits. A call of cost 0 passes and takes nothing.
@@ -84,6 +94,11 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
 
     pub(super) fn terms(self, terms: Terms) -> Self {
         Self { terms, ..self }
+    }
+
+    /// The place in line that it has.
+    pub(super) fn in_line(&mut self) -> &mut Waiting<A> {
+        self.waiting.as_mut().expect("it got in line when it was asked")
     }
 
     /// Waits in this thread, and needs no runtime.
@@ -124,12 +139,12 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
         // A future that was polled before has its place in line.
         let waiting = match self.waiting.take() {
             Some(waiting) => waiting,
-            None => match G::ask(self.limiter, self.terms) {
+            None => match G::ask(&self) {
                 Attempt::Now(result) => return result,
                 Attempt::Later(waiting) => waiting,
             },
         };
-        G::block(self.limiter, waiting)
+        G::block(&self, waiting)
     }
 }
 
@@ -140,14 +155,13 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Future for Acquire<'a, A, G> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         assert!(!this.done, "polled after it was ready");
-        let limiter = this.limiter;
-        let result = match &mut this.waiting {
-            Some(waiting) => ready!(G::poll(limiter, waiting, cx)),
-            None => match G::ask(limiter, this.terms) {
+        let result = match &this.waiting {
+            Some(_) => ready!(G::poll(this, cx)),
+            None => match G::ask(this) {
                 Attempt::Now(result) => result,
                 Attempt::Later(waiting) => {
-                    let waiting = this.waiting.insert(waiting);
-                    ready!(G::poll(limiter, waiting, cx))
+                    this.waiting = Some(waiting);
+                    ready!(G::poll(this, cx))
                 }
             },
         };

@@ -1,7 +1,7 @@
 //! A limit for each key.
 
 use super::{
-    Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Patience, Perished, Permit,
+    Acquire, Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Patience, Perished, Permit,
     RateLimiter, Settles, Standing, Terms, Ticket, Waiting, permit::Kept, shared::Shared,
 };
 use crate::{algorithm::Algorithm, error::RateLimited, key::Key, store::table::KeptKey};
@@ -69,6 +69,47 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
     pub fn try_acquire<K: Key + ?Sized>(&self, key: &K) -> Result<Permit<'_, A>, RateLimited> {
         let key = self.0.lanes.fingerprint(key);
         self.0.take_now(key, &Terms { cost: 1, patience: Patience::Now })
+    }
+
+    /// Takes `cost` permits of this key now, or none of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](Self::try_acquire), and [`TooCostly`](crate::Reason::TooCostly) when
+    /// that many could never be had.
+    #[inline]
+    pub fn try_acquire_many<K: Key + ?Sized>(
+        &self,
+        key: &K,
+        cost: u32,
+    ) -> Result<Permit<'_, A>, RateLimited> {
+        let key = self.0.lanes.fingerprint(key);
+        self.0.take_now(key, &Terms { cost, patience: Patience::Now })
+    }
+
+    /// Takes one permit of this key and waits for it in the line of the key; [`Acquire`] says how to ask
+    /// for more, or to wait less.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use tower_ratelimit::{Concurrency, KeyedRateLimiter};
+    ///
+    /// let limiter = KeyedRateLimiter::new(Concurrency::new(1)?);
+    /// let permit = limiter.acquire("alice").await?;
+    /// let short = Duration::from_millis(10);
+    /// limiter.acquire("alice").timeout(short).await.unwrap_err();
+    /// limiter.acquire("bob").timeout(short).await?;
+    /// drop(permit); // the call has ended
+    /// limiter.acquire("alice").timeout(short).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn acquire<K: Key + ?Sized>(&self, key: &K) -> Acquire<'_, A> {
+        let (key, name) = self.0.lanes.named(key);
+        Acquire::new(&self.0, key, name)
     }
 
     /// Returns the limit of this key, as a limiter of its own. That alone keeps nothing for the

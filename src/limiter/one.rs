@@ -71,11 +71,6 @@ impl<A: Algorithm> RateLimiter<A> {
     }
 
     #[inline(always)]
-    pub(super) fn reserve_on(&self, terms: Terms) -> Attempt<Ticket, Waiting<A>> {
-        self.shared.reserve(self.key, terms)
-    }
-
-    #[inline(always)]
     pub(super) fn take_on<T>(
         &self,
         terms: &Terms,
@@ -138,13 +133,13 @@ impl<A: Algorithm> RateLimiter<A> {
     /// call counts as ended.
     #[inline]
     pub fn acquire(&self) -> Acquire<'_, A> {
-        Acquire::new(self)
+        Acquire::new(&self.shared, self.key, None)
     }
 
     /// Waits in line for a permit that is used later, or goes back: see [`Reservation`].
     #[inline]
     pub fn reserve(&self) -> Acquire<'_, A, Reservation<'_, A>> {
-        Acquire::new(self)
+        Acquire::new(&self.shared, self.key, None)
     }
 
     /// Returns what would happen to a call of this cost now, and takes nothing.

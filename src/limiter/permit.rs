@@ -1,7 +1,7 @@
 //! Permits that were granted.
 
 use super::{
-    Attempt, Limiter, Perished, RateLimiter, Settle, Standing, Terms, Waiting,
+    Acquire, Attempt, Perished, Settle, Standing, Waiting,
     acquire::Granted,
     shared::Shared,
     used::{Ticket, Used},
@@ -216,7 +216,7 @@ impl<A: Algorithm> fmt::Debug for Hold<A> {
 /// ```
 #[must_use = "permits go back when their reservation is dropped"]
 pub struct Reservation<'a, A: Algorithm> {
-    limiter: &'a RateLimiter<A>,
+    shared: &'a Arc<Shared<A>>,
     /// Gone once the reservation was committed.
     ticket: Option<Ticket>,
 }
@@ -229,15 +229,14 @@ impl<'a, A: Algorithm> Reservation<'a, A> {
     /// [`Perished`] when the permits were older than one interval. They went back.
     pub fn commit(mut self) -> Result<Permit<'a, A>, Perished> {
         let ticket = self.ticket.take().ok_or(Perished)?;
-        let shared = self.limiter.shared();
-        Ok(Permit::new(shared, shared.commit(ticket)?))
+        Ok(Permit::new(self.shared, self.shared.commit(ticket)?))
     }
 }
 
 impl<A: Algorithm> Drop for Reservation<'_, A> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.limiter.give_back(ticket);
+            self.shared.give_back(ticket);
         }
     }
 }
@@ -250,39 +249,40 @@ impl<A: Algorithm> fmt::Debug for Reservation<'_, A> {
 
 impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
     #[inline(always)]
-    fn ask(limiter: &'a RateLimiter<A>, terms: Terms) -> Attempt<Self, Waiting<A>> {
-        limiter.take_on(&terms, |used| Self::new(limiter.shared(), used))
+    fn ask(acquire: &Acquire<'a, A>) -> Attempt<Self, Waiting<A>> {
+        let shared = acquire.shared;
+        shared.take(acquire.key, &acquire.terms, |used| Self::new(shared, used))
     }
 
-    fn poll(
-        limiter: &'a RateLimiter<A>,
-        waiting: &mut Waiting<A>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Self, RateLimited>> {
-        waiting.poll_used(cx).map_ok(|used| Self::new(limiter.shared(), used))
+    fn poll(acquire: &mut Acquire<'a, A>, cx: &mut Context<'_>) -> Poll<Result<Self, RateLimited>> {
+        let shared = acquire.shared;
+        acquire.in_line().poll_used(cx).map_ok(|used| Self::new(shared, used))
     }
 
-    fn block(limiter: &'a RateLimiter<A>, waiting: Waiting<A>) -> Result<Self, RateLimited> {
-        waiting.block_used().map(|used| Self::new(limiter.shared(), used))
+    fn block(acquire: &Acquire<'a, A>, waiting: Waiting<A>) -> Result<Self, RateLimited> {
+        waiting.block_used().map(|used| Self::new(acquire.shared, used))
     }
 }
 
 impl<'a, A: Algorithm> Granted<'a, A> for Reservation<'a, A> {
     #[inline(always)]
-    fn ask(limiter: &'a RateLimiter<A>, terms: Terms) -> Attempt<Self, Waiting<A>> {
-        limiter.reserve_on(terms).map(|ticket| Self { limiter, ticket: Some(ticket) })
+    fn ask(acquire: &Acquire<'a, A, Self>) -> Attempt<Self, Waiting<A>> {
+        let shared = acquire.shared;
+        let reserved = shared.reserve(acquire.key, acquire.terms);
+        reserved.map(|ticket| Self { shared, ticket: Some(ticket) })
     }
 
     fn poll(
-        limiter: &'a RateLimiter<A>,
-        waiting: &mut Waiting<A>,
+        acquire: &mut Acquire<'a, A, Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self, RateLimited>> {
-        let ticket = Pin::new(waiting).poll(cx);
-        ticket.map_ok(|ticket| Self { limiter, ticket: Some(ticket) })
+        let shared = acquire.shared;
+        let ticket = Pin::new(acquire.in_line()).poll(cx);
+        ticket.map_ok(|ticket| Self { shared, ticket: Some(ticket) })
     }
 
-    fn block(limiter: &'a RateLimiter<A>, waiting: Waiting<A>) -> Result<Self, RateLimited> {
-        waiting.block().map(|ticket| Self { limiter, ticket: Some(ticket) })
+    fn block(acquire: &Acquire<'a, A, Self>, waiting: Waiting<A>) -> Result<Self, RateLimited> {
+        let shared = acquire.shared;
+        waiting.block().map(|ticket| Self { shared, ticket: Some(ticket) })
     }
 }

@@ -1,6 +1,6 @@
 //! Running what is limited: futures, functions, tasks.
 
-use super::{Attempt, Patience, Permit, RateLimiter, Terms, WrappedFn, acquire::Granted};
+use super::{Attempt, Patience, Permit, RateLimiter, Terms, WrappedFn};
 use crate::{algorithm::Algorithm, error::RateLimited};
 use std::future::poll_fn;
 use tokio::task::JoinHandle;
@@ -73,7 +73,8 @@ impl<A: Algorithm> RateLimiter<A> {
             Attempt::Later(mut waiting) => {
                 let limiter = self.clone();
                 Ok(tokio::spawn(async move {
-                    let _used = poll_fn(|cx| Permit::poll(&limiter, &mut waiting, cx)).await?;
+                    let used = poll_fn(|cx| waiting.poll_used(cx)).await?;
+                    let _used = Permit::new(limiter.shared(), used);
                     Ok(future.await)
                 }))
             }

@@ -5,6 +5,7 @@ mod reservations;
 mod unpolled;
 mod wakes;
 mod fates;
+mod keys;
 mod crowds;
 
 use std::time::Duration;
