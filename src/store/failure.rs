@@ -23,6 +23,11 @@ impl StoreError {
     pub fn new(cause: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         Self(Arc::new(cause.into()))
     }
+
+    /// Whether the store has answered, and cannot read what it keeps of a key.
+    pub(crate) fn is_about_a_record(&self) -> bool {
+        self.0.is::<Unreadable>()
+    }
 }
 
 impl PartialEq for StoreError {
@@ -44,3 +49,27 @@ impl error::Error for StoreError {
         Some(&**self.0)
     }
 }
+
+/// What is kept of a key is no record of its limit.
+#[derive(Debug)]
+pub(crate) struct Unreadable(Box<str>);
+
+impl Unreadable {
+    /// That of a key of the limit of this name.
+    pub(crate) fn new(limit: &str) -> Self {
+        Self(limit.into())
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = &self.0;
+        write!(
+            f,
+            "what is kept of a key of the limit {limit:?} is of another algorithm: \
+            give the limit another name, or delete its records"
+        )
+    }
+}
+
+impl error::Error for Unreadable {}

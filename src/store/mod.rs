@@ -73,6 +73,7 @@ pub(crate) mod snapshot;
 
 pub use answer::Answer;
 pub use failure::StoreError;
+pub(crate) use failure::Unreadable;
 pub use memory::MemoryStore;
 pub use order::{Batch, Order, StoreAsk, StoredLimit};
 #[cfg(feature = "postgres")]
@@ -200,10 +201,11 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
     }
 
     /// Returns where an order is decided, in a store that is spread over several servers. A limiter
-    /// sends orders of different shards in different batches, so that a server which is away fails
-    /// and holds up only what it keeps. A group goes where its first order belongs. Each shard is
-    /// remembered for as long as the limiter is there, so there have to be few: as many as servers, or
-    /// the slots of a cluster, and never one for each key.
+    /// sends orders of different shards in different batches, and
+    /// [leaves alone](crate::StoredBuilder::breaker) each by itself, so that a server which is away
+    /// fails and holds up only what it keeps. A group goes where its first order belongs. Each shard
+    /// is remembered for as long as the limiter is there, so there have to be few: as many as
+    /// servers, or the slots of a cluster, and never one for each key.
     fn shard(&self, order: &Order<A>) -> u32 {
         let _ = order;
         0

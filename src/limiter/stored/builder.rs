@@ -75,6 +75,14 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
     /// the store then. After that one call probes it, and closes or reopens the breaker. 5 failures
     /// and 1 s by default.
     ///
+    /// A batch that fails is one failure, however many callers travelled in it. What the store answers
+    /// about one key, which is that nobody can read its record, is none.
+    ///
+    /// Each [shard](Store::shard) of the store is left alone by itself, a slot of a cluster as well: a
+    /// server that is away takes the keys of no other with it. Which slots it has nobody knows here, so
+    /// that each of them in use has to fail as often; until then its callers wait for the
+    /// [deadline](Self::deadline).
+    ///
     /// # Errors
     ///
     /// [`Invalid`] when either is zero.

@@ -83,6 +83,8 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
                 Err(StoreError::new(TOO_LATE))
             }
         };
+        // Before anybody hears of it, who may ask again at once.
+        self.pipeline.breaker.tell(self.shard, &decided, || clock.now());
         self.deliver(callers, decided);
     }
 

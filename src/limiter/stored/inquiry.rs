@@ -1,7 +1,6 @@
 //! Asking the store, where that makes sense, and no longer than a decision may take.
 
 use super::{
-    breaker::Breaker,
     group::{Decided, Group},
     known::Known,
     pipeline::{Pipeline, TOO_LATE, Way},
@@ -28,7 +27,6 @@ use tokio::runtime::Handle;
 /// A store, and how it has fared lately.
 pub(super) struct Inquiry<A: Algorithm, S: Store<A>> {
     pub(super) pipeline: Arc<Pipeline<A, S>>,
-    breaker: Breaker,
     /// How many asks are under way.
     asks: AtomicUsize,
     settings: Settings,
@@ -50,8 +48,7 @@ impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
             return Err(Invalid::new("runtime", "none", "a tokio runtime, entered"));
         };
         let pipeline = Pipeline::new(store, known, meters, &settings, runtime);
-        let breaker = Breaker::new(settings.failures, settings.pause);
-        Ok(Self { pipeline, breaker, asks: AtomicUsize::new(0), settings })
+        Ok(Self { pipeline, asks: AtomicUsize::new(0), settings })
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -80,34 +77,43 @@ impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
         // Not in the future, which would have room for the group as long as it is there.
         let asked = self.send(group, sent);
         async move {
-            let (_under_way, asked) = asked?;
+            let Sent { under_way: _under_way, shard, way } = asked?;
+            // Otherwise it is one of many, and the driver tells of all of them.
+            let is_alone = matches!(way, Way::Alone(_));
             let (clock, end) = (&self.settings.clock, sent + self.settings.deadline);
-            let answered = before_since(clock, Some(sent), end, pin!(asked)).await;
+            let answered = before_since(clock, Some(sent), end, pin!(way)).await;
             let decided = answered.unwrap_or_else(|| Err(StoreError::new(TOO_LATE)));
-            match &decided {
-                Ok(_) => self.breaker.answered(),
-                Err(_) => {
-                    self.pipeline.meters.failed();
-                    self.breaker.failed(self.now());
-                }
+            if is_alone {
+                self.pipeline.breaker.tell(shard, &decided, || self.now());
+            }
+            if decided.is_err() {
+                self.pipeline.meters.failed();
             }
             decided
         }
     }
 
-    fn send(&self, group: Group<A>, now: Nanos) -> Result<(UnderWay<'_>, Way<A, S>), StoreError> {
+    fn send(&self, group: Group<A>, now: Nanos) -> Result<Sent<'_, A, S>, StoreError> {
         let under_way = UnderWay::new(&self.asks);
         if under_way.others >= self.settings.max_asks {
             return Err(StoreError::new("as many asks as may be are under way"));
         }
-        if !self.breaker.lets_through(now) {
+        let shard = self.pipeline.shard(&group);
+        if !self.pipeline.breaker.lets_through(shard, now) {
             self.pipeline.meters.left_alone();
             return Err(StoreError::new(
                 "it has failed several times, and is left alone for a while",
             ));
         }
-        Ok((under_way, self.pipeline.ask(group)))
+        Ok(Sent { under_way, shard, way: self.pipeline.ask(group, shard) })
     }
+}
+
+/// An ask on its way.
+struct Sent<'a, A: Algorithm, S: Store<A>> {
+    under_way: UnderWay<'a>,
+    shard: u32,
+    way: Way<A, S>,
 }
 
 /// Counts an ask for as long as it is under way.

@@ -1,6 +1,7 @@
 //! Group commit: asks that come while a batch is under way ride together in the next one.
 
 use super::{
+    breaker::Breaker,
     driver::Driver,
     flight::{Flight, Lead},
     group::{Decided, Group},
@@ -43,6 +44,7 @@ pub(super) struct Pipeline<A: Algorithm, S: Store<A>> {
     store: S,
     pub(super) known: Known,
     pub(super) meters: StoreMeters,
+    pub(super) breaker: Breaker,
     pub(super) clock: Clock,
     deadline: Nanos,
     /// By shard. There are no more than the store has, so they stay.
@@ -66,8 +68,19 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
     ) -> Arc<Self> {
         let most_drivers = store.batches_at_once().max(1);
         let queues = Mutex::new(BTreeMap::new());
+        let breaker = Breaker::new(settings.failures, settings.pause);
         let (clock, deadline) = (settings.clock.clone(), settings.deadline);
-        Arc::new(Self { store, known, meters, clock, deadline, queues, most_drivers, runtime })
+        Arc::new(Self {
+            store,
+            known,
+            meters,
+            breaker,
+            clock,
+            deadline,
+            queues,
+            most_drivers,
+            runtime,
+        })
     }
 
     /// Tells the store that something goes back, whatever it answers and whoever asks.
@@ -83,11 +96,10 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         lanes.iter().for_each(|lane| self.known.lines.call(lane));
     }
 
-    /// Asks the store.
+    /// Asks the [shard](Self::shard) of a group.
     ///
     /// Dropped, it takes nothing: what was not sent is not sent, and what was granted goes back.
-    pub(super) fn ask(self: &Arc<Self>, group: Group<A>) -> Way<A, S> {
-        let shard = self.shard(&group);
+    pub(super) fn ask(self: &Arc<Self>, group: Group<A>, shard: u32) -> Way<A, S> {
         let mut queues = self.lock();
         let queue = queues.entry(shard).or_default();
         if !queue.is_led && queue.drivers() == 0 {
@@ -104,7 +116,7 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
     }
 
     /// Where a group is sent. What is not taken together may be kept elsewhere, which the store knows.
-    fn shard(&self, group: &Group<A>) -> u32 {
+    pub(super) fn shard(&self, group: &Group<A>) -> u32 {
         self.store.shard(&group.first)
     }
 

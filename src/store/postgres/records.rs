@@ -8,7 +8,7 @@ use super::{
 use crate::{
     algorithm::{Algorithm, StoredState},
     nanos::Nanos,
-    store::{Answer, Batch, Record, Records, Store, StoreError, StoreKey, StoredLimit},
+    store::{Answer, Batch, Record, Records, Store, StoreError, StoreKey, StoredLimit, Unreadable},
 };
 use std::collections::BTreeMap;
 use tokio_postgres::{Row, types::Type};
@@ -115,15 +115,15 @@ impl<A> Records<A> for Draft
 where
     A: Algorithm<State: StoredState>,
 {
-    type Error = &'static str;
+    type Error = Unreadable;
 
     fn load(
         &mut self,
         limit: &StoredLimit<A>,
         key: &StoreKey,
-    ) -> Result<Option<Record<A::State>>, &'static str> {
+    ) -> Result<Option<Record<A::State>>, Unreadable> {
         let bytes = self.place(limit, key).after.as_deref();
-        bytes.map(|bytes| read(bytes).ok_or("a record is of another algorithm")).transpose()
+        bytes.map(|bytes| read(bytes).ok_or_else(|| Unreadable::new(&limit.name))).transpose()
     }
 
     fn save(
@@ -132,7 +132,7 @@ where
         key: &StoreKey,
         record: Record<A::State>,
         new_at: Nanos,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Unreadable> {
         let place = self.place(limit, key);
         let mut bytes = Vec::new();
         record.write(&mut bytes);
@@ -141,7 +141,7 @@ where
         Ok(())
     }
 
-    fn forget(&mut self, limit: &StoredLimit<A>, key: &StoreKey) -> Result<(), &'static str> {
+    fn forget(&mut self, limit: &StoredLimit<A>, key: &StoreKey) -> Result<(), Unreadable> {
         self.place(limit, key).after = None;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::{
     RedisStore,
     redis_store::Servers,
-    reply::{self, Garbled},
+    reply,
     script::SWAP,
     shelf::{self, Shelf},
     slot::for_each_slot,
@@ -81,7 +81,7 @@ impl<C: ConnectionLike + Clone> OptimisticRedisStore<C> {
             let (seconds, microseconds, values) = read(reply).map_err(StoreError::new)?;
             let now = reply::time(seconds, microseconds);
             let shelf = Shelf::<A::State>::new(places, values);
-            let mut shelf = shelf.ok_or_else(|| StoreError::new(Garbled))?;
+            let mut shelf = shelf.map_err(StoreError::new)?;
             answers = match batch.answer(now, &mut shelf) {
                 Ok(answers) => answers,
                 Err(never) => match never {},

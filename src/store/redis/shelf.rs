@@ -7,7 +7,7 @@ use super::{
 use crate::{
     algorithm::{Algorithm, StoredState},
     nanos::Nanos,
-    store::{Batch, Record, Records, StoreKey, StoredLimit},
+    store::{Batch, Record, Records, StoreKey, StoredLimit, Unreadable},
 };
 use std::{collections::HashMap, convert::Infallible, sync::Arc};
 
@@ -48,17 +48,27 @@ pub(super) fn names<A>(namespace: &str, batch: &Batch<A>) -> (Places, Vec<String
 type Places = HashMap<(Arc<str>, StoreKey), usize>;
 
 impl<S: StoredState> Shelf<S> {
-    /// Records as they were read; nothing when one of them is no record.
-    pub(super) fn new(places: Places, values: Vec<Vec<u8>>) -> Option<Self> {
-        let records = values.into_iter().map(|was| {
+    /// Records as they were read.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] when one of them is no record.
+    pub(super) fn new(places: Places, values: Vec<Vec<u8>>) -> Result<Self, Unreadable> {
+        let records = values.into_iter().enumerate().map(|(place, was)| {
             let record = match was.split_first() {
-                Some((&MARK, mut rest)) => Some(Record::read(&mut rest)?),
+                Some((&MARK, mut rest)) => Some(Record::read(&mut rest).ok_or(place)?),
                 // None, or what a script has left.
                 _ => None,
             };
-            Some(Kept { was, record, new_at: None })
+            Ok(Kept { was, record, new_at: None })
         });
-        records.collect::<Option<_>>().map(|records| Self { places, records })
+        match records.collect() {
+            Ok(records) => Ok(Self { places, records }),
+            Err(place) => {
+                let limit = places.iter().find(|(_, at)| **at == place);
+                Err(Unreadable::new(limit.map_or("", |((limit, _), _)| limit)))
+            }
+        }
     }
 
     pub(super) fn into_places(self) -> Places {

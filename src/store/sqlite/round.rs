@@ -9,7 +9,7 @@ use super::{
 use crate::{
     algorithm::{Algorithm, StoredState},
     nanos::Nanos,
-    store::{Record, Records, StoreError, StoreKey, StoredLimit},
+    store::{Record, Records, StoreError, StoreKey, StoredLimit, Unreadable},
 };
 use std::sync::Arc;
 
@@ -150,7 +150,7 @@ where
             Some(record) => kept.record = Some(Box::new(record.clone())),
             // Whatever wrote it, it is as if there were none.
             None if kept.new_at <= now => {}
-            None => return Err(Halt::Fails(StoreError::new(unreadable(&limit.name)))),
+            None => return Err(Halt::Fails(StoreError::new(Unreadable::new(&limit.name)))),
         }
         Ok(record)
     }
@@ -194,11 +194,4 @@ fn read<S: StoredState>(bytes: &[u8]) -> Option<Record<S>> {
     let bytes = unpack(bytes)?;
     let mut rest = &bytes[..];
     Record::read(&mut rest).filter(|_| rest.is_empty())
-}
-
-fn unreadable(name: &str) -> String {
-    format!(
-        "what is kept of a key of the limit {name:?} is of another algorithm: \
-        give the limit another name, or delete its rows"
-    )
 }

@@ -5,8 +5,8 @@ use rusqlite::ErrorCode;
 use std::{error::Error, time::Duration};
 use tokio_test::{assert_pending, task};
 use tower_ratelimit::{
-    Algorithm, Ask, Decision, LeakyBucket, Nanos, Quota, Rate, SlidingWindow, Spent, Take,
-    store::SqliteStore,
+    Algorithm, Ask, Decision, LeakyBucket, Nanos, OnFailure::Refuse, Quota, Rate, Reason,
+    SlidingWindow, Spent, StoredLimiter, Take, store::SqliteStore,
 };
 
 #[test]
@@ -155,4 +155,21 @@ fn an_algorithm_that_panics_fails_alone_and_changes_nothing() {
     assert!(take(&store, &panics, "a", 2).is_err());
     assert_eq!(take(&store, &panics, "a", 1).ok(), Some(true));
     assert_eq!(remaining(&store, &panics, "a").ok(), Some(3));
+}
+
+#[tokio::test]
+async fn a_record_that_nobody_can_read_takes_only_its_own_key_with_it() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let rate = Rate::per_minute(10).unwrap();
+    let builder = StoredLimiter::builder("api", store.clone(), Quota::new(9).unwrap(), Refuse);
+    builder.build().unwrap().key("a").try_acquire().await.unwrap();
+    // A limit of the same name.
+    let windows = SlidingWindow::new(rate);
+    let limiter = StoredLimiter::builder("api", store, windows, Refuse).build().unwrap();
+    for _ in 0..10 {
+        let refusal = limiter.key("a").try_acquire().await.unwrap_err();
+        assert_eq!(refusal.reason(), Reason::Unavailable);
+    }
+    limiter.key("b").try_acquire().await.unwrap();
 }

@@ -151,6 +151,44 @@ async fn after_several_failures_nobody_asks_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_that_fails_is_one_failure_however_many_travel_in_it() {
+    for mood in [Fails, Hangs] {
+        let store = Slow::new(10);
+        store.set(mood);
+        let limiter = with(&store, OnFailure::Refuse);
+        let limit = limiter.key("alice");
+        // One by itself, and all others in a batch.
+        let calls = [(); 20].map(|()| {
+            let limit = limit.clone();
+            tokio::spawn(async move { refused(limit.try_acquire().await).reason() })
+        });
+        for call in calls {
+            assert_eq!(call.await.unwrap(), Reason::Unavailable);
+        }
+        assert_eq!(store.batches(), [1, 19]);
+        store.set(Answers);
+        limit.try_acquire().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_a_failure_also_where_callers_give_up_as_soon_as_it_does() {
+    let store = Slow::new(10);
+    store.set(Hangs);
+    let limiter = with(&store, OnFailure::Refuse);
+    let limit = limiter.key("alice");
+    // It is not answered for as long as the test lasts, so that all others get in the queue.
+    assert_eq!(refused(limit.try_acquire().await).reason(), Reason::Unavailable);
+    for batch in 1..=2 {
+        assert_eq!(refused(limit.try_acquire().await).reason(), Reason::Unavailable);
+        assert_eq!(store.batches().len(), 1 + batch);
+        sleep(ms(1)).await;
+    }
+    assert_eq!(refused(limit.try_acquire().await).reason(), Reason::Unavailable);
+    assert_eq!(store.batches().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_asks_than_may_be_under_way_fare_as_if_the_store_did_not_answer() {
     let store = Slow::new(10);
     let limiter = builder(&store, bucket(1, 10)).max_asks(2).unwrap().build().unwrap();

@@ -58,3 +58,26 @@ async fn one_that_is_away_fails_and_holds_up_only_what_it_keeps() {
     let batches = store.batches.lock().unwrap().clone();
     assert_eq!(batches, [(1, 1), (1, 0), (2, 1), (2, 0)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_left_alone_takes_only_its_own_keys_with_it() {
+    let store = Spread::default();
+    let limiter = StoredLimiter::builder("api", store.clone(), bucket(1, 100), OnFailure::Refuse);
+    let limiter = limiter.deadline(ms(500)).unwrap().build().unwrap();
+    let asked = |shard| store.batches.lock().unwrap().iter().filter(|(_, to)| *to == shard).count();
+    for _ in 0..5 {
+        refused(limiter.key("a!").try_acquire().await);
+        // Whoever asks in the very instant may be faster than the driver, whose batch ends in it as well.
+        sleep(ms(1)).await;
+    }
+    assert_eq!(asked(1), 5);
+    let start = Instant::now();
+    refused(limiter.key("b!").try_acquire().await);
+    assert_eq!((asked(1), since(start)), (5, 0));
+    for _ in 0..10 {
+        limiter.key("a").try_acquire().await.unwrap();
+    }
+    // That others answer says nothing of it.
+    refused(limiter.key("b!").try_acquire().await);
+    assert_eq!((asked(1), asked(0)), (5, 10));
+}

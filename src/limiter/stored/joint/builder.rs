@@ -94,9 +94,9 @@ impl<S: Store<AnyAlgorithm>> StoredJointBuilder<S> {
         Ok(self)
     }
 
-    /// Opens the circuit breaker after `failures` consecutive failures, for `pause`, as
-    /// [`StoredBuilder::breaker`](crate::StoredBuilder::breaker) does. 5 failures and 1 s by
-    /// default.
+    /// Opens the circuit breaker of a shard of the store after `failures` consecutive failures, for
+    /// `pause`, as [`StoredBuilder::breaker`](crate::StoredBuilder::breaker) does. 5 failures and
+    /// 1 s by default.
     ///
     /// # Errors
     ///

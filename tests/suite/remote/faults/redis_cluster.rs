@@ -55,8 +55,6 @@ async fn a_server_of_a_cluster_that_is_away_takes_only_its_own_keys_with_it() {
     let limiter = StoredLimiter::builder("api", store, Quota::new(100).unwrap(), OnFailure::Refuse)
         .deadline(deadline)
         .unwrap()
-        .breaker(1000, deadline)
-        .unwrap()
         .build()
         .unwrap();
     // All at the same time, so that they would travel together.
@@ -78,6 +76,8 @@ async fn a_server_of_a_cluster_that_is_away_takes_only_its_own_keys_with_it() {
     let kept = cluster.servers[0].ask::<Vec<String>>(&["KEYS", "*"]).await.len();
     assert!((1..60).contains(&kept), "{kept}");
     let frozen = cluster.servers[0].freeze();
-    assert_eq!(ask_all().await, kept);
+    for _ in 0..3 {
+        assert_eq!(ask_all().await, kept);
+    }
     drop(frozen);
 }
