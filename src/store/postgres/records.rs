@@ -21,7 +21,8 @@ const TRIES: usize = 50;
 ///
 /// A batch is two statements: its records are read, and those that change are written if no other
 /// process has changed them in between; otherwise it begins anew. After 50 times it is an error,
-/// and nothing was taken. A refusal only reads. Algorithms that the database can
+/// and nothing was taken. A refusal only reads. Records that equal new ones are forgotten in
+/// passing, as those of [`PostgresStore`] are. Algorithms that the database can
 /// [run](crate::Scripted) by itself are better off with [`PostgresStore`].
 ///
 /// It is made by [`PostgresStore::decided_here`].
@@ -37,6 +38,10 @@ where
             let mut draft = Draft::read(&self.0, &batch).await?;
             let answers = batch.answer(draft.now, &mut draft).map_err(StoreError::new)?;
             if draft.write(&self.0).await? {
+                if batch.now().is_none() {
+                    let PostgresStore { pool, table, clean_up, .. } = &self.0;
+                    clean_up.pass(pool, table, draft.added()).await;
+                }
                 return Ok(answers);
             }
         }
@@ -80,15 +85,14 @@ impl Draft {
 
     /// Whether nobody was faster.
     async fn write(&self, store: &PostgresStore) -> Result<bool, StoreError> {
-        let changed = || self.places.iter().filter(|(_, place)| place.before != place.after);
         let (names, keys): (Vec<&[u8]>, Vec<&[u8]>) =
-            changed().map(|((name, key), _)| (&name[..], &key[..])).unzip();
+            self.changed().map(|((name, key), _)| (&name[..], &key[..])).unzip();
         if keys.is_empty() {
             return Ok(true);
         }
-        let before: Vec<_> = changed().map(|(_, place)| place.before.as_deref()).collect();
-        let after: Vec<_> = changed().map(|(_, place)| place.after.as_deref()).collect();
-        let new_at: Vec<i64> = changed().map(|(_, place)| place.new_at).collect();
+        let before: Vec<_> = self.changed().map(|(_, place)| place.before.as_deref()).collect();
+        let after: Vec<_> = self.changed().map(|(_, place)| place.after.as_deref()).collect();
+        let new_at: Vec<i64> = self.changed().map(|(_, place)| place.new_at).collect();
         let parameters: [Parameter<'_>; 5] = [
             (&names, Type::BYTEA_ARRAY),
             (&keys, Type::BYTEA_ARRAY),
@@ -97,6 +101,17 @@ impl Draft {
             (&new_at, Type::INT8_ARRAY),
         ];
         connection::try_once(&store.pool, &store.table.swap, &parameters).await
+    }
+
+    fn changed(&self) -> impl Iterator<Item = (&(Vec<u8>, Vec<u8>), &Place)> {
+        self.places.iter().filter(|(_, place)| place.before != place.after)
+    }
+
+    /// How many records were put into the table; one if anything was written at all, so that the
+    /// clean-up goes on where all keys are known.
+    fn added(&self) -> usize {
+        let added = self.changed().filter(|(_, place)| place.before.is_none()).count();
+        added.max(self.changed().count().min(1))
     }
 
     fn place<A>(&mut self, limit: &StoredLimit<A>, key: &StoreKey) -> &mut Place {

@@ -6,8 +6,8 @@ use deadpool_postgres::Client;
 use std::time::Duration;
 use tokio_postgres::types::Type;
 use tower_ratelimit::{
-    AnyAlgorithm, Ask, Concurrency, Grant, LeakyBucket, Nanos, Rate, Scripted, SlidingWindow,
-    Strict, Take,
+    Algorithm, AnyAlgorithm, Ask, Concurrency, Grant, LeakyBucket, Nanos, Rate, Scripted,
+    SlidingWindow, Strict, Take,
     store::{Batch, Order, PostgresStore, Store, StoreAsk},
 };
 
@@ -165,8 +165,8 @@ async fn what_equals_new_is_forgotten_from_that_instant_on_and_nobody_notices() 
 }
 
 /// Asks for a permit of each of many keys, fifty at a time, and says how many records are left of them.
-async fn left_of_many(table: &str, algorithm: impl Scripted) -> i64 {
-    let (store, limit) = (store(table).await, limit("limit", algorithm));
+async fn left_of_many<A: Algorithm>(table: &str, store: impl Store<A>, algorithm: A) -> i64 {
+    let limit = limit("limit", algorithm);
     for fifty in 0..30_u32 {
         let keys = 50 * fifty..50 * (fifty + 1);
         let orders = keys.map(|key| order(&limit, &key.to_be_bytes(), take(1))).collect();
@@ -185,26 +185,35 @@ async fn records(table: &str) -> i64 {
 async fn the_table_does_not_grow_by_keys_that_come_once() {
     // A microsecond after its call each key equals a new one. One goes the long way, and one does not.
     let fast = Rate::per_second(1_000_000).unwrap();
-    let strict = left_of_many("passing", Strict::new(fast)).await;
+    let strict = left_of_many("passing", store("passing").await, Strict::new(fast)).await;
     assert!(strict <= 400, "{strict} records");
     let bucket = LeakyBucket::new(fast).capacity(3).unwrap();
-    let bucket = left_of_many("passing_quickly", bucket).await;
+    let quickly = store("passing_quickly").await;
+    let bucket = left_of_many("passing_quickly", quickly, bucket).await;
     assert!(bucket <= 400, "{bucket} records");
+    let here = store("passing_here").await.decided_here();
+    let here = left_of_many("passing_here", here, Strict::new(fast)).await;
+    assert!(here <= 400, "{here} records");
 }
 
-#[tokio::test]
-async fn what_equals_new_is_forgotten_while_others_are_asked_about() {
-    let store = store("shrinking").await;
+/// Forgets what was left long ago, in this table, while one other key is asked about.
+async fn shrinks(table: &str, store: impl Store<LeakyBucket>) {
     let long_ago = Nanos::new(1_000_000_000_000);
     let bucket = LeakyBucket::new(Rate::per_hour(1).unwrap()).capacity(1000).unwrap();
     let limit = limit("bucket", bucket);
     let orders = (0..300_u32).map(|key| order(&limit, &key.to_be_bytes(), take(1))).collect();
     let _ = store.decide(Batch::new(orders).at(long_ago)).await.unwrap();
-    assert_eq!(records("shrinking").await, 300);
+    assert_eq!(records(table).await, 300);
     for _ in 0..301 {
         assert!(ask(&store, order(&limit, b"known", take(1))).await.is_granted());
     }
-    assert_eq!(records("shrinking").await, 1);
+    assert_eq!(records(table).await, 1);
+}
+
+#[tokio::test]
+async fn what_equals_new_is_forgotten_while_others_are_asked_about() {
+    shrinks("shrinking", store("shrinking").await).await;
+    shrinks("shrinking_here", store("shrinking_here").await.decided_here()).await;
 }
 
 #[tokio::test]
