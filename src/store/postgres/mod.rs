@@ -1,6 +1,7 @@
 //! A store in Postgres.
 
 mod connection;
+mod task;
 mod table;
 mod request;
 mod takes;
@@ -17,6 +18,7 @@ use request::Request;
 use std::{fmt, sync::Arc};
 use table::Table;
 use takes::Takes;
+use task::in_a_task;
 
 /// The most entries of a log, which is read and written as a whole.
 const LONGEST_LOG: u64 = 10_000;
@@ -33,7 +35,8 @@ const LONGEST_LOG: u64 = 10_000;
 ///
 /// The pool is yours: its size, its time-outs, TLS. Nothing is prepared on a connection and nothing
 /// is left on it, so a pooler that hands out connections for each transaction may stand in between.
-/// What the pool waits for a connection, a call waits, too: give it a
+/// Whoever asks does so in a task of its own, so that a caller who is not polled any more keeps no connection
+/// from others. What the pool waits for a connection, a call waits, too: give it a
 /// [time-out](deadpool_postgres::Timeouts).
 ///
 /// The table is made by [`create_tables`](Self::create_tables), which each process may call when it
@@ -149,15 +152,13 @@ impl PostgresStore {
     pub fn decided_here(&self) -> PostgresRecords {
         PostgresRecords(self.clone())
     }
-}
 
-/// Whatever a database can run by itself.
-impl<A: Scripted> Store<A> for PostgresStore {
-    async fn decide(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
+    /// Has the database decide a batch.
+    async fn run<A: Scripted>(&self, batch: &Batch<A>) -> Result<Vec<Answer>, StoreError> {
         if batch.orders().is_empty() {
             return Ok(Vec::new());
         }
-        let request = Request::new(&batch);
+        let request = Request::new(batch);
         let takes = Takes::new(&request);
         let mut parameters = Vec::from(request.parameters());
         let statement = match &takes {
@@ -171,7 +172,7 @@ impl<A: Scripted> Store<A> for PostgresStore {
         let numbers: Vec<Option<i64>> = row.try_get(0).map_err(StoreError::new)?;
         let told = takes::told(&request, &numbers);
         let spelled_out = told.as_ref().map_or(&numbers, |told| &told.numbers);
-        let answers = numbers::answers(&batch, spelled_out)?;
+        let answers = numbers::answers(batch, spelled_out)?;
         if batch.now().is_none() {
             // The long way does not say how many records are new: at most one for each grant.
             let granted = || answers.iter().filter(|answer| answer.is_granted()).count();
@@ -179,6 +180,14 @@ impl<A: Scripted> Store<A> for PostgresStore {
             self.clean_up.pass(&self.pool, &self.table, added).await;
         }
         Ok(answers)
+    }
+}
+
+/// Whatever a database can run by itself.
+impl<A: Scripted> Store<A> for PostgresStore {
+    async fn decide(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
+        let store = self.clone();
+        in_a_task(async move { store.run(&batch).await }).await
     }
 
     fn keep_to(&self, algorithm: A) -> Result<A, Invalid> {

@@ -4,6 +4,7 @@ use super::{
     PostgresStore,
     connection::{self, Parameter},
     request::{microseconds, place},
+    task::in_a_task,
 };
 use crate::{
     algorithm::{Algorithm, StoredState},
@@ -34,8 +35,18 @@ where
     A: Algorithm<State: StoredState>,
 {
     async fn decide(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
+        let store = self.clone();
+        in_a_task(async move { store.run(&batch).await }).await
+    }
+}
+
+impl PostgresRecords {
+    async fn run<A>(&self, batch: &Batch<A>) -> Result<Vec<Answer>, StoreError>
+    where
+        A: Algorithm<State: StoredState>,
+    {
         for _ in 0..TRIES {
-            let mut draft = Draft::read(&self.0, &batch).await?;
+            let mut draft = Draft::read(&self.0, batch).await?;
             let answers = batch.answer(draft.now, &mut draft).map_err(StoreError::new)?;
             if draft.write(&self.0).await? {
                 if batch.now().is_none() {

@@ -5,8 +5,9 @@ use crate::servers::{self, postgres::Postgres};
 use deadpool_postgres::{Manager, Pool, Runtime};
 use std::{error::Error, future::poll_fn, pin::pin, task::Poll, time::Duration};
 use tokio_postgres::NoTls;
+use tokio_test::assert_pending;
 use tower_ratelimit::{
-    Quota,
+    OnFailure, Quota, StoredLimiter,
     store::{Batch, PostgresStore, Store, StoreError},
 };
 
@@ -63,6 +64,9 @@ async fn a_clean_up_that_finds_no_connection_keeps_nobody_waiting() {
     let ((), answers) = tokio::join!(
         async { answered.send(store.decide(Batch::new(orders)).await.unwrap()).unwrap() },
         async {
+            while pool.status().size == 0 {
+                tokio::task::yield_now().await;
+            }
             let _held = pool.get().await.unwrap();
             tokio::time::timeout(Duration::from_secs(5), answers).await.expect("they are there")
         },
@@ -109,6 +113,29 @@ async fn a_call_that_is_dropped_holds_up_nobody_and_is_decided_as_a_whole() {
     other.batch_execute("COMMIT").await.unwrap();
     let left = ask(&store, order(&limit, b"a", take(0))).await.decision.remaining;
     assert!((3..=4).contains(&left), "{left}");
+}
+
+/// A caller who was polled once keeps the only connection from nobody.
+async fn is_not_kept<S: Store<Quota>>(of: impl FnOnce(PostgresStore) -> S, table: &str) {
+    store(table).await;
+    let store = of(PostgresStore::new(pool(&servers::postgres::url(), 1)).table(table).unwrap());
+    let limiter = StoredLimiter::builder("quota", store, quota(), OnFailure::Refuse);
+    let limiter = limiter.build().unwrap();
+    for _ in 0..2 {
+        // Once the connection has yet to be made, and once it is there.
+        let limit = limiter.key("a");
+        let mut kept = tokio_test::task::spawn(async move { limit.try_acquire().await.map(drop) });
+        assert_pending!(kept.poll());
+        limiter.key("b").try_acquire().await.unwrap();
+        kept.await.unwrap();
+    }
+    assert_eq!(limiter.key("a").peek(0).await.unwrap().remaining, 3);
+}
+
+#[tokio::test]
+async fn a_caller_that_is_not_polled_any_more_keeps_no_connection() {
+    is_not_kept(|store| store, "unpolled").await;
+    is_not_kept(|store| store.decided_here(), "unpolled_here").await;
 }
 
 #[tokio::test]
