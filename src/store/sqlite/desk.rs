@@ -6,9 +6,9 @@ use super::{
     round::{Access, Halt, Round},
     rows::Rows,
     tidying::Tidying,
-    time::HostTime,
+    time::{FileTime, HostTime},
 };
-use crate::{nanos::Nanos, store::StoreError};
+use crate::store::StoreError;
 use std::{mem, sync::mpsc::Receiver};
 
 /// How many asks are decided together at most. Others wait for less than that.
@@ -22,6 +22,8 @@ pub(super) struct Desk<'c> {
     tidying: Tidying,
     /// Whether those before were written for: the next ones are likely to be, too.
     has_written: bool,
+    /// Whether the file does not know how far its time is ahead.
+    is_off: bool,
 }
 
 type Asks = Vec<Box<dyn Ask>>;
@@ -37,7 +39,8 @@ enum Looked {
 impl<'c> Desk<'c> {
     pub(super) fn new(rows: Rows<'c>) -> Self {
         let (remembered, tidying) = (Remembered::default(), Tidying::default());
-        Self { rows, remembered, time: HostTime::new(), tidying, has_written: false }
+        let (has_written, is_off) = (false, false);
+        Self { rows, remembered, time: HostTime::new(), tidying, has_written, is_off }
     }
 
     /// Serves until nobody is left who could ask.
@@ -58,7 +61,10 @@ impl<'c> Desk<'c> {
             false => self.look(&mut asks),
         };
         let failure = match looked {
-            Ok(Looked::Decided) => return answer(asks),
+            Ok(Looked::Decided) => {
+                self.set_ahead();
+                return answer(asks);
+            }
             Ok(Looked::Writes) => match self.write(&mut asks) {
                 Ok(has_written) => {
                     self.has_written = has_written;
@@ -80,7 +86,7 @@ impl<'c> Desk<'c> {
             // Those who are refused would be decided twice.
             return false;
         }
-        let now = self.time.tell(Nanos::ZERO);
+        let now = self.time.tell(FileTime::default()).time;
         let mut round = Round::new(&mut self.rows, &mut self.remembered, Access::Recall, now);
         let halt = asks.iter_mut().find_map(|ask| ask.decide(&mut round).err());
         matches!(halt, Some(Halt::Writes))
@@ -89,8 +95,10 @@ impl<'c> Desk<'c> {
     fn look(&mut self, asks: &mut Asks) -> rusqlite::Result<Looked> {
         self.rows.begin_reading()?;
         self.remembered.see(self.rows.version()?);
-        let now = self.time.tell(self.rows.latest()?);
-        let mut round = Round::new(&mut self.rows, &mut self.remembered, Access::Read, now);
+        let file = self.rows.time()?;
+        let FileTime { time, ahead } = self.time.tell(file);
+        self.is_off = ahead != file.ahead;
+        let mut round = Round::new(&mut self.rows, &mut self.remembered, Access::Read, time);
         let looked = decide_all(&mut round, asks);
         self.rows.commit()?;
         Ok(looked)
@@ -102,13 +110,37 @@ impl<'c> Desk<'c> {
         self.remembered.see(self.rows.version()?);
         // Whatever fails from here on, nothing is taken for written that is not.
         let version = self.remembered.doubt();
-        let now = self.time.tell(self.rows.latest()?);
-        let mut round = Round::new(&mut self.rows, &mut self.remembered, Access::Write, now);
+        let file = self.rows.time()?;
+        let FileTime { time, ahead } = self.time.tell(file);
+        let mut round = Round::new(&mut self.rows, &mut self.remembered, Access::Write, time);
         decide_all(&mut round, asks);
         let has_written = round.write(&mut self.tidying)?;
+        if ahead != file.ahead {
+            self.rows.set_ahead(ahead)?;
+        }
         self.rows.commit()?;
         self.remembered.settle(version);
         Ok(has_written)
+    }
+
+    /// Has the file know how far its time is ahead, where it does not. Those who come only to be refused
+    /// write nothing else, and at each start time would begin again at the latest instant. It is done
+    /// before they are answered, as some are gone then, and where it cannot be done at once it is left to
+    /// the next ones.
+    fn set_ahead(&mut self) {
+        if mem::take(&mut self.is_off) && self.try_set_ahead().is_err() {
+            self.rows.roll_back();
+        }
+    }
+
+    fn try_set_ahead(&mut self) -> rusqlite::Result<()> {
+        self.rows.begin_writing_at_once()?;
+        let file = self.rows.time()?;
+        let ahead = self.time.tell(file).ahead;
+        if ahead != file.ahead {
+            self.rows.set_ahead(ahead)?;
+        }
+        self.rows.commit()
     }
 
     /// After a failure: whoever has nothing to write may do without.

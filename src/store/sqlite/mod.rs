@@ -34,7 +34,8 @@ use tokio::sync::oneshot;
 ///
 /// The time is that of the clock on the wall. It never goes back: where that clock was set back, or
 /// the file comes from a host whose clock is ahead, time goes on from the latest instant in the
-/// file, at its usual pace, until the clock has caught up. A limit is never exceeded by that, and
+/// file, at its usual pace, until the clock has caught up. The file keeps how far it is ahead, so
+/// that time goes on for processes that come and go, too. A limit is never exceeded by that, and
 /// no key is locked out; only windows aligned to the epoch begin so much earlier. A clock that is
 /// set forward lets time pass.
 ///

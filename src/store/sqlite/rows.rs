@@ -1,8 +1,9 @@
 //! The statements on the tables of a file, and nothing that decides.
 
-use super::table::Table;
+use super::{table::Table, time::FileTime};
 use crate::{nanos::Nanos, store::StoreKey};
 use rusqlite::{Connection, OptionalExtension, Result, Statement, params};
+use std::time::Duration;
 
 /// The rows of the table, each a key of a limit.
 pub(super) struct Rows<'c> {
@@ -12,8 +13,9 @@ pub(super) struct Rows<'c> {
     commit: Statement<'c>,
     roll_back: Statement<'c>,
     version: Statement<'c>,
-    latest: Statement<'c>,
+    time: Statement<'c>,
     set_latest: Statement<'c>,
+    set_ahead: Statement<'c>,
     load: Statement<'c>,
     save: Statement<'c>,
     delete: Statement<'c>,
@@ -44,10 +46,14 @@ impl<'c> Rows<'c> {
             commit: prepare("COMMIT")?,
             roll_back: prepare("ROLLBACK")?,
             version: prepare("PRAGMA data_version")?,
-            latest: prepare(&format!("SELECT latest FROM \"{table}_clock\" WHERE id = 0"))?,
+            time: prepare(&format!("SELECT latest, ahead FROM \"{table}_clock\" WHERE id = 0"))?,
             set_latest: prepare(&format!(
-                "INSERT INTO \"{table}_clock\" (id, latest) VALUES (0, ?1)
+                "INSERT INTO \"{table}_clock\" (id, latest, ahead) VALUES (0, ?1, 0)
                 ON CONFLICT (id) DO UPDATE SET latest = excluded.latest"
+            ))?,
+            set_ahead: prepare(&format!(
+                "INSERT INTO \"{table}_clock\" (id, latest, ahead) VALUES (0, 0, ?1)
+                ON CONFLICT (id) DO UPDATE SET ahead = excluded.ahead"
             ))?,
             load: prepare(&format!(
                 "SELECT new_at, record FROM \"{table}\" WHERE name = ?1 AND key = ?2"
@@ -72,6 +78,16 @@ impl<'c> Rows<'c> {
     /// The same, and nobody else writes meanwhile.
     pub(super) fn begin_writing(&mut self) -> Result<()> {
         self.begin_writing.execute([]).map(drop)
+    }
+
+    /// The same, unless others are writing: it does not wait for them.
+    pub(super) fn begin_writing_at_once(&mut self) -> Result<()> {
+        let timeout: u32 =
+            self.connection.query_row("PRAGMA busy_timeout", [], |row| row.get(0))?;
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let begun = self.begin_writing();
+        self.connection.busy_timeout(Duration::from_millis(timeout.into()))?;
+        begun
     }
 
     /// Ends what was begun. What was written stays.
@@ -99,14 +115,20 @@ impl<'c> Rows<'c> {
         self.version.query_row([], |row| row.get(0))
     }
 
-    /// The latest instant that was written.
-    pub(super) fn latest(&mut self) -> Result<Nanos> {
-        let latest = self.latest.query_row([], |row| row.get(0)).optional()?;
-        Ok(latest.map_or(Nanos::ZERO, from_integer))
+    /// The latest instant that was written, and how far that was ahead.
+    pub(super) fn time(&mut self) -> Result<FileTime> {
+        let row = self.time.query_row([], |row| {
+            Ok(FileTime { time: from_integer(row.get(0)?), ahead: from_integer(row.get(1)?) })
+        });
+        Ok(row.optional()?.unwrap_or_default())
     }
 
     pub(super) fn set_latest(&mut self, latest: Nanos) -> Result<()> {
         self.set_latest.execute([to_integer(latest)]).map(drop)
+    }
+
+    pub(super) fn set_ahead(&mut self, ahead: Nanos) -> Result<()> {
+        self.set_ahead.execute([to_integer(ahead)]).map(drop)
     }
 
     pub(super) fn load(&mut self, name: &str, key: &StoreKey) -> Result<Option<Row>> {

@@ -29,8 +29,9 @@ impl Table {
 
     /// What makes the tables where they are missing, in a transaction of its own.
     ///
-    /// `latest` is the latest instant at which anything was written. `new_at` stands before the
-    /// record, so that those who look for rows to delete need not read long ones.
+    /// `latest` is the latest instant at which anything was written, and `ahead` how far the time is
+    /// ahead of the clock on the wall. `new_at` stands before the record, so that those who look for
+    /// rows to delete need not read long ones.
     pub(super) fn creation(&self) -> String {
         format!(
             "BEGIN IMMEDIATE;
@@ -43,9 +44,10 @@ impl Table {
             ) WITHOUT ROWID;
             CREATE TABLE IF NOT EXISTS \"{self}_clock\" (
                 id INTEGER PRIMARY KEY CHECK (id = 0),
-                latest INTEGER NOT NULL
+                latest INTEGER NOT NULL,
+                ahead INTEGER NOT NULL
             );
-            INSERT OR IGNORE INTO \"{self}_clock\" VALUES (0, 0);
+            INSERT OR IGNORE INTO \"{self}_clock\" VALUES (0, 0, 0);
             COMMIT;"
         )
     }

@@ -1,6 +1,7 @@
 //! What is in a file stays there, and whoever opened it lets go of it.
 
-use super::{Folder, ask, connect, count, later, limit, quota, remaining, take, wait};
+use super::{Folder, Limit, ask, connect, count, later, limit, quota, remaining, take, wait};
+use rusqlite::Connection;
 use std::{fs, time::Duration};
 use tower_ratelimit::{
     Ask, FixedWindow, LeakyBucket, Rate, Take,
@@ -78,6 +79,49 @@ fn time_goes_on_from_the_latest_instant_in_the_file() {
     let store = folder.open();
     let again = wait(ask(&store, &hourly, "a", Ask::Take(Take::fresh(10)))).unwrap();
     assert!(later(&again).unwrap() <= hours);
+}
+
+/// What the file takes for the time from now on: so much later.
+fn set_ahead(file: &Connection, nanoseconds: i64) {
+    let set = "UPDATE rate_limits_clock SET latest = latest + ?1";
+    file.execute(set, [nanoseconds]).unwrap();
+}
+
+fn each_minute() -> Limit<LeakyBucket> {
+    limit("each minute", LeakyBucket::new(Rate::per_minute(1).unwrap()).capacity(1).unwrap())
+}
+
+#[test]
+fn time_goes_on_for_those_who_come_only_to_be_refused() {
+    let (folder, each_minute) = (Folder::new(), each_minute());
+    take(&folder.open(), &each_minute, "a", 1).unwrap();
+    // The clock was half a minute ahead since, and was set back.
+    set_ahead(&connect(&folder.file()), 30_000_000_000);
+    let ask_once = |_| {
+        let store = folder.open();
+        later(&wait(ask(&store, &each_minute, "a", Ask::Take(Take::fresh(1)))).unwrap()).unwrap()
+    };
+    let waits = [(); 5].map(ask_once);
+    assert_eq!(waits[0], Duration::from_secs(30));
+    assert!(waits.is_sorted_by(|wait, next| wait > next), "{waits:?}");
+}
+
+#[test]
+fn those_who_come_to_be_refused_wait_for_nobody_who_holds_the_file() {
+    let (folder, each_minute) = (Folder::new(), each_minute());
+    take(&folder.open(), &each_minute, "a", 1).unwrap();
+    let file = connect(&folder.file());
+    set_ahead(&file, 30_000_000_000);
+    // If it waited, it would do so for days.
+    let open = || SqliteStore::builder().busy_timeout(Duration::MAX).open(folder.file()).unwrap();
+    file.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let store = open();
+    for _ in 0..3 {
+        assert_eq!(take(&store, &each_minute, "a", 1).ok(), Some(false));
+    }
+    file.execute_batch("COMMIT").unwrap();
+    assert_eq!(take(&store, &each_minute, "b", 1).ok(), Some(true));
+    assert_eq!(take(&open(), &each_minute, "b", 1).ok(), Some(false));
 }
 
 #[test]
