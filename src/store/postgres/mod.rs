@@ -27,7 +27,9 @@ const LONGEST_LOG: u64 = 10_000;
 ///
 /// A batch is one statement: one round trip, whatever it asks. A refusal reads, and neither writes
 /// nor takes a lock. The clock of the server counts, in whole microseconds: intervals and periods
-/// are rounded up to them.
+/// are rounded up to them. Where that clock is set back nothing is granted twice: a key in use is refused
+/// until it shows again what it showed before. Who cannot wait for that has the key begin anew, by
+/// [`reset`](crate::StoredKey::reset).
 ///
 /// It runs any [scripted](Scripted) algorithm; for others see [`decided_here`](Self::decided_here).
 /// A log, of [`SlidingWindow`](crate::SlidingWindow), [`Serialized`](crate::Serialized) or

@@ -56,6 +56,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// writes were replicated, and a `maxmemory-policy` that throws keys away each let through what was
 /// used up before. With the policy `noeviction` a full Redis grants nothing, which is an error.
 ///
+/// Where the clock of the server is set back nothing is granted twice: a key in use is refused until the
+/// clock shows again what it showed before. Who cannot wait for that has the key begin anew, by
+/// [`reset`](crate::StoredKey::reset).
+///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use tower_ratelimit::{OnFailure, Rate, SlidingWindow, StoredLimiter, store::RedisStore};
