@@ -5,6 +5,11 @@ mod name;
 mod call;
 mod reply;
 mod slot;
+#[cfg(target_os = "linux")]
+mod silence;
+#[cfg(not(target_os = "linux"))]
+#[path = "silence_elsewhere.rs"]
+mod silence;
 mod redis_store;
 mod optimistic;
 mod shelf;

@@ -67,14 +67,11 @@ impl<C: ConnectionLike + Clone> OptimisticRedisStore<C> {
     where
         A: Algorithm<State: StoredState>,
     {
-        let mut connection = self.0.connection.clone();
         let (mut places, names) = shelf::names(&self.0.namespace, &batch);
         let mut changes = Vec::new();
         let mut answers = Vec::new();
         for _ in 0..ATTEMPTS {
-            let reply: Result<Vec<Value>, RedisError> =
-                SWAP.run(&mut connection, &names, &changes).await;
-            let reply = reply.map_err(StoreError::new)?;
+            let reply: Vec<Value> = self.0.run(&SWAP, &names, &changes).await?;
             if reply.is_empty() {
                 return Ok(answers);
             }

@@ -3,7 +3,9 @@
 use super::{
     OptimisticRedisStore,
     call::Call,
-    reply, script,
+    reply,
+    script::{self, Argument, Script},
+    silence,
     slot::{for_each_slot, one_slot, slot_of},
 };
 use crate::{
@@ -12,7 +14,8 @@ use crate::{
     store::{Answer, Batch, Order, Store, StoreError},
 };
 use redis::{
-    Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError,
+    Client, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo, ProtocolVersion,
+    RedisError, ServerErrorKind, Value,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -78,6 +81,8 @@ pub struct RedisStore<C> {
     pub(super) connection: C,
     pub(super) namespace: Arc<str>,
     pub(super) servers: Servers,
+    /// Whether the connection is made anew by itself, so that it can be left.
+    is_own: bool,
 }
 
 /// Whether all keys are on one server.
@@ -92,11 +97,17 @@ impl RedisStore<ConnectionManager> {
     /// anew whenever it is lost: at once and before the next call where the server speaks the
     /// protocol of Redis 6 or later, otherwise after the first call that fails.
     ///
+    /// It is lost, too, when the server has confirmed nothing for some seconds (on Linux; elsewhere as soon as
+    /// the system finds out), and left when the server says that it only reads: whoever is at the
+    /// address by then is asked, which after a failover is another server.
+    ///
     /// # Errors
     ///
     /// [`StoreError`] when the address is malformed, or no server answers there.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let address = url.into_connection_info().map_err(StoreError::new)?;
+        let settings = silence::bounded(address.tcp_settings().clone());
+        let address = address.set_tcp_settings(settings);
         // By this protocol alone a connection tells that it was lost.
         let newer = address.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let newer = address.clone().set_redis_settings(newer);
@@ -104,7 +115,8 @@ impl RedisStore<ConnectionManager> {
             true => connect(address).await,
             false => connect(newer).await,
         };
-        connection.map(Self::new).map_err(StoreError::new)
+        let own = |connection| Self { is_own: true, ..Self::new(connection) };
+        connection.map(own).map_err(StoreError::new)
     }
 }
 
@@ -128,7 +140,7 @@ impl<C> RedisStore<C> {
     /// Creates a store on one server, over a connection of your own.
     #[must_use]
     pub fn new(connection: C) -> Self {
-        Self { connection, namespace: "limits".into(), servers: Servers::One }
+        Self { connection, namespace: "limits".into(), servers: Servers::One, is_own: false }
     }
 
     /// Creates a store on a cluster, over a connection of your own that finds the server of a key.
@@ -191,11 +203,29 @@ impl<C: ConnectionLike + Clone> RedisStore<C> {
     /// Asks one server.
     async fn call<A: Scripted>(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
         let Call { script, keys, arguments } = Call::new(&self.namespace, &batch);
-        let mut connection = self.connection.clone();
-        let reply: Vec<u8> =
-            script.run(&mut connection, &keys, &arguments).await.map_err(StoreError::new)?;
+        let reply: Vec<u8> = self.run(script, &keys, &arguments).await?;
         reply::answers(&reply, batch.orders.len()).map_err(StoreError::new)
     }
+
+    /// Runs a script, and leaves a server that used to write and only reads by now.
+    pub(super) async fn run<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        keys: &[String],
+        arguments: &[Argument],
+    ) -> Result<T, StoreError> {
+        let mut connection = self.connection.clone();
+        let reply = script.run(&mut connection, keys, arguments).await;
+        if self.is_own && reply.as_ref().is_err_and(only_reads) {
+            // The server closes the connection then. What it says to that is of no matter.
+            let _: Result<Value, _> = redis::cmd("QUIT").query_async(&mut connection).await;
+        }
+        reply.map_err(StoreError::new)
+    }
+}
+
+fn only_reads(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
 impl<A, C> Store<A> for RedisStore<C>
@@ -244,7 +274,7 @@ where
 
 impl<C> fmt::Debug for RedisStore<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { connection: _, namespace, servers } = self;
+        let Self { connection: _, namespace, servers, is_own: _ } = self;
         f.debug_struct("RedisStore")
             .field("namespace", namespace)
             .field("servers", servers)

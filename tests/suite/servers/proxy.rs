@@ -80,9 +80,14 @@ impl Proxy {
 
     /// Leads to another server from now on: all connections are cut.
     pub(crate) fn lead_to(&self, server: Server) {
+        self.lead_next_to(server);
+        self.shared.all.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Leads new connections to another server from now on, as a name that stands for another address does.
+    pub(crate) fn lead_next_to(&self, server: Server) {
         *self.shared.server.lock().unwrap() = server;
         self.shared.carried.store(0, SeqCst);
-        self.shared.all.send_modify(|cuts| *cuts += 1);
     }
 }
 

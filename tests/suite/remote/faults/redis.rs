@@ -3,7 +3,7 @@
 use super::super::{
     DEADLINE,
     load::{Answers, under_load},
-    opened::{redis, redis_at},
+    opened::{Redis, redis, redis_at},
     until,
 };
 use crate::servers::{
@@ -12,7 +12,7 @@ use crate::servers::{
 };
 use std::error::Error;
 use tokio::time::sleep;
-use tower_ratelimit::{OnFailure, Quota, Reason, StoredLimiter};
+use tower_ratelimit::{OnFailure, Quota, Reason, StoredLimiter, store::Store};
 
 /// What was granted is on the disk before it is told.
 const KEEPS_ALL: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
@@ -152,6 +152,47 @@ async fn r15_a_failover_between_calls_is_not_noticed() {
     until("the connection is made anew", async || proxy.carried() > 0).await;
     limit.try_acquire().await.unwrap();
     assert_eq!(limit.try_acquire().await.unwrap_err().reason(), Reason::Exhausted);
+}
+
+/// A server becomes another's copy, and keeps its connections, while the store made of this one is in use.
+async fn demoted<S: Store<Quota>>(of: impl FnOnce(Redis) -> S) {
+    let (old, new) = (Server::start_private(&[]).await, Server::start_private(&[]).await);
+    let (proxy, url) = way_to(&old).await;
+    let store = of(redis_at(&url).await);
+    let ten = Quota::new(10).unwrap();
+    let limit = StoredLimiter::builder("ten", store, ten, OnFailure::Refuse).build().unwrap();
+    limit.key("a").try_acquire().await.unwrap();
+    let () = old.ask(&["REPLICAOF", "127.0.0.1", &new.port().to_string()]).await;
+    proxy.lead_next_to(proxy::Server::Port(new.port()));
+    let refusal = limit.key("a").try_acquire().await.map(drop).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::Unavailable);
+    until("the other one is asked", async || limit.key("a").try_acquire().await.is_ok()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_only_reads_is_left_for_the_one_at_its_address() {
+    demoted(|store| store).await;
+    demoted(|store| store.optimistic()).await;
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_looked_for() {
+    let server = Server::start_private(&[]).await;
+    let store = redis(&server).await;
+    let limit = StoredLimiter::builder("one", store, Quota::new(1).unwrap(), OnFailure::Refuse);
+    let limit = limit.build().unwrap();
+    limit.key("a").try_acquire().await.unwrap();
+    // Our sides of connections, as the kernel of Linux shows them: by whom they are held, and what each
+    // is waiting for, which is `02` where it is to look whether anybody is there.
+    let peer = format!("0100007F:{:04X}", server.port());
+    until("it is to be looked for", async || {
+        let connections = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+        connections.lines().any(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            words[2] == peer && words[3] == "01" && words[5].starts_with("02:")
+        })
+    })
+    .await;
 }
 
 #[tokio::test]

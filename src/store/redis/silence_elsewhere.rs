@@ -1,0 +1,12 @@
+//! The same where the system cannot be told how long what was sent may go without an answer.
+
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use std::time::Duration;
+
+/// How long nothing is said before it is looked whether anybody is there.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The same, and a connection on which nothing is said is lost when nobody is there.
+pub(super) fn bounded(settings: TcpSettings) -> TcpSettings {
+    settings.set_keepalive(TcpKeepalive::new().with_time(LONGEST))
+}
