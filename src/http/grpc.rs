@@ -103,8 +103,9 @@ impl<B: Default, E> Reply<Response<B>, E> for ResourceExhausted {
 /// `grpc-retry-pushback-ms`, which clients with a retry policy obey, in milliseconds, rounded up. That
 /// is -1, which keeps them from trying again, where the call would never be let through, or not
 /// within the 24 days that the number has room for. A 429 that knows neither has a
-/// `google.rpc.QuotaFailure`, as RESOURCE_EXHAUSTED alone could be a message that was too large. The message names the limit, and never says who
-/// was refused. The [source](std::error::Error::source) is the refusal itself, and stays on the server.
+/// `google.rpc.QuotaFailure`, as RESOURCE_EXHAUSTED alone could be a message that was too large. The
+/// message names the limit, and never says who was refused. The [source](std::error::Error::source) is
+/// the refusal itself, and stays on the server.
 ///
 /// ```
 /// use tonic::{Request, Response, Status};

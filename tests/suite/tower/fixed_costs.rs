@@ -32,8 +32,9 @@ fn a_cost_that_nobody_could_ever_have_makes_no_layer() {
     assert_eq!(takes(Strict::new(per_second)), [true; 4]);
 }
 
-#[test]
-fn every_limiter_knows_what_its_limits_could_ever_grant() {
+/// Those of stores are built where there is a runtime.
+#[tokio::test]
+async fn every_limiter_knows_what_its_limits_could_ever_grant() {
     let used = RateLimiter::new(five());
     used.try_acquire_many(5).unwrap();
     assert_eq!(takes(used), UP_TO_FIVE);

@@ -59,10 +59,10 @@ impl KeySource<u32> for Odd {
     type Reply = Fail;
 
     fn key(&self, request: &u32) -> Result<u32, MissingKey> {
-        match request {
-            0..100 if request % 2 == 0 => Err(MissingKey::anonymous("send an odd number")),
-            _ if request % 2 == 0 => Err(MissingKey::new("make the number odd before")),
-            _ => Ok(*request),
+        match (request % 2, request) {
+            (1, _) => Ok(*request),
+            (_, 0..100) => Err(MissingKey::anonymous("send an odd number")),
+            _ => Err(MissingKey::new("make the number odd before")),
         }
     }
 

@@ -75,7 +75,7 @@ where
 #[tokio::test(start_paused = true)]
 async fn every_layer_can_wait_in_the_hope_that_others_give_up() {
     let mut limits = JointLimiter::builder();
-    let limit = limits.limit("", one_per(100)).unwrap();
+    let limit = limits.limit("one", one_per(100)).unwrap();
     let rules = move |limits: &JointLimiter, _: &u32| limits.on(limit, &());
     let joint = JointLayer::new(limits.build(), rules);
     for (patience, at) in [(Patience::MaxWait(ms(50)), 0), (Patience::Timeout(ms(50)), 50)] {
