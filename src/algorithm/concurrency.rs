@@ -1,6 +1,6 @@
 //! A bound on the calls in flight.
 
-use super::{Algorithm, Held, LONGEST_SPAN, Refills, WAKE_UP, holders::Holders};
+use super::{Algorithm, Held, Refills, WAKE_UP, holders::Holders, lease};
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
     invalid::Invalid,
@@ -94,15 +94,7 @@ impl Concurrency {
     /// # Ok::<(), tower_ratelimit::Invalid>(())
     /// ```
     pub fn lease(self, lease: Duration) -> Result<Self, Invalid> {
-        match Nanos::from(lease) {
-            length if length > Nanos::ZERO && length <= LONGEST_SPAN => {
-                Ok(Self { lease: Some(length), ..self })
-            }
-            _ => {
-                let value = format_args!("{lease:?}").to_string();
-                Err(Invalid::new("lease", value, "1 ns to 250 years"))
-            }
-        }
+        Ok(Self { lease: Some(lease::of_length(lease)?), ..self })
     }
 
     /// What a take of this cost would be answered.

@@ -31,9 +31,11 @@ mod sliding_window;
 mod window_log;
 mod fixed_window;
 mod sliding_window_counter;
+mod lease;
 mod concurrency;
 mod holders;
 mod serialized;
+mod serial_log;
 mod any;
 mod scripted;
 mod written;
@@ -49,7 +51,8 @@ pub use leaky_bucket::LeakyBucket;
 pub use permits::{Held, Permits, Spent};
 pub use quota::Quota;
 pub use scripted::Scripted;
-pub use serialized::{SerialLog, Serialized};
+pub use serial_log::SerialLog;
+pub use serialized::Serialized;
 pub use sliding_window::SlidingWindow;
 pub use sliding_window_counter::{SlidingWindowCounter, WindowCounts};
 pub use stored::StoredState;
@@ -68,9 +71,8 @@ use std::time::Duration;
 /// One millisecond, a tick of tokio's timer: the least time that a caller has between being let go
 /// and running.
 ///
-/// At rates above a thousand a second the interval is shorter than that. Were it to decide how
-/// long a permit [keeps](Algorithm::shelf_life), callers woken together would lose their permits
-/// while they wait for the processor.
+/// At rates above a thousand a second the interval is shorter than that. Were it to decide how long a permit
+/// [keeps](Algorithm::shelf_life), callers woken together would lose their permits while they wait for the processor.
 pub const WAKE_UP: Nanos = Nanos::new(1_000_000);
 
 /// How long callers that were let go may be kept waiting by a busy runtime, at intervals shorter than

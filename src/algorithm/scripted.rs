@@ -22,7 +22,7 @@ use crate::{invalid::Invalid, nanos::Nanos, rate::Rate};
 /// | `sliding_window` | permits and period of each rate, by growing period |
 /// | `sliding_window_counter` | permits, period |
 /// | `concurrency` | capacity, lease or 0 |
-/// | `serialized` | permits, period |
+/// | `serialized` | permits, period, lease or 0 |
 ///
 /// An algorithm of your own that decides exactly as one of these may say so.
 ///
@@ -79,6 +79,11 @@ fn span(parameter: &'static str, length: Nanos, times: u32) -> Result<Nanos, Inv
         let value = format_args!("{times} times {length:?}").to_string();
         Invalid::new(parameter, value, "100 years together or less in this store")
     })
+}
+
+/// A lease that scripts can count, rounded up, if there is one.
+fn rounded_lease(lease: Option<Nanos>) -> Result<Option<Nanos>, Invalid> {
+    lease.map(|lease| span("lease", lease.up_to_microseconds(), 1)).transpose()
 }
 
 impl Scripted for LeakyBucket {
@@ -218,8 +223,7 @@ impl Scripted for Concurrency {
     }
 
     fn in_microseconds(self) -> Result<Self, Invalid> {
-        let lease = self.lease.map(|lease| span("lease", lease.up_to_microseconds(), 1));
-        Ok(Self { lease: lease.transpose()?, ..self })
+        Ok(Self { lease: rounded_lease(self.lease)?, ..self })
     }
 }
 
@@ -229,11 +233,12 @@ impl Scripted for Serialized {
     }
 
     fn parameters(&self) -> Vec<u64> {
-        numbers(self.rate).into()
+        let [permits, period] = numbers(self.rate);
+        vec![permits, period, self.lease.map_or(0, Nanos::microseconds)]
     }
 
     fn in_microseconds(self) -> Result<Self, Invalid> {
-        rounded(self.rate).map(Self::new)
+        Ok(Self { rate: rounded(self.rate)?, lease: rounded_lease(self.lease)? })
     }
 }
 

@@ -1,10 +1,11 @@
 //! One call at a time, and a number of completions in a window.
 
 use super::{
-    Algorithm, Held, Refills, WAKE_UP, slots_in, stored::StoredState, window_log::WindowLog,
+    Algorithm, Held, Refills, WAKE_UP, lease, serial_log::SerialLog, slots_in, window_log::Window,
 };
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
+    invalid::Invalid,
     nanos::Nanos,
     rate::Rate,
 };
@@ -21,10 +22,15 @@ use std::time::Duration;
 /// The permit is held while the call runs: bind it (`let _permit = limiter.acquire().await?`), as
 /// one that is dropped at once ends the call.
 ///
-/// While a call runs its end is unknown, so a refusal has no `retry_after`; between two
-/// calls it is exact. A permit given back is of a call that never took place. One that has ended
-/// does not come back, nor do permits that were [charged](Ask::Charge), which count as completions
-/// of their own. A call of cost n counts as n completions.
+/// While a call runs its end is unknown, so a refusal has no `retry_after`, or a hint where there is
+/// a lease; between two calls it is exact. A permit given back is of a call that never took place.
+/// One that has ended does not come back, nor do permits that were [charged](Ask::Charge), which
+/// count as completions of their own. A call of cost n counts as n completions.
+///
+/// With a [`lease`](Self::lease) a call that was not ended in time has ended when its lease does, and
+/// counts as a completion of that instant: its process is gone, and those behind it need not wait
+/// for ever. A call that goes on renews its lease in time. One that comes too late goes on as if it
+/// had, unless another one has begun or permits were charged since: then it is told so.
 ///
 /// Its state has an entry of 16 bytes for each completion in the period, at most as many as the
 /// rate has permits, and a decision takes time logarithmic in their number.
@@ -32,7 +38,7 @@ use std::time::Duration;
 /// # Bound
 ///
 /// In any half-open window of length w, at most `permits * ceil(w / period)` calls begin, and as
-/// many end.
+/// many end, those whose leases have ended at that instant.
 ///
 /// ```
 /// use tower_ratelimit::{Rate, RateLimiter, Serialized};
@@ -47,73 +53,103 @@ use std::time::Duration;
 #[cfg_attr(
     feature = "serde",
     derive(serde::Deserialize, serde::Serialize),
-    serde(from = "super::written::pace::Paced", into = "super::written::pace::Paced")
+    serde(try_from = "super::written::calls::InTurn", into = "super::written::calls::InTurn")
 )]
 pub struct Serialized {
     pub(super) rate: Rate,
-}
-
-/// The state of [`Serialized`]: the call that runs, and those that have ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SerialLog {
-    running: Option<Grant>,
-    completions: WindowLog,
-}
-
-impl StoredState for SerialLog {
-    fn write(&self, bytes: &mut Vec<u8>) {
-        self.running.write(bytes);
-        self.completions.write(bytes);
-    }
-
-    fn read(bytes: &mut &[u8]) -> Option<Self> {
-        let running: Option<Grant> = StoredState::read(bytes)?;
-        // A call of no cost does not run as far as the limit knows.
-        let is_none_or_counts = running.is_none_or(|grant| grant.cost > 0);
-        let completions = WindowLog::read(bytes)?;
-        is_none_or_counts.then_some(Self { running, completions })
-    }
-
-    /// The call counts as completed.
-    fn end_calls(&mut self, now: Nanos) {
-        if let Some(Grant { cost, at }) = self.running.take() {
-            self.completions.push(Grant { cost, at: self.completions.latest(at.max(now)) });
-        }
-    }
+    pub(super) lease: Option<Nanos>,
 }
 
 impl Serialized {
     /// Creates a limit of one call at a time, and at most the permits of this rate in completions
-    /// in any window as long as its period.
+    /// in any window as long as its period, without a lease.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
-        Self { rate }
+        Self { rate, lease: None }
+    }
+
+    /// Sets the lease: a call that was neither ended nor renewed for so long has ended.
+    ///
+    /// Take it several times longer than the time between two renewals, or than a call that renews
+    /// nothing can take, so that a slow one loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the lease is zero or longer than 250 years.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_ratelimit::{Rate, RateLimiter, Serialized};
+    ///
+    /// let limit = Serialized::new(Rate::per_second(1)?).lease(Duration::from_secs(30))?;
+    /// let limiter = RateLimiter::new(limit);
+    /// let permit = limiter.try_acquire().expect("nothing runs");
+    /// let refused = limiter.try_acquire().expect_err("one call runs");
+    /// assert!(refused.retry_after() <= Some(Duration::from_secs(31)), "a second after its lease");
+    /// # Ok::<(), tower_ratelimit::Invalid>(())
+    /// ```
+    pub fn lease(self, lease: Duration) -> Result<Self, Invalid> {
+        Ok(Self { lease: Some(lease::of_length(lease)?), ..self })
     }
 
     fn period(&self) -> Nanos {
         self.rate.period().into()
     }
 
+    /// The completion that a call which nobody ends comes to, if its lease ever ends.
+    fn completion(&self, log: &SerialLog, running: Grant) -> Option<Grant> {
+        // A lease that would end beyond the time line does not end.
+        let end = running.at.checked_add(self.lease?)?;
+        Some(Grant { cost: running.cost, at: log.completions.latest(end) })
+    }
+
+    /// The completion that those behind the call that runs wait for; `None` when only its end helps.
+    fn ending(&self, log: &SerialLog) -> Option<Grant> {
+        match log.running {
+            Some(running) => self.completion(log, running),
+            None => Some(Grant { cost: 0, at: Nanos::ZERO }),
+        }
+    }
+
+    /// How many permits of this window are in use, with those of a call that nobody ends.
+    fn used(&self, window: &Window, ending: Grant, now: Nanos) -> u64 {
+        match now - ending.at < self.period() {
+            true => window.used + u64::from(ending.cost),
+            false => window.used,
+        }
+    }
+
+    /// Whether a take of this cost, one permit or more, would be granted.
+    fn outcome(&self, log: &SerialLog, now: Nanos, cost: u32) -> Outcome {
+        let Some(ending) = self.ending(log) else { return Outcome::InUse(None) };
+        let window = log.completions.window(self.period(), now);
+        let used = self.used(&window, ending, now) + u64::from(cost);
+        let missing = used.saturating_sub(self.rate.permits().into());
+        let free_at = match missing {
+            0 => ending.at,
+            _ if missing > window.used => ending.at + self.period(),
+            _ => ending.at.max(now + log.completions.freed(&window, missing, now)),
+        };
+        match missing {
+            _ if ending.at > now => Outcome::InUse(Some(free_at - now)),
+            0 => Outcome::Granted(Grant { cost, at: log.completions.latest(now) }),
+            // At the end of the time line nothing is let go.
+            _ => Outcome::Later((free_at - now).max(Nanos::new(1))),
+        }
+    }
+
     /// What a take of this cost would be answered.
     fn look(&self, log: &SerialLog, now: Nanos, cost: u32) -> Decision {
-        let permits = u64::from(self.rate.permits());
-        let window = log.completions.window(self.period(), now);
-        let missing = (window.used + u64::from(cost)).saturating_sub(permits);
-        let outcome = match missing {
-            _ if cost == 0 => Outcome::Granted(Grant { cost, at: now }),
+        let outcome = match cost {
+            0 => Outcome::Granted(Grant { cost, at: now }),
             _ if cost > self.rate.permits() => Outcome::Never,
-            _ if log.running.is_some() => Outcome::InUse(None),
-            0 => Outcome::Granted(Grant { cost, at: log.completions.latest(now) }),
-            _ => {
-                let wait = log.completions.freed(&window, missing, now);
-                // At the end of the time line nothing is let go.
-                Outcome::Later(wait.max(Nanos::new(1)))
-            }
+            _ => self.outcome(log, now, cost),
         };
         let standing = self.standing(outcome, log, now);
         match outcome {
-            Outcome::Granted(_) if cost > 0 => {
-                Decision { remaining: 0, full_after: Nanos::MAX - now, ..standing }
+            Outcome::Granted(grant) if cost > 0 => {
+                let full_after = self.new_after(self.completion(log, grant)) - now;
+                Decision { remaining: 0, full_after, ..standing }
             }
             _ => standing,
         }
@@ -122,6 +158,7 @@ impl Serialized {
     fn take(&self, log: &mut SerialLog, now: Nanos, cost: u32) -> Decision {
         let decision = self.look(log, now, cost);
         if let (Outcome::Granted(grant), 1..) = (decision.outcome, cost) {
+            self.complete_lost(log, now);
             log.running = Some(grant);
         }
         decision
@@ -137,13 +174,46 @@ impl Serialized {
         grant
     }
 
+    /// The completion that the call comes to which nobody ended while it had its lease.
+    fn lost(&self, log: &SerialLog, now: Nanos) -> Option<Grant> {
+        self.completion(log, log.running?).filter(|completion| completion.at <= now)
+    }
+
+    /// Writes it down, as something new is about to be.
+    fn complete_lost(&self, log: &mut SerialLog, now: Nanos) {
+        if let Some(Grant { cost, at }) = self.lost(log, now) {
+            log.running = None;
+            self.complete(log, cost, at);
+        }
+    }
+
+    /// The call goes on, also when its lease has ended and nobody has noticed.
+    fn renew(&self, log: &mut SerialLog, now: Nanos, grant: Grant) -> Decision {
+        // By then all that is known of it may have been forgotten.
+        let is_new = self.lost(log, now).is_some_and(|lost| now - lost.at >= self.period());
+        if log.running != Some(grant) || is_new {
+            // It was lost, and its turn is anybody's.
+            return self.take(log, now, grant.cost);
+        }
+        let grant = Grant { at: grant.at.max(now), ..grant };
+        log.running = Some(grant);
+        self.standing(Outcome::Granted(grant), log, now)
+    }
+
+    /// A period after this completion.
+    fn new_after(&self, completion: Option<Grant>) -> Nanos {
+        completion.map_or(Nanos::MAX, |completion| completion.at + self.period())
+    }
+
     fn standing(&self, outcome: Outcome, log: &SerialLog, now: Nanos) -> Decision {
         let permits = self.rate.permits();
-        let used = log.completions.window(self.period(), now).used;
-        let remaining = match log.running {
-            Some(_) => 0,
-            // At most the permits of the rate, which are a u32.
-            None => u64::from(permits).saturating_sub(used) as u32,
+        let remaining = match self.ending(log) {
+            Some(ending) if ending.at <= now => {
+                let window = log.completions.window(self.period(), now);
+                // At most the permits of the rate, which are a u32.
+                u64::from(permits).saturating_sub(self.used(&window, ending, now)) as u32
+            }
+            _ => 0,
         };
         let full_after = self.new_at(log) - now;
         Decision { outcome, limit: permits, remaining, full_after, rate: 0 }
@@ -160,34 +230,33 @@ impl Algorithm for Serialized {
         let grant = match ask {
             Ask::Take(take) => return self.take(log, now, take.cost),
             Ask::Peek(take) => return self.look(log, now, take.cost),
-            Ask::Renew(grant) if is_running(grant) => {
-                let grant = Grant { at: grant.at.max(now), ..grant };
-                log.running = Some(grant);
-                grant
-            }
-            // It was lost, and its turn is anybody's.
-            Ask::Renew(grant) => return self.take(log, now, grant.cost),
+            Ask::Renew(grant) => return self.renew(log, now, grant),
             Ask::GiveBack(grant) if is_running(grant) => {
                 log.running = None;
                 grant
             }
             Ask::End(grant) if is_running(grant) => {
-                log.running = None;
                 // It ends no earlier than it began, whatever the clock says.
-                self.complete(log, grant.cost, grant.at.max(now));
+                let end = self.lost(log, now).map_or(grant.at.max(now), |lost| lost.at);
+                log.running = None;
+                self.complete(log, grant.cost, end);
                 grant
             }
             Ask::GiveBack(grant) | Ask::End(grant) => grant,
             Ask::Charge(0) => Grant { cost: 0, at: now },
-            Ask::Charge(cost) => self.complete(log, cost, now),
+            Ask::Charge(cost) => {
+                self.complete_lost(log, now);
+                self.complete(log, cost, now)
+            }
         };
         self.standing(Outcome::Granted(grant), log, now)
     }
 
-    /// A period after the last completion; never, while a call runs.
+    /// A period after the last completion; while a call runs, after the end of its lease, and never
+    /// without one.
     fn new_at(&self, log: &SerialLog) -> Nanos {
         match log.running {
-            Some(_) => Nanos::MAX,
+            Some(running) => self.new_after(self.completion(log, running)),
             None => log.completions.empty_at(self.period()),
         }
     }
@@ -196,9 +265,11 @@ impl Algorithm for Serialized {
         self.rate.interval().into()
     }
 
-    /// One interval, or [`WAKE_UP`]: no other call runs while one is about to begin.
+    /// One interval, or [`WAKE_UP`], and no longer than the lease: no other call runs while one is
+    /// about to begin.
     fn shelf_life(&self) -> Nanos {
-        self.interval().max(WAKE_UP)
+        let longest = self.interval().max(WAKE_UP);
+        self.lease.map_or(longest, |lease| lease.min(longest))
     }
 
     fn rate(&self, index: usize) -> Option<Rate> {
@@ -210,7 +281,8 @@ impl Algorithm for Serialized {
     }
 
     /// The call that runs goes on, and the completions stay: those that were forgotten because
-    /// they were older than the period before are not counted by a longer one.
+    /// they were older than the period before are not counted by a longer one. Another lease applies to
+    /// it, too, from when it was granted or renewed.
     fn carry_over(&self, _: &Self, _: &mut SerialLog, _: Nanos) {}
 }
 

@@ -13,7 +13,7 @@ use tower_ratelimit::{
 type Keyed = Builder<AnyAlgorithm, ManyLimits>;
 
 /// Fields of a table in TOML, and the line of the limit that they make.
-const TABLES: [(&str, &str, &str); 17] = [
+const TABLES: [(&str, &str, &str); 18] = [
     ("leaky_bucket", "rate = '10/s'", "leaky bucket 10/s, capacity 10"),
     ("leaky_bucket", "rate = '10/s'\ncapacity = 5", "leaky bucket 10/s, capacity 5"),
     (
@@ -40,6 +40,7 @@ const TABLES: [(&str, &str, &str); 17] = [
     ("sliding_window_counter", "rate = '60/min'", "sliding window counter 60/min"),
     ("concurrency", "capacity = 8\nlease = '1500ms'", "concurrency 8, lease 1500ms"),
     ("serialized", "rate = '1/s'", "serialized 1/s"),
+    ("serialized", "rate = '1/s'\nlease = '1500ms'", "serialized 1/s, lease 1500ms"),
 ];
 
 /// The table of an algorithm as JSON.

@@ -61,7 +61,10 @@ pub(crate) fn limit() -> impl Strategy<Value = AnyAlgorithm> {
                 let limit = Concurrency::new(number.max(1)).unwrap();
                 instant.and_then(|lease| limit.lease(lease).ok()).unwrap_or(limit).into()
             }
-            _ => Serialized::new(rate).into(),
+            _ => {
+                let limit = Serialized::new(rate);
+                instant.and_then(|lease| limit.lease(lease).ok()).unwrap_or(limit).into()
+            }
         },
     )
 }
@@ -103,7 +106,7 @@ proptest! {
 
     #[test]
     fn whatever_is_read_is_an_answer_and_no_panic(
-        line in "(leaky bucket|quota|fixed window|sliding window|concurrency) [0-9/ a-z]{0,8}(,? ?(and|capacity|lease|aligned to) [0-9]{0,40}[a-zµ]{0,3}){0,2}",
+        line in "(leaky bucket|quota|fixed window|sliding window|concurrency|serialized) [0-9/ a-z]{0,8}(,? ?(and|capacity|lease|aligned to) [0-9]{0,40}[a-zµ]{0,3}){0,2}",
     ) {
         if let Ok(limit) = line.parse::<AnyAlgorithm>() {
             reads_back(&limit)?;
@@ -120,7 +123,7 @@ fn second(permits: u32) -> Rate {
 fn every_algorithm_has_its_line() {
     let ten = second(10);
     let bucket = TokenBucket::new(second(5)).capacity(20).unwrap();
-    let lines: [(AnyAlgorithm, &str); 15] = [
+    let lines: [(AnyAlgorithm, &str); 16] = [
         (LeakyBucket::new(ten).capacity(5).unwrap().into(), "leaky bucket 10/s, capacity 5"),
         (
             LeakyBucket::any_window(ten, 5).unwrap().into(),
@@ -151,6 +154,10 @@ fn every_algorithm_has_its_line() {
             "concurrency 8, lease 30s",
         ),
         (Serialized::new(ten).into(), "serialized 10/s"),
+        (
+            Serialized::new(ten).lease(Duration::from_secs(30)).unwrap().into(),
+            "serialized 10/s, lease 30s",
+        ),
     ];
     for (limit, line) in lines {
         assert_eq!(limit.to_string(), line);
@@ -213,6 +220,7 @@ fn a_line_is_refused_as_code_is_and_with_the_same_error() {
         ),
         ("concurrency 0", "capacity is 0, but must be at least 1"),
         ("concurrency 1, lease 0s", "lease is 0ns, but must be 1 ns to 250 years"),
+        ("serialized 1/s, lease 0s", "lease is 0ns, but must be 1 ns to 250 years"),
         ("concurrency 1, lease 91251day", "lease is 7884086400s, but must be 1 ns to 250 years"),
     ] {
         assert_eq!(line.parse::<AnyAlgorithm>().unwrap_err().to_string(), expected, "{line}");

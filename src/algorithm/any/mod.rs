@@ -35,7 +35,7 @@ use std::{fmt, str::FromStr, time::Duration};
 /// | `fixed window 60/min[, aligned to 0s]` | `fixed_window` | `rate`, \[`aligned_to`\] |
 /// | `sliding window counter 60/min` | `sliding_window_counter` | `rate` |
 /// | `concurrency 8[, lease 30s]` | `concurrency` | `capacity`, \[`lease`\] |
-/// | `serialized 1/s` | `serialized` | `rate` |
+/// | `serialized 1/s[, lease 30s]` | `serialized` | `rate`, \[`lease`\] |
 ///
 /// It decides as the algorithm in it does. As that may be one whose calls
 /// [hold](Held) their permits, a maximum wait that is long enough for the wait foreseen

@@ -2,7 +2,7 @@
 
 use super::line::{Form, Line};
 use crate::{
-    algorithm::{BurstCompensating, Serialized, SlidingWindowCounter, Strict},
+    algorithm::{BurstCompensating, SlidingWindowCounter, Strict},
     given::Given,
     invalid::Invalid,
     rate::Rate,
@@ -58,7 +58,6 @@ macro_rules! only_a_rate {
 
 only_a_rate!(Strict, "strict");
 only_a_rate!(SlidingWindowCounter, "sliding window counter");
-only_a_rate!(Serialized, "serialized");
 
 impl TryFrom<Bursts> for BurstCompensating {
     type Error = Invalid;

@@ -63,5 +63,5 @@ samples! {
     // Where a counter fades is a fraction of its period: these have whole ones.
     SlidingWindowCounter: "sliding window counter 4/5040s", "sliding window counter 2/2520s";
     Concurrency: "concurrency 7", "concurrency 2, lease 60000007us", "concurrency 1, lease 100s";
-    Serialized: "serialized 1/2h", "serialized 2/60000007us";
+    Serialized: "serialized 1/2h", "serialized 2/60000007us", "serialized 1/60s, lease 100s";
 }

@@ -77,8 +77,9 @@ use std::{
 /// store fails, what [`OnFailure`] says happens. After several consecutive failures a [circuit
 /// breaker](StoredBuilder::breaker) opens for a while, so that callers do not wait
 /// for nothing. An ask whose answer was lost may have taken permits; one whose answer comes late
-/// gives them back. What goes back while the store does not answer is lost: with
-/// [`Concurrency`](crate::Concurrency) give its permits a [lease](crate::Concurrency::lease).
+/// gives them back. What goes back while the store does not answer is lost, and so is what a process holds
+/// that is killed: give permits that calls hold a lease, with [`Concurrency`](crate::Concurrency::lease) and
+/// with [`Serialized`](crate::Serialized::lease). Without one nobody may ever have them again.
 ///
 /// # When a call is not polled
 ///

@@ -114,6 +114,7 @@ fn calls_in_flight_in_any_algorithm_answer_as_themselves() {
     same(Concurrency::new(2).unwrap());
     same(Concurrency::new(1).unwrap().lease(Duration::from_secs(1)).unwrap());
     same(Serialized::new(rate(2, 1000)));
+    same(Serialized::new(rate(2, 1000)).lease(Duration::from_secs(1)).unwrap());
 }
 
 #[test]

@@ -113,8 +113,14 @@ pub(crate) fn concurrency() -> impl Strategy<Value = Concurrency> {
     (1..=5u32, lease()).prop_map(|(capacity, lease)| in_flight(capacity, lease))
 }
 
+/// With a lease of some tenths of its period, or none.
 pub(crate) fn serialized() -> impl Strategy<Value = Serialized> {
-    one_rate().prop_map(Serialized::new)
+    let tenths = prop_oneof![1 => Just(None), 2 => (1..=30u32).prop_map(Some)];
+    (one_rate(), tenths).prop_map(|(rate, tenths)| {
+        let limit = Serialized::new(rate);
+        let lease = |tenths| (rate.period() * tenths / 10).max(Duration::from_nanos(1));
+        tenths.map_or(limit, |tenths| limit.lease(lease(tenths)).unwrap())
+    })
 }
 
 /// Any of those above whose calls do not hold their permits.

@@ -24,6 +24,7 @@ mod leases;
 mod renewal;
 mod scripted;
 mod serialized;
+mod serialized_leases;
 mod stored;
 mod token_bucket;
 mod windows;

@@ -15,7 +15,7 @@ fn invalid(line: &str) -> Invalid {
 }
 
 /// Lines whose numbers are no whole microseconds, with what becomes of them.
-const LINES: [(&str, &str, &[u64]); 16] = [
+const LINES: [(&str, &str, &[u64]); 17] = [
     ("leaky bucket 3/s, capacity 5", "leaky_bucket", &[333_334, 5]),
     ("leaky bucket 10/s, capacity 4, any window", "leaky_bucket", &[142_858, 4]),
     ("strict 7/s", "strict", &[142_858]),
@@ -35,7 +35,8 @@ const LINES: [(&str, &str, &[u64]); 16] = [
     ("sliding window counter 7/9001ns", "sliding_window_counter", &[7, 10]),
     ("concurrency 8, lease 1500ns", "concurrency", &[8, 2]),
     ("concurrency 8", "concurrency", &[8, 0]),
-    ("serialized 1/1999ns", "serialized", &[1, 2]),
+    ("serialized 1/1999ns", "serialized", &[1, 2, 0]),
+    ("serialized 1/1999ns, lease 2500ns", "serialized", &[1, 2, 3]),
 ];
 
 #[test]
@@ -100,6 +101,7 @@ fn spans_beyond_what_scripts_can_count_are_typed_errors() {
         ("burst compensating 1/day, max burst DAYS", "max_burst"),
         ("token bucket 1/day, capacity DAYS", "capacity"),
         ("concurrency 1, lease DAYSday", "lease"),
+        ("serialized 1/s, lease DAYSday", "lease"),
     ] {
         let with = |days: u64| line.replace("DAYS", &days.to_string());
         assert!(read(&with(CENTURY)).in_microseconds().is_ok(), "{line}");

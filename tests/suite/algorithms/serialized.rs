@@ -11,11 +11,35 @@ const MILLISECOND: u64 = 1_000_000;
 struct Diary {
     permits: u64,
     period: u64,
+    lease: Option<u64>,
     running: Option<(u64, u64)>,
     completions: Vec<u64>,
 }
 
 impl Diary {
+    /// When the call completes that runs, though nobody ends it.
+    fn lease_ends(&self) -> Option<u64> {
+        let end = self.running?.0 + self.lease?;
+        Some(self.completions.iter().copied().max().unwrap_or(0).max(end))
+    }
+
+    /// With the call completed whose lease has ended.
+    fn at(&self, now: u64) -> Self {
+        let mut then = self.clone();
+        if let Some(end) = self.lease_ends().filter(|end| *end <= now) {
+            let (_, cost) = then.running.take().unwrap();
+            then.complete(end, cost);
+        }
+        then
+    }
+
+    /// Whether this call can go on: nothing has begun since, and not so much time has passed that
+    /// all is new.
+    fn goes_on(&self, grant: Grant, now: u64) -> bool {
+        let is_over = self.lease_ends().is_some_and(|end| now >= end + self.period);
+        self.running == Some((grant.at.get(), grant.cost.into())) && !is_over
+    }
+
     fn young(&self, now: u64) -> u64 {
         self.completions.iter().filter(|at| now < **at + self.period).count() as u64
     }
@@ -32,20 +56,29 @@ impl Diary {
         self.completions.extend((0..permits).map(|_| at));
     }
 
+    fn passes(&self, now: u64, cost: u64) -> bool {
+        let then = self.at(now);
+        then.running.is_none() && then.fits(now, cost)
+    }
+
+    /// By trying each instant at which something ends.
     fn answer(&self, now: u64, cost: u32) -> Option<Outcome> {
         let cost = u64::from(cost);
         if cost > self.permits {
             return Some(Outcome::Never);
         }
-        if self.running.is_some() {
-            return Some(Outcome::InUse(None));
-        }
-        if self.fits(now, cost) {
+        if self.passes(now, cost) {
             return None;
         }
-        let ends = self.completions.iter().map(|at| at + self.period);
-        let first = ends.filter(|end| *end > now && self.fits(*end, cost)).min();
-        Some(Outcome::Later(Nanos::new(first.unwrap() - now)))
+        let lease_ends = self.lease_ends();
+        let completions = self.completions.iter().copied().chain(lease_ends);
+        let ends = completions.map(|at| at + self.period).chain(lease_ends);
+        let first = ends.filter(|end| *end > now && self.passes(*end, cost)).min();
+        let wait = first.map(|first| Nanos::new(first - now));
+        Some(match self.at(now).running {
+            Some(_) => Outcome::InUse(wait),
+            None => Outcome::Later(wait.unwrap()),
+        })
     }
 }
 
@@ -88,10 +121,20 @@ fn turns(with_charges: bool) -> impl Strategy<Value = Vec<(Jump, Turn)>> {
     prop::collection::vec((jump, turn), 1..60)
 }
 
+/// The lease of a limit, as it says itself.
+fn lease(limit: &Serialized) -> Option<u64> {
+    let mut state = Default::default();
+    granted(limit, &mut state, 0, Take::fresh(1)).unwrap();
+    let new_at = limit.new_at(&state);
+    let period = limit.rate(0).unwrap().period().into();
+    (new_at < Nanos::MAX).then(|| (new_at - period).get())
+}
+
 fn agrees(limit: Serialized, turns: Vec<(Jump, Turn)>) -> TestCaseResult {
     let rate = limit.rate(0).unwrap();
     let (permits, period) = (u64::from(rate.permits()), Nanos::from(rate.period()).get());
-    let mut diary = Diary { permits, period, running: None, completions: Vec::new() };
+    let lease = lease(&limit);
+    let mut diary = Diary { permits, period, lease, running: None, completions: Vec::new() };
     let mut state = Default::default();
     let mut running: Option<Grant> = None;
     let mut ended: Vec<Grant> = Vec::new();
@@ -119,7 +162,10 @@ fn agrees(limit: Serialized, turns: Vec<(Jump, Turn)>) -> TestCaseResult {
                         let grant = decision.grant();
                         prop_assert!(grant.is_some());
                         if cost > 0 {
+                            // One that was lost has ended.
+                            ended.extend(running);
                             running = grant;
+                            diary = diary.at(now);
                             diary.running = grant.map(|grant| (grant.at.get(), cost.into()));
                         } else {
                             prop_assert_eq!(&state, &before);
@@ -129,24 +175,45 @@ fn agrees(limit: Serialized, turns: Vec<(Jump, Turn)>) -> TestCaseResult {
             }
             Turn::Renew => {
                 let Some(grant) = running else { continue };
-                let renewed = ask(&limit, &mut state, now, Ask::Renew(grant)).grant();
-                prop_assert_eq!(
-                    renewed,
-                    Some(Grant { at: grant.at.max(Nanos::new(now)), ..grant })
-                );
-                running = renewed;
-                diary.running = renewed.map(|grant| (grant.at.get(), grant.cost.into()));
+                let before = state.clone();
+                let renewed = ask(&limit, &mut state, now, Ask::Renew(grant));
+                let goes_on = diary.goes_on(grant, now);
+                match diary.answer(now, grant.cost).filter(|_| !goes_on) {
+                    Some(refused) => {
+                        prop_assert_eq!(renewed.outcome, refused);
+                        prop_assert_eq!(&state, &before);
+                        ended.push(grant);
+                        running = None;
+                    }
+                    None => {
+                        running = renewed.grant();
+                        prop_assert!(running.is_some());
+                        if goes_on {
+                            let at = grant.at.max(Nanos::new(now));
+                            prop_assert_eq!(running, Some(Grant { at, ..grant }));
+                        } else {
+                            diary = diary.at(now);
+                        }
+                        diary.running = running.map(|grant| (grant.at.get(), grant.cost.into()));
+                    }
+                }
             }
             Turn::GiveBack => {
                 let Some(grant) = running.take() else { continue };
                 prop_assert!(ask(&limit, &mut state, now, Ask::GiveBack(grant)).is_granted());
-                diary.running = None;
+                if diary.running == Some((grant.at.get(), grant.cost.into())) {
+                    diary.running = None;
+                }
             }
             Turn::End => {
                 let Some(grant) = running.take() else { continue };
                 prop_assert!(ask(&limit, &mut state, now, Ask::End(grant)).is_granted());
-                let (begun, cost) = diary.running.take().unwrap();
-                diary.complete(now.max(begun), cost);
+                if diary.running == Some((grant.at.get(), grant.cost.into())) {
+                    diary = diary.at(now);
+                    if let Some((begun, cost)) = diary.running.take() {
+                        diary.complete(now.max(begun), cost);
+                    }
+                }
                 ended.push(grant);
             }
             Turn::Stale(index) => {
@@ -162,14 +229,16 @@ fn agrees(limit: Serialized, turns: Vec<(Jump, Turn)>) -> TestCaseResult {
             Turn::Charge(cost) => {
                 prop_assert!(ask(&limit, &mut state, now, Ask::Charge(cost)).is_granted());
                 if cost > 0 {
+                    diary = diary.at(now);
                     diary.complete(now, cost.into());
                 }
             }
         }
         let standing = ask(&limit, &mut state, now, Ask::Peek(Take::fresh(0)));
-        let left = match diary.running {
+        let then = diary.at(now);
+        let left = match then.running {
             Some(_) => 0,
-            None => permits.saturating_sub(diary.young(now)),
+            None => permits.saturating_sub(then.young(now)),
         };
         prop_assert_eq!(u64::from(standing.remaining), left);
         prop_assert_eq!(standing.full_after, limit.new_at(&state) - Nanos::new(now));
@@ -184,6 +253,9 @@ fn calls_begin_as_if_every_completion_were_counted() {
 
 fn keep_the_bound(limit: Serialized, turns: Vec<(Jump, Turn)>) -> TestCaseResult {
     let period = Nanos::from(limit.rate(0).unwrap().period()).get();
+    let lease = lease(&limit);
+    // For the limit a call ends with its lease at the latest.
+    let end = |start: u64, now: u64| lease.map_or(now, |lease| now.min(start + lease));
     let mut state = Default::default();
     let mut running: Option<(Grant, u64)> = None;
     let (mut begun, mut ended) = (Vec::new(), Vec::new());
@@ -198,13 +270,20 @@ fn keep_the_bound(limit: Serialized, turns: Vec<(Jump, Turn)>) -> TestCaseResult
             (Turn::Take(_), _) => {
                 let decision = ask(&limit, &mut state, now, Ask::Take(Take::fresh(1)));
                 wait = super::wait(decision).unwrap_or(0);
-                prop_assert!(!(decision.is_granted() && running.is_some()), "two at once");
+                if let (Some((_, start)), true) = (running, decision.is_granted()) {
+                    prop_assert!(
+                        end(start, now) < now || lease == Some(now - start),
+                        "two at once"
+                    );
+                    begun.push(start);
+                    ended.push(end(start, now));
+                }
                 running = decision.grant().map(|grant| (grant, now)).or(running);
             }
             (Turn::End, Some((grant, start))) => {
                 let _ = ask(&limit, &mut state, now, Ask::End(grant));
                 begun.push(start);
-                ended.push(now);
+                ended.push(end(start, now));
                 running = None;
             }
             (Turn::GiveBack, Some((grant, _))) => {

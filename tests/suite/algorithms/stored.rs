@@ -180,6 +180,7 @@ fn each_kind() -> Vec<AnyAlgorithm> {
         "concurrency 8",
         "concurrency 8, lease 30s",
         "serialized 2/s",
+        "serialized 2/s, lease 30s",
     ];
     lines.iter().map(|line| line.parse().unwrap()).collect()
 }
@@ -218,9 +219,11 @@ proptest! {
     }
 
     #[test]
-    fn a_call_that_runs_is_read_as_it_was_written(turns in turns()) {
+    fn a_call_that_runs_is_read_as_it_was_written(turns in turns(), lease in 1..40u64) {
         let limit = Serialized::new(rate(3, 20));
         calls_in_flight_are_read_as_they_were_written(&limit, turns.clone())?;
+        let leased = limit.lease(Duration::from_nanos(lease)).unwrap();
+        calls_in_flight_are_read_as_they_were_written(&leased, turns.clone())?;
         calls_in_flight_are_read_as_they_were_written(&AnyAlgorithm::from(limit), turns)?;
     }
 

@@ -105,6 +105,54 @@ async fn r24_the_permit_of_a_dead_holder_is_back_after_its_own_lease() {
     assert_eq!(limiter.peek(0).remaining, 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn r22_a_serialized_call_renews_its_lease_or_learns_that_it_lost_it() {
+    for renews in [true, false] {
+        let limit = one_completion_per(200).lease(milliseconds(1000)).unwrap();
+        let limiter = RateLimiter::new(limit);
+        let start = Instant::now();
+        let mut first = limiter.acquire().await.unwrap();
+        let second = tokio::spawn({
+            let limiter = limiter.clone();
+            async move { (limiter.acquire().await.unwrap().into_owned(), start.elapsed()) }
+        });
+        if renews {
+            sleep(milliseconds(700)).await;
+            first.renew().unwrap();
+        }
+        sleep_until(start + milliseconds(1300)).await;
+        assert_eq!(second.is_finished(), !renews);
+        assert_eq!(first.renew(), if renews { Ok(()) } else { Err(LeaseLost) });
+        drop(first);
+        let (second, at) = second.await.unwrap();
+        // A period after the completion, or the end of the lease.
+        assert_eq!(at, milliseconds(if renews { 1500 } else { 1200 }));
+        assert!(limiter.try_acquire().is_err(), "one at a time");
+        drop(second);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r24_a_serialized_call_of_a_dead_holder_has_ended_when_its_lease_does() {
+    let limiter = RateLimiter::new(one_completion_per(200).lease(milliseconds(1000)).unwrap());
+    let start = Instant::now();
+    std::mem::forget(limiter.acquire().await.unwrap());
+    let refused = limiter.try_acquire().unwrap_err();
+    assert_eq!(refused.retry_after(), Some(milliseconds(1200)));
+    let calls: Vec<_> = (0..2)
+        .map(|_| {
+            let limiter = limiter.clone();
+            tokio::spawn(async move {
+                drop(limiter.acquire().await.unwrap());
+                start.elapsed()
+            })
+        })
+        .collect();
+    for (call, at) in calls.into_iter().zip([1200, 1400]) {
+        assert_eq!(call.await.unwrap(), milliseconds(at));
+    }
+}
+
 /// Lets calls of 20 ms get in line one after the other, and says when each began, in order, and
 /// what its owner got. Never two of them run at once.
 async fn serialized<T: Send + 'static>(

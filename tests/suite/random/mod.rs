@@ -172,6 +172,7 @@ impl Kind for Concurrency {
 
 impl Kind for Serialized {
     fn several() -> Vec<Self> {
-        [rate(4, 300), rate(2, 100), rate(1, 200)].map(Serialized::new).into()
+        let leased = Serialized::new(rate(2, 100)).lease(ms(400)).unwrap();
+        vec![Serialized::new(rate(4, 300)), leased, Serialized::new(rate(1, 200))]
     }
 }

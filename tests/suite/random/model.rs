@@ -96,6 +96,7 @@ impl<A: Algorithm> Model<A> {
     /// When a call would be served behind all who wait, if that can be said: by serving them.
     fn turn(&self, algorithm: &A, cost: u32) -> Outcome {
         let (mut state, mut at) = (self.state.clone(), self.now);
+        let in_use = |at, hint: Option<_>| Outcome::InUse(hint.map(|wait| at + wait - self.now));
         let peek = Ask::Peek(Take::fresh(cost));
         if algorithm.decide(&mut state, at, peek).outcome == Outcome::Never {
             // More than a capacity that has shrunk meanwhile.
@@ -109,13 +110,14 @@ impl<A: Algorithm> Model<A> {
                     let _ = algorithm.decide(&mut state, at, take);
                 }
                 // Those behind come later than it, whenever that is.
-                Outcome::InUse(wait) => return Outcome::InUse(wait),
+                Outcome::InUse(wait) => return in_use(at, wait),
                 _ => {}
             }
         }
         match algorithm.decide(&mut state, at, Ask::Peek(Take::queued(cost))).outcome {
             Outcome::Granted(_) => Outcome::Later(at - self.now),
             Outcome::Later(wait) => Outcome::Later(at + wait - self.now),
+            Outcome::InUse(wait) => in_use(at, wait),
             other => other,
         }
     }

@@ -1,6 +1,9 @@
 //! Permits that calls hold until they end, kept by a store.
 
-use super::{Slow, limiter, ms, refused, since};
+use super::{
+    Slow, limiter, ms, refused, since,
+    slow::Mood::{Answers, Fails},
+};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tower_ratelimit::{AnyAlgorithm, Concurrency, LeaseLost, Rate, Serialized};
@@ -8,6 +11,48 @@ use tower_ratelimit::{AnyAlgorithm, Concurrency, LeaseLost, Rate, Serialized};
 fn one_at_a_time(lease: Option<Duration>) -> Concurrency {
     let one = Concurrency::new(1).unwrap();
     lease.map_or(one, |lease| one.lease(lease).unwrap())
+}
+
+/// One call at a time, and so many milliseconds after it the next.
+fn serialized(milliseconds: u64) -> Serialized {
+    Serialized::new(Rate::new(1, ms(milliseconds)).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_serialized_call_whose_end_is_lost_ends_with_its_lease() {
+    let store = Slow::new(0);
+    let limiter = limiter(&store, serialized(100).lease(ms(1000)).unwrap());
+    let limit = limiter.key("alice");
+    let start = Instant::now();
+    let permit = limit.acquire().await.unwrap();
+    sleep(ms(20)).await;
+    // The store is away as the call ends, and nobody tells it again.
+    store.set(Fails);
+    drop(permit);
+    sleep(ms(20)).await;
+    store.set(Answers);
+    assert_eq!(refused(limit.try_acquire().await).retry_after(), Some(ms(1060)));
+    let next = limit.acquire().await.unwrap();
+    assert_eq!(since(start), 1100);
+    drop(next);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r22_the_lease_of_a_serialized_call_is_renewed_or_lost() {
+    let limiter = limiter(&Slow::new(0), serialized(100).lease(ms(1000)).unwrap());
+    let limit = limiter.key("alice");
+    let mut first = limit.acquire().await.unwrap();
+    sleep(ms(900)).await;
+    first.renew().await.unwrap();
+    sleep(ms(400)).await;
+    refused(limit.try_acquire().await);
+    sleep(ms(700)).await;
+    let mut second = limit.try_acquire().await.unwrap();
+    assert_eq!(first.renew().await, Err(LeaseLost));
+    drop(first);
+    sleep(ms(1)).await;
+    refused(limit.try_acquire().await);
+    second.renew().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use super::histories::{Call, Turn, check, for_each_limit, play};
 use crate::algorithms::{bounds::keeps_its_bound, histories::Pause, limits};
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::sync::Arc;
-use tower_ratelimit::{Algorithm, Grant, store::StoredLimit};
+use tower_ratelimit::{Algorithm, Grant, Nanos, store::StoredLimit};
 
 for_each_limit![calls_that_took_place_keep_the_bound];
 
@@ -64,8 +64,15 @@ fn state_of<A: Algorithm>(limit: &StoredLimit<A>, call: &Call) -> A::State {
 #[test]
 fn a_serialized_call_begins_when_the_one_before_has_ended() {
     check(limits::serialized(), |limit, turns| {
+        let period = limit.algorithm.rate(0).unwrap().period().into();
         play(limit, turns, |moment| {
-            let running = moment.calls.iter().filter(|call| !call.ended);
+            let new_at = |call: &Call| limit.algorithm.new_at(&state_of(limit, call));
+            let lease_ends = |call: &Call| match new_at(call) {
+                Nanos::MAX => Nanos::MAX,
+                new_at => new_at - period,
+            };
+            let is_held = |call: &&Call| !call.ended && lease_ends(call).get() > moment.now;
+            let running = moment.calls.iter().filter(is_held);
             prop_assert!(running.count() <= 1);
             Ok(())
         })?;

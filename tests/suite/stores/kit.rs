@@ -42,9 +42,9 @@ fn a_store_that_goes_on_existing_can_be_looked_at_again_and_without_a_runtime() 
 
 #[test]
 fn all_samples_can_be_read() {
-    assert_eq!(AnyAlgorithm::samples().len(), 26);
+    assert_eq!(AnyAlgorithm::samples().len(), 27);
     assert_eq!(LeakyBucket::samples().len(), 3);
-    assert_eq!(Serialized::samples().len(), 2);
+    assert_eq!(Serialized::samples().len(), 3);
 }
 
 /// What the kit says of a store with this fault.

@@ -7,7 +7,7 @@ use tower_ratelimit::{
 };
 
 /// Small numbers, so that boundaries meet, and intervals that have to be rounded.
-pub(crate) const LIMITS: [&str; 26] = [
+pub(crate) const LIMITS: [&str; 28] = [
     "leaky bucket 1/7us, capacity 1",
     "leaky bucket 3/10us, capacity 4",
     "leaky bucket 10/s, capacity 5, any window",
@@ -34,6 +34,8 @@ pub(crate) const LIMITS: [&str; 26] = [
     "concurrency 200, lease 2s",
     "serialized 1/10us",
     "serialized 3/25us",
+    "serialized 1/10us, lease 7us",
+    "serialized 3/25us, lease 60us",
 ];
 
 /// Today.

@@ -114,6 +114,7 @@ async fn a_refusal_writes_nothing() {
         "fixed window 2/hour",
         "sliding window counter 2/hour",
         "concurrency 2, lease 1hour",
+        "serialized 2/1hour, lease 1hour",
         "serialized 1/hour",
     ] {
         let limit = limit(line, line);
