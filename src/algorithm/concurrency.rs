@@ -129,7 +129,10 @@ impl Concurrency {
 
     /// The holder goes on, with the permits that it has still or gets once more.
     fn renew(&self, holders: &mut Holders, now: Nanos, grant: Grant) -> Decision {
-        if grant.cost == 0 {
+        // Without a lease nothing begins anew: a renewal whose answer is lost leaves the grant by which
+        // its holder ends it.
+        let is_held = self.lease.is_none() && holders.has(grant);
+        if grant.cost == 0 || is_held {
             return self.after(holders, now, grant);
         }
         if !holders.has_ended(grant, self.lease, now) && holders.remove(grant) {
@@ -216,7 +219,8 @@ impl Algorithm for Concurrency {
     }
 
     /// Calls in flight stay. With less capacity no call is let go before enough of them have ended;
-    /// another lease applies to them as well, from when they were granted or renewed.
+    /// another lease applies to them as well, from when they were granted or, while there was one,
+    /// renewed.
     fn carry_over(&self, _: &Self, _: &mut Holders, _: Nanos) {}
 }
 

@@ -67,15 +67,23 @@ impl Holders {
         grant
     }
 
+    fn find(&self, grant: Grant) -> Option<usize> {
+        let first = self.grants.partition_point(|other| other.at < grant.at);
+        let mut same_instant =
+            self.grants.iter().skip(first).take_while(|other| other.at == grant.at);
+        let after = same_instant.position(|other| other.cost == grant.cost)?;
+        Some(first + after)
+    }
+
+    /// Whether this holder is there.
+    pub(super) fn has(&self, grant: Grant) -> bool {
+        self.find(grant).is_some()
+    }
+
     /// Takes a holder out, if it is there.
     pub(super) fn remove(&mut self, grant: Grant) -> bool {
-        let first = self.grants.partition_point(|other| other.at < grant.at);
-        let same_instant = self.grants.iter().skip(first).take_while(|other| other.at == grant.at);
-        let Some(after) = same_instant.into_iter().position(|other| other.cost == grant.cost)
-        else {
-            return false;
-        };
-        self.grants.remove(first + after);
+        let Some(index) = self.find(grant) else { return false };
+        self.grants.remove(index);
         self.permits -= u64::from(grant.cost);
         true
     }

@@ -195,7 +195,10 @@ impl Serialized {
             // It was lost, and its turn is anybody's.
             return self.take(log, now, grant.cost);
         }
-        let grant = Grant { at: grant.at.max(now), ..grant };
+        // Without a lease nothing begins anew: a renewal whose answer is lost leaves the grant by which
+        // its holder ends it.
+        let at = self.lease.map_or(grant.at, |_| grant.at.max(now));
+        let grant = Grant { at, ..grant };
         log.running = Some(grant);
         self.standing(Outcome::Granted(grant), log, now)
     }
@@ -282,7 +285,7 @@ impl Algorithm for Serialized {
 
     /// The call that runs goes on, and the completions stay: those that were forgotten because
     /// they were older than the period before are not counted by a longer one. Another lease applies to
-    /// it, too, from when it was granted or renewed.
+    /// it, too, from when it was granted or, while there was one, renewed.
     fn carry_over(&self, _: &Self, _: &mut SerialLog, _: Nanos) {}
 }
 

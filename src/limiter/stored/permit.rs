@@ -72,7 +72,8 @@ impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
     /// # Cancel safety
     ///
     /// Dropped, or when the store does not answer, the lease may have begun anew without this
-    /// permit knowing: then the permits come back when it ends, and not when the call does.
+    /// permit knowing: then the permits come back when it ends, and not when the call does, and a
+    /// later renewal may be refused because of them.
     pub async fn renew(&mut self) -> Result<(), LeaseLost> {
         let Used::Store(taken) = &mut self.hold.used else { return Ok(()) };
         let Some(grant) = taken.held() else { return Ok(()) };

@@ -65,8 +65,11 @@ impl Everybody {
     fn renew(&mut self, index: usize, now: u64) -> bool {
         let holder = self.holders[index];
         if holder.fate == Fate::Holds && !self.is_overdue(&holder, now) {
-            self.last_grant = self.last_grant.max(now);
-            self.holders[index].since = self.last_grant;
+            // Without a lease nothing begins anew.
+            if self.lease.is_some() {
+                self.last_grant = self.last_grant.max(now);
+                self.holders[index].since = self.last_grant;
+            }
             return true;
         }
         if holder.cost > self.capacity || !self.fits(now, holder.cost as u32) {

@@ -189,7 +189,7 @@ fn agrees(limit: Serialized, turns: Vec<(Jump, Turn)>) -> TestCaseResult {
                         running = renewed.grant();
                         prop_assert!(running.is_some());
                         if goes_on {
-                            let at = grant.at.max(Nanos::new(now));
+                            let at = lease.map_or(grant.at, |_| grant.at.max(Nanos::new(now)));
                             prop_assert_eq!(running, Some(Grant { at, ..grant }));
                         } else {
                             diary = diary.at(now);

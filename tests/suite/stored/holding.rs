@@ -5,8 +5,10 @@ use super::{
     slow::Mood::{Answers, Fails},
 };
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
-use tower_ratelimit::{AnyAlgorithm, Concurrency, LeaseLost, Rate, Serialized};
+use tokio::time::{Instant, sleep, timeout};
+use tower_ratelimit::{
+    Algorithm, AnyAlgorithm, Concurrency, LeaseLost, Rate, Serialized, StoredLimiter,
+};
 
 fn one_at_a_time(lease: Option<Duration>) -> Concurrency {
     let one = Concurrency::new(1).unwrap();
@@ -53,6 +55,34 @@ async fn r22_the_lease_of_a_serialized_call_is_renewed_or_lost() {
     sleep(ms(1)).await;
     refused(limit.try_acquire().await);
     second.renew().await.unwrap();
+}
+
+/// A renewal that the store decides and whose caller goes away before the answer comes.
+async fn gives_up_a_renewal<A: Algorithm>(limiter: &StoredLimiter<A, Slow<A>>) {
+    let mut permit = limiter.key("alice").acquire().await.unwrap();
+    sleep(ms(20)).await;
+    assert!(timeout(ms(7), permit.renew()).await.is_err());
+    drop(permit);
+    sleep(ms(20)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_lease_a_renewal_whose_answer_is_lost_changes_nothing() {
+    let one = limiter(&Slow::new(10), one_at_a_time(None));
+    gives_up_a_renewal(&one).await;
+    one.key("alice").try_acquire().await.unwrap();
+    let one = limiter(&Slow::new(10), serialized(1));
+    gives_up_a_renewal(&one).await;
+    one.key("alice").try_acquire().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_lease_permits_whose_renewal_was_lost_are_back_when_it_ends() {
+    let one = limiter(&Slow::new(10), one_at_a_time(Some(ms(1000))));
+    gives_up_a_renewal(&one).await;
+    refused(one.key("alice").try_acquire().await);
+    sleep(ms(1000)).await;
+    one.key("alice").try_acquire().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

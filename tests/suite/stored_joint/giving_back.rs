@@ -92,6 +92,18 @@ async fn a_lease_is_renewed_or_its_holder_learns_that_it_lost_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_leases_a_renewal_whose_answer_is_lost_changes_nothing() {
+    let (limiter, a, b) = two(builder(&Slow::new(10)), "concurrency 1", "serialized 1/ms");
+    let call = limiter.on(a, "k").on(b, "k");
+    let mut permit = call.acquire().await.unwrap();
+    sleep(ms(20)).await;
+    assert!(tokio::time::timeout(ms(7), permit.renew()).await.is_err());
+    drop(permit);
+    sleep(ms(20)).await;
+    call.try_acquire().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_charged_is_a_debt_of_all_and_a_reset_ends_it() {
     let line = "leaky bucket 1/100ms, capacity 5";
     let (limiter, a, b) = two(builder(&Slow::new(0)), line, line);

@@ -78,7 +78,8 @@ impl<S: Store<AnyAlgorithm>> StoredJointPermit<S> {
     /// # Cancel safety
     ///
     /// Dropped, or when the store does not answer, leases may have begun anew without this permit
-    /// knowing: then their permits come back when they end, and not when the call does.
+    /// knowing: then their permits come back when they end, and not when the call does, and a later
+    /// renewal may be refused because of them.
     pub async fn renew(&mut self) -> Result<(), LeaseLost> {
         let Used::Store(taken) = &mut self.hold.used else { return Ok(()) };
         let renewals = taken

@@ -101,11 +101,12 @@ BEGIN
         IF lease = 0 OR now - moment < lease THEN
             others := @holders_removed(state, cost, moment);
         END IF;
-        IF others IS NOT NULL THEN
+        IF others IS NULL THEN
+            is_lost := true;
+        ELSIF lease > 0 THEN
+            -- Without one nothing begins anew.
             answer.granted_at := latest;
             state := @holders_with(others, cost, latest);
-        ELSE
-            is_lost := true;
         END IF;
     ELSIF ask IN (3, 5) THEN
         state := coalesce(@holders_removed(state, cost, moment), state);

@@ -63,8 +63,10 @@ BEGIN
     END IF;
     IF ask = 2 AND is_running THEN
         -- It goes on, also when its lease has ended and nobody has noticed.
-        answer.granted_at := greatest(moment, now);
-        running[3] := answer.granted_at;
+        IF lease > 0 THEN
+            answer.granted_at := greatest(moment, now);
+            running[3] := answer.granted_at;
+        END IF;
     ELSIF ask = 3 AND is_running THEN
         running := ARRAY[0, 0, 0];
     ELSIF ask = 5 AND is_running THEN

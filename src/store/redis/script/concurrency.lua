@@ -52,22 +52,29 @@ function algorithms.concurrency()
     return at
   end
 
-  local function take_out(s, cost, at)
+  local function find(s, cost, at)
     local index = s:first_not(s.start, function(other)
       return other < at
     end)
     while index < s.count do
       local other, permits = s:at(index)
       if other ~= at then
-        return false
+        return nil
       elseif permits == cost then
-        s:remove(index, 0)
-        s.x = s.x - cost
-        return true
+        return index
       end
       index = index + 1
     end
-    return false
+    return nil
+  end
+
+  local function take_out(s, cost, at)
+    local index = find(s, cost, at)
+    if index then
+      s:remove(index, 0)
+      s.x = s.x - cost
+    end
+    return index ~= nil
   end
 
   local function end_of_lease(p, at)
@@ -110,7 +117,8 @@ function algorithms.concurrency()
   end
 
   function kind.renew(p, s, now, cost, at)
-    if cost == 0 then
+    -- Without a lease nothing begins anew.
+    if cost == 0 or p[2] == 0 and find(s, cost, at) then
       return after(p, s, now, cost, at)
     elseif not has_ended(p, at, now) and take_out(s, cost, at) then
       -- Nobody else can have these permits, so it keeps them, also above the capacity.

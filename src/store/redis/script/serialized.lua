@@ -111,7 +111,8 @@ function algorithms.serialized()
       -- It was lost, and its turn is anybody's.
       return kind.take(p, s, now, cost, true, false)
     end
-    s.y = max(at, now)
+    -- Without a lease nothing begins anew.
+    s.y = (p[3] or 0) > 0 and max(at, now) or at
     return standing(p, s, GRANTED, cost, s.y, now)
   end
 
