@@ -44,6 +44,11 @@ impl Terms {
 }
 
 impl Terms {
+    /// What is left of them when a call has waited this long.
+    pub(super) fn left_after(self, waited: Nanos) -> Self {
+        Self { patience: self.patience.left_after(waited), ..self }
+    }
+
     /// The error for a call that was not let through on these terms.
     pub(super) fn refusal(self, reason: Reason, limit: Option<&Arc<str>>) -> RateLimited {
         let mut refusal = RateLimited::new(reason).with_cost(self.cost);
@@ -81,10 +86,11 @@ impl Patience {
     }
 
     /// What is left of it when a call has waited this long.
-    pub(super) fn left_after(self, waited: Nanos) -> Self {
+    fn left_after(self, waited: Nanos) -> Self {
         match self {
             Patience::MaxWait(longest) => Patience::MaxWait((Nanos::from(longest) - waited).into()),
-            others => others,
+            Patience::Timeout(longest) => Patience::Timeout((Nanos::from(longest) - waited).into()),
+            Patience::Now | Patience::Forever => self,
         }
     }
 

@@ -94,7 +94,7 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
             }
             Err(error) => {
                 (self.place, self.waiting) = (None, None);
-                Box::pin(self.shared.without_store(self.key, self.terms, error)).await
+                Box::pin(self.shared.without_store(self.key, self.terms, self.since, error)).await
             }
         }
     }

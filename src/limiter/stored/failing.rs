@@ -74,11 +74,12 @@ pub(super) enum Failing<A: Algorithm> {
 }
 
 impl<A: Algorithm, S: Store<A>> Shared<A, S> {
-    /// What the policy says for a call that the store did not answer.
+    /// What the policy says for a call that came at this instant and that the store did not answer.
     pub(super) async fn without_store(
         &self,
         key: &StoreKey,
         terms: Terms,
+        came: Nanos,
         error: StoreError,
     ) -> Result<StoredTicket<A>, RateLimited> {
         let since = self.now();
@@ -91,7 +92,9 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
             Failing::Admit => return Ok(self.free(since)),
             Failing::Local(local) => local,
         };
-        let (ticket, waited) = match local.reserve(key.bytes(), terms) {
+        // The time that it has waited for the store is over.
+        let left = terms.left_after(since - came);
+        let (ticket, waited) = match local.reserve(key.bytes(), left) {
             Attempt::Now(result) => (result?, Nanos::ZERO),
             Attempt::Later(waiting) => (waiting.await?, self.now() - since),
         };

@@ -4,7 +4,7 @@ use super::{
     Slow, bucket, builder, limiter, ms, refused, since,
     slow::Mood::{Answers, Fails, Hangs},
 };
-use std::error::Error;
+use std::{error::Error, future::IntoFuture};
 use tokio::time::{Instant, sleep};
 use tower_ratelimit::{LeakyBucket, OnFailure, Quota, Reason, StoredLimiter};
 
@@ -99,6 +99,22 @@ async fn what_the_store_let_through_uses_up_the_local_share() {
     }
     store.set(Fails);
     assert_eq!(refused(limit.try_acquire().await).retry_after(), Some(ms(100)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_a_call_has_waited_counts_in_the_local_share_too() {
+    let store = Slow::new(0);
+    let share = OnFailure::Local(bucket(700, 1));
+    let limiter = StoredLimiter::builder("api", store.clone(), bucket(1000, 1), share);
+    let limit = limiter.build().unwrap().key("alice");
+    limit.acquire().await.unwrap();
+    let start = Instant::now();
+    let waits = limit.acquire().timeout(ms(500)).into_future();
+    let waits = tokio::spawn(waits);
+    sleep(ms(10)).await;
+    store.set(Fails);
+    assert_eq!(refused(waits.await.unwrap()).reason(), Reason::UsedUp);
+    assert_eq!(since(start), 500);
 }
 
 #[tokio::test(start_paused = true)]

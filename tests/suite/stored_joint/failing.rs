@@ -8,7 +8,7 @@ use crate::stored::{
 use std::error::Error;
 use tokio::time::{Instant, sleep};
 use tower_ratelimit::{
-    JointBuilder, JointLimiter, LimitId, OnFailure, Quota, Reason, StoredJointLimiter,
+    AnyAlgorithm, JointBuilder, JointLimiter, LimitId, OnFailure, Quota, Reason, StoredJointLimiter,
 };
 
 const LINE: &str = "leaky bucket 1/100ms, capacity 9";
@@ -82,6 +82,31 @@ async fn the_share_of_this_process_holds_together_where_there_is_one() {
     // Nothing was taken of the other.
     limiter.on(b, "k").try_acquire().await.unwrap();
     assert_eq!(refused(limiter.on(b, "k").try_acquire().await).limit(), Some("b, local share"));
+}
+
+/// A share of a limit `a`, and as good as none of `b`.
+fn small_share(a: &str) -> OnFailure<JointBuilder> {
+    let mut share = JointLimiter::builder();
+    share.limit("a", a.parse::<AnyAlgorithm>().unwrap()).unwrap();
+    share.limit("b", Quota::new(100).unwrap()).unwrap();
+    OnFailure::Local(share)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_a_call_has_waited_counts_in_the_local_share_too() {
+    let store = Slow::new(0);
+    let share = small_share("leaky bucket 1/700ms, capacity 1");
+    let builder = StoredJointLimiter::builder(store.clone(), share);
+    let (limiter, a, b) = two(builder, "leaky bucket 1/s, capacity 1", LINE);
+    let call = limiter.on(a, "k").on(b, "k");
+    call.acquire().await.unwrap();
+    let start = Instant::now();
+    let waits = call.acquire().timeout(ms(500));
+    let waits = tokio::spawn(std::future::IntoFuture::into_future(waits));
+    sleep(ms(10)).await;
+    store.set(Fails);
+    assert_eq!(refused(waits.await.unwrap()).reason(), Reason::UsedUp);
+    assert_eq!(since(start), 500);
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,12 +51,13 @@ impl Share {
 }
 
 impl<S: Store<AnyAlgorithm>> Shared<S> {
-    /// What the policy says for a call that the store did not answer.
+    /// What the policy says for a call that came at this instant and that the store did not answer.
     pub(super) async fn without_store(
         &self,
         asked: &[Asked],
         parts: &[Part],
         terms: Terms,
+        came: Nanos,
         error: StoreError,
     ) -> Result<StoredJointTicket, RateLimited> {
         let since = self.now();
@@ -69,8 +70,9 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
             Failing::Local(share) => share.on(asked),
         };
         let Some(call) = call else { return Ok(StoredJointTicket::free(since)) };
-        // The costs are those of the parts already.
-        let (ticket, waited) = match Limiter::reserve(&call, &(), Terms { cost: 1, ..terms }) {
+        // The costs are those of the parts already, and the time that it has waited for the store is over.
+        let left = Terms { cost: 1, ..terms.left_after(since - came) };
+        let (ticket, waited) = match Limiter::reserve(&call, &(), left) {
             Attempt::Now(result) => (result?, Nanos::ZERO),
             Attempt::Later(waiting) => (waiting.await?, self.now() - since),
         };

@@ -100,7 +100,7 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
                 Ok(decided) => decided,
                 Err(error) => {
                     drop(wait);
-                    return self.without_store(asked, parts, terms, error).await;
+                    return self.without_store(asked, parts, terms, since, error).await;
                 }
             };
             let verdict = verdict(asked, decided.answers());
@@ -111,7 +111,7 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
                 let from = From::Store(taken(asked, decided), verdict.binding);
                 return Ok(StoredJointTicket { from, at: now, waited });
             }
-            let left = Terms { patience: terms.patience.left_after(now - since), ..terms };
+            let left = terms.left_after(now - since);
             if let Some((reason, by)) = ends(&verdict, left, now >= end) {
                 let answers = decided.answers().iter().map(|answer| answer.decision);
                 return Err(wait.refuse(reason, by).with_answers(answers.collect()));
