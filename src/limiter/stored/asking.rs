@@ -111,8 +111,11 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
     /// Asks the store by the limit as it is now.
     async fn ask(&self) -> Result<Decided<A, S>, StoreError> {
         let refused = self.known().refused.as_ref();
-        let sent = refused.map(|refused| (refused, refused.sent(), self.shared.now()));
-        let ask = StoreAsk::Reserve { cost: self.terms.cost, max_wait: self.longest };
+        let now = self.shared.now();
+        let sent = refused.map(|refused| (refused, refused.sent(), now));
+        // Some of its time may be over: it has stood in line, or asked before.
+        let max_wait = self.longest.min(self.end - now);
+        let ask = StoreAsk::Reserve { cost: self.terms.cost, max_wait };
         let decided = self.shared.ask(self.shared.limit(), self.key, ask).await?;
         if let Outcome::Later(wait) = decided.answer().decision.outcome
             && let Some((refused, seen, sent)) = sent
@@ -170,7 +173,6 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
     /// Waits until it asks again: then, or when somebody calls it.
     async fn ask_again(&mut self, again: Nanos) -> Result<(), RateLimited> {
         self.wait()?;
-        self.longest = self.longest.min(self.end - again);
         let clock = self.shared.inquiry.clock();
         match &self.place {
             Some(place) => {

@@ -7,7 +7,7 @@ use super::{
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tower_ratelimit::{
-    Algorithm, AnyAlgorithm, Concurrency, LeaseLost, Rate, Serialized, StoredLimiter,
+    Algorithm, AnyAlgorithm, Concurrency, LeaseLost, Rate, Reason, Serialized, StoredLimiter,
 };
 
 fn one_at_a_time(lease: Option<Duration>) -> Concurrency {
@@ -83,6 +83,28 @@ async fn with_a_lease_permits_whose_renewal_was_lost_are_back_when_it_ends() {
     refused(one.key("alice").try_acquire().await);
     sleep(ms(1000)).await;
     one.key("alice").try_acquire().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_let_go_after_its_time_out_because_it_stood_in_line() {
+    let limiter = limiter(&Slow::new(0), serialized(200));
+    let limit = limiter.key("alice");
+    let start = Instant::now();
+    let permit = limit.acquire().await.unwrap();
+    let before_it = tokio::spawn({
+        let limit = limit.clone();
+        async move { refused(limit.acquire().timeout(ms(250)).await) }
+    });
+    sleep(ms(1)).await;
+    let late = tokio::spawn({
+        let limit = limit.clone();
+        async move { (refused(limit.acquire().timeout(ms(299)).await).reason(), since(start)) }
+    });
+    sleep(ms(239)).await;
+    // The next one begins at 440 ms.
+    drop(permit);
+    before_it.await.unwrap();
+    assert_eq!(late.await.unwrap(), (Reason::UsedUp, 300));
 }
 
 #[tokio::test(start_paused = true)]
