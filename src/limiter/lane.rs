@@ -145,9 +145,11 @@ impl<A: Algorithm> Lane<A> {
         is_quiet.then(|| standing::look(&*rules.algorithm, &mut self.state, now))
     }
 
-    /// Uses permits up, where all is quiet and they are there, for a call that takes place elsewhere.
+    /// Uses permits up, where all is quiet and as far as they are there, for a call that takes place
+    /// elsewhere.
     pub(super) fn use_up(&mut self, rules: &Rules<A>, now: Nanos, cost: u32) {
-        let taken = self.use_quickly(rules, now, cost).and_then(|decision| decision.grant());
+        let Some(all) = self.use_quickly(rules, now, cost) else { return };
+        let taken = all.grant().or_else(|| self.take(&rules.algorithm, now, all.remaining).grant());
         if let Some(grant) = taken {
             let _ = rules.algorithm.decide(&mut self.state, now, Ask::End(grant));
         }

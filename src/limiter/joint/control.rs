@@ -123,8 +123,9 @@ impl Board {
             if self.lines.waiting(*lane) > 0 {
                 continue;
             }
-            let taken = self.decide(*lane, now, Ask::Take(Take::fresh(*cost)));
-            if let Some(grant) = taken.grant() {
+            let all = self.decide(*lane, now, Ask::Take(Take::fresh(*cost)));
+            let rest = Ask::Take(Take::fresh(all.remaining));
+            if let Some(grant) = all.grant().or_else(|| self.decide(*lane, now, rest).grant()) {
                 let _ = self.decide(*lane, now, Ask::End(grant));
             }
         }

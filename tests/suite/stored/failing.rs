@@ -102,6 +102,17 @@ async fn what_the_store_let_through_uses_up_the_local_share() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_store_let_through_uses_up_as_much_of_a_smaller_share_as_there_is() {
+    let store = Slow::new(0);
+    let share = OnFailure::Local(bucket(1000, 25));
+    let limiter = StoredLimiter::builder("api", store.clone(), bucket(1, 100), share);
+    let limit = limiter.build().unwrap().key("alice");
+    limit.try_acquire_many(30).await.unwrap();
+    store.set(Fails);
+    assert_eq!(refused(limit.try_acquire().await).retry_after(), Some(ms(1000)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_time_that_a_call_has_waited_counts_in_the_local_share_too() {
     let store = Slow::new(0);
     let share = OnFailure::Local(bucket(700, 1));

@@ -93,6 +93,18 @@ fn small_share(a: &str) -> OnFailure<JointBuilder> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_store_let_through_uses_up_as_much_of_a_smaller_share_as_there_is() {
+    let store = Slow::new(0);
+    let share = small_share("leaky bucket 1/s, capacity 25");
+    let builder = StoredJointLimiter::builder(store.clone(), share);
+    let (limiter, a, b) = two(builder, "leaky bucket 1/ms, capacity 100", LINE);
+    limiter.on_many(a, "k", 30).on(b, "k").try_acquire().await.unwrap();
+    store.set(Fails);
+    let refusal = refused(limiter.on(a, "k").on(b, "k").try_acquire().await);
+    assert_eq!(refusal.retry_after(), Some(ms(1000)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_time_that_a_call_has_waited_counts_in_the_local_share_too() {
     let store = Slow::new(0);
     let share = small_share("leaky bucket 1/700ms, capacity 1");
