@@ -15,7 +15,8 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnyState {
     kept: Kept,
-    /// Permits granted before this instant were another algorithm's.
+    /// Permits granted before this instant were another algorithm's, and all others are granted
+    /// from then on.
     since: Nanos,
 }
 
@@ -92,13 +93,20 @@ keep![
 
 impl AnyState {
     pub(super) fn decide<A: Keep>(&mut self, limit: &A, now: Nanos, ask: Ask) -> Decision {
-        if let Ask::GiveBack(grant) = ask
-            && grant.at < self.since
-        {
+        // Its time began then: what it grants is told by that from what was granted before.
+        let at = now.max(self.since);
+        let decision = match ask {
             // It was taken from another limit: what it gives back might be what others took since.
-            let standing = self.decide(limit, now, Ask::Take(Take::fresh(0)));
-            return Decision { outcome: Outcome::Granted(grant), ..standing };
-        }
+            Ask::GiveBack(grant) if grant.at < self.since => {
+                let standing = self.ask(limit, at, Ask::Take(Take::fresh(0)));
+                Decision { outcome: Outcome::Granted(grant), ..standing }
+            }
+            ask => self.ask(limit, at, ask),
+        };
+        seen_before(decision, at - now)
+    }
+
+    fn ask<A: Keep>(&mut self, limit: &A, now: Nanos, ask: Ask) -> Decision {
         if let Some(state) = A::kept_mut(&mut self.kept) {
             return limit.decide(state, now, ask);
         }
@@ -111,8 +119,9 @@ impl AnyState {
         decision
     }
 
+    /// Not before its time has begun, or it would be forgotten when that was.
     pub(super) fn new_at<A: Keep>(&self, limit: &A) -> Nanos {
-        A::kept(&self.kept).map_or(Nanos::ZERO, |state| limit.new_at(state))
+        A::kept(&self.kept).map_or(Nanos::ZERO, |state| limit.new_at(state)).max(self.since)
     }
 
     pub(super) fn carry_over<A: Keep>(&mut self, limit: &A, before: &A, now: Nanos) {
@@ -133,16 +142,30 @@ impl AnyState {
         standing.limit.saturating_sub(standing.remaining)
     }
 
-    /// Forgets what another algorithm kept.
+    /// Forgets what another algorithm kept, which granted nothing after `now` or its own beginning.
     pub(super) fn begin_anew(&mut self, now: Nanos) {
-        *self = Self { kept: Kept::New, since: now + Nanos::new(1) };
+        *self = Self { kept: Kept::New, since: now.max(self.since) + Nanos::new(1) };
     }
 
     /// Takes as many permits from a new limit, or all that it has.
     pub(super) fn charge<A: Keep>(&mut self, limit: &A, now: Nanos, used: u32) {
-        let most = self.decide(limit, now, Ask::Peek(Take::fresh(0))).limit;
-        let _ = self.decide(limit, now, Ask::Charge(used.min(most)));
+        let most = self.ask(limit, now, Ask::Peek(Take::fresh(0))).limit;
+        let _ = self.ask(limit, now, Ask::Charge(used.min(most)));
     }
+}
+
+/// A decision about an instant that is so far ahead.
+fn seen_before(decision: Decision, ahead: Nanos) -> Decision {
+    let outcome = match decision.outcome {
+        Outcome::Later(wait) => Outcome::Later(wait + ahead),
+        Outcome::InUse(Some(wait)) => Outcome::InUse(Some(wait + ahead)),
+        outcome => outcome,
+    };
+    let full_after = match decision.full_after {
+        Nanos::ZERO => Nanos::ZERO,
+        full_after => full_after + ahead,
+    };
+    Decision { outcome, full_after, ..decision }
 }
 
 /// A number that says whose state it is comes before it. Numbers are never used anew.

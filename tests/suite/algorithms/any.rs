@@ -7,9 +7,11 @@ use super::{
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::{fmt::Debug, time::Duration};
+use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower_ratelimit::{
-    Algorithm, AnyAlgorithm, AnyState, Ask, Concurrency, Grant, LeakyBucket, ManualClock, Nanos,
-    Outcome, Quota, Rate, RateLimiter, Serialized, SlidingWindow, Strict, Take, TokenBucket,
+    Algorithm, AnyAlgorithm, AnyState, Ask, Concurrency, Grant, JointLimiter, LeakyBucket,
+    ManualClock, Nanos, Outcome, Quota, Rate, RateLimiter, Serialized, SlidingWindow, Strict, Take,
+    TokenBucket,
 };
 
 const MILLISECOND: u64 = 1_000_000;
@@ -218,6 +220,97 @@ fn a_limiter_goes_on_by_another_algorithm_while_calls_run() {
     assert_eq!(refused.retry_after(), Some(Duration::from_millis(100)));
     clock.advance(Duration::from_millis(100));
     limiter.try_acquire().unwrap();
+}
+
+/// One call stands in line when the kind of the limit changes, and is let go by that.
+fn let_go_by_a_change(slack: u64) -> (RateLimiter<AnyAlgorithm>, ManualClock) {
+    let clock = ManualClock::new();
+    let builder = RateLimiter::builder(read("strict 1/hour")).clock(clock.clone());
+    let limiter = builder.slack(Duration::from_millis(slack)).build();
+    limiter.try_acquire().unwrap();
+    (limiter, clock)
+}
+
+#[test]
+fn permits_that_another_algorithm_grants_as_it_takes_over_come_back() {
+    for slack in [0, 30] {
+        let (limiter, clock) = let_go_by_a_change(slack);
+        let mut waiting = task::spawn(limiter.acquire());
+        assert_pending!(waiting.poll());
+        clock.advance(Duration::from_secs(60));
+        limiter.set_algorithm(read("concurrency 1"));
+        assert!(waiting.is_woken());
+        limiter.try_acquire().unwrap_err();
+        drop(waiting);
+        limiter.try_acquire().unwrap();
+    }
+}
+
+#[test]
+fn permits_that_another_algorithm_grants_as_it_takes_over_perish() {
+    let (limiter, clock) = let_go_by_a_change(0);
+    let mut late = task::spawn(limiter.acquire());
+    assert_pending!(late.poll());
+    limiter.set_algorithm(read("concurrency 1"));
+    clock.advance(Duration::from_secs(60));
+    // It was looked at too late, and is let go anew.
+    drop(assert_ready_ok!(late.poll()));
+    limiter.try_acquire().unwrap();
+}
+
+#[test]
+fn the_end_of_a_call_of_the_algorithm_before_ends_none_of_another() {
+    let (limiter, _clock) = let_go_by_a_change(0);
+    limiter.set_algorithm(read("concurrency 1"));
+    let before = limiter.try_acquire().unwrap();
+    limiter.set_algorithm(read("strict 1/hour"));
+    limiter.set_algorithm(read("concurrency 1"));
+    let _other = limiter.try_acquire().unwrap();
+    drop(before);
+    limiter.try_acquire().unwrap_err();
+}
+
+#[test]
+fn permits_reserved_of_the_algorithm_before_are_refunded_to_the_one_that_they_are_used_of() {
+    let clock = ManualClock::new();
+    let limiter = RateLimiter::builder(read("quota 5")).clock(clock.clone()).build();
+    let mut reserve = task::spawn(limiter.reserve());
+    let reserved = assert_ready_ok!(reserve.poll());
+    limiter.set_algorithm(read("concurrency 1"));
+    reserved.commit().unwrap().refund();
+    limiter.try_acquire().unwrap();
+}
+
+#[test]
+fn permits_that_another_algorithm_of_several_limits_grants_as_it_takes_over_come_back() {
+    let clock = ManualClock::new();
+    let mut limits = JointLimiter::builder().clock(clock.clone());
+    let any = limits.limit("any", read("strict 1/hour")).unwrap();
+    let limiter = limits.build();
+    let call = limiter.on(any, &());
+    drop(call.try_acquire().unwrap());
+    let mut waiting = task::spawn(call.acquire());
+    assert_pending!(waiting.poll());
+    clock.advance(Duration::from_secs(60));
+    limiter.set_algorithm(any, read("concurrency 1")).unwrap();
+    assert!(waiting.is_woken());
+    call.try_acquire().unwrap_err();
+    drop(waiting);
+    call.try_acquire().unwrap();
+}
+
+#[test]
+fn waits_are_exact_at_the_instant_of_a_change() {
+    for line in ["strict 10/s", "leaky bucket 10/s, capacity 1", "sliding window 1/100ms"] {
+        let mut state = AnyState::default();
+        let (before, after) = (read("quota 1"), read(line));
+        after.carry_over(&before, &mut state, Nanos::new(50));
+        assert_eq!(pass_at(&after, &mut state, 50, 9), 1, "{line}");
+        let take = Ask::Take(Take::fresh(1));
+        let wait = wait(ask(&after, &mut state, 50, take)).unwrap();
+        assert!(!ask(&after, &mut state, 50 + wait - 1, take).is_granted(), "{line}");
+        assert!(ask(&after, &mut state, 50 + wait, take).is_granted(), "{line}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
