@@ -43,7 +43,8 @@ use std::{fmt, str::FromStr, time::Duration};
 /// [`Refills`](crate::Refills). A state takes as much room as the largest of them needs, 72 bytes.
 ///
 /// A limiter may go on by [another algorithm](crate::RateLimiter::set_algorithm). As many permits as
-/// were not available then are taken from the new limit, or all that it has when that is less;
+/// were not available then are taken from the new limit, or all that it has when that is less
+/// (of several rates, as many as of the one with the most taken);
 /// where it bounds the [calls in flight](Concurrency), which knows of no others, it begins anew.
 /// Permits granted before do not come back then.
 ///
@@ -167,7 +168,10 @@ impl Algorithm for AnyAlgorithm {
             (Any::Serialized(limit), Any::Serialized(old)) => state.carry_over(limit, old, now),
             (Any::Concurrency(_), _) => state.begin_anew(now),
             _ => {
-                let used = with!(before, old => state.used(old, now));
+                let used = match before {
+                    Any::SlidingWindow(old) => state.used_in_windows(old, now),
+                    _ => with!(before, old => state.used(old, now)),
+                };
                 state.begin_anew(now);
                 with!(self, limit => state.charge(limit, now, used));
             }

@@ -142,6 +142,13 @@ impl AnyState {
         standing.limit.saturating_sub(standing.remaining)
     }
 
+    /// The same of the rate with the most of them, which need not be the one with the least left.
+    pub(super) fn used_in_windows(&mut self, limit: &SlidingWindow, now: Nanos) -> u32 {
+        let rates = limit.rates().iter();
+        let used = rates.map(|rate| self.used(&SlidingWindow::new(*rate), now));
+        used.max().unwrap_or_default()
+    }
+
     /// Forgets what another algorithm kept, which granted nothing after `now` or its own beginning.
     pub(super) fn begin_anew(&mut self, now: Nanos) {
         *self = Self { kept: Kept::New, since: now.max(self.since) + Nanos::new(1) };

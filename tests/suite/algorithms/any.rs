@@ -162,6 +162,18 @@ fn another_algorithm_takes_over_the_permits_that_were_not_to_be_had() {
 }
 
 #[test]
+fn another_algorithm_takes_over_the_permits_of_the_rate_with_the_most_taken() {
+    let (before, after) = (read("sliding window 10/s and 1000/day"), read("quota 1000"));
+    let mut state = AnyState::default();
+    for second in 0..90 {
+        assert_eq!(pass_at(&before, &mut state, second * 1000 * MILLISECOND, 10), 10);
+    }
+    let now = Nanos::new(90 * 1000 * MILLISECOND);
+    after.carry_over(&before, &mut state, now);
+    assert_eq!(pass_at(&after, &mut state, now.get(), 200), 100);
+}
+
+#[test]
 fn another_algorithm_takes_over_no_more_than_it_has() {
     let (before, after) = (read("sliding window 1000/day"), read("leaky bucket 10/s, capacity 5"));
     let mut state = AnyState::default();
