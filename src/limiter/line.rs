@@ -179,10 +179,10 @@ impl Line {
         self.waiting.remove(place)
     }
 
-    /// Keeps permits until they are used.
+    /// Keeps permits just granted until they are used.
     #[inline]
     pub(super) fn keep(&mut self, place: Place, grant: Grant) {
-        self.unused.keep(place, grant);
+        self.unused.keep(place, grant, grant.at);
     }
 
     /// All who wait, in order.

@@ -151,10 +151,11 @@ impl<A: Algorithm> Desk<'_, A> {
             let decision = self.algorithm.decide(self.state, at, take);
             match decision.outcome {
                 Outcome::Granted(grant) => {
+                    let grant = self.let_go(grant);
                     if let Some((place, waiter)) = self.line.let_first_go() {
                         match self.algorithm.late_life() > self.algorithm.shelf_life() {
-                            true => self.line.unused.call(place, grant),
-                            false => self.line.keep(place, grant),
+                            true => self.line.unused.call(place, grant, self.now),
+                            false => self.line.unused.keep(place, grant, self.now),
                         }
                         *self.forecast = None;
                         self.wakes.due.extend(waiter.waker);
@@ -173,6 +174,15 @@ impl<A: Algorithm> Desk<'_, A> {
                 }
             }
         }
+    }
+
+    /// What one in line has that was granted these permits as of earlier. Where limits count from the
+    /// call, they do not count from before it can take place.
+    fn let_go(&mut self, grant: Grant) -> Grant {
+        if self.slack == Nanos::ZERO {
+            return grant;
+        }
+        self.decide(Ask::Renew(grant)).grant().unwrap_or(grant)
     }
 
     /// Sees that the first in line looks again at `due`, or earlier if unused permits perish, and
@@ -196,13 +206,13 @@ impl<A: Algorithm> Desk<'_, A> {
     /// From when on unused permits go to whoever needs them.
     #[inline]
     pub(super) fn perishes(&self, since: Nanos) -> Nanos {
-        since + self.algorithm.shelf_life() + self.slack
+        since + self.algorithm.shelf_life()
     }
 
     /// The same for those of whoever was let go and has not come to run.
     #[inline]
     pub(super) fn given_up_at(&self, since: Nanos) -> Nanos {
-        since + self.algorithm.late_life() + self.slack
+        since + self.algorithm.late_life()
     }
 
     /// Gives back the permits that nobody used in time.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 /// The unused permits of one line.
 #[derive(Default)]
 pub(super) struct Unused {
-    /// Of those who know of them, by when they began to keep: when they were granted or, for who came
+    /// Of those who know of them, by when they began to keep: when they were let go or, for who came
     /// to run only later, then.
     known: VecDeque<(Place, Grant, Nanos)>,
     /// Of those who were let go and may come late, by when that was.
@@ -20,16 +20,16 @@ impl Unused {
         self.known.is_empty() && self.called.is_empty()
     }
 
-    /// Keeps permits.
+    /// Keeps permits from now on.
     #[inline]
-    pub(super) fn keep(&mut self, place: Place, grant: Grant) {
-        self.known.push_back((place, grant, grant.at));
+    pub(super) fn keep(&mut self, place: Place, grant: Grant, now: Nanos) {
+        self.known.push_back((place, grant, now));
     }
 
     /// Keeps permits for one who was let go and may come late.
     #[inline]
-    pub(super) fn call(&mut self, place: Place, grant: Grant) {
-        self.called.push_back((place, grant, grant.at));
+    pub(super) fn call(&mut self, place: Place, grant: Grant, now: Nanos) {
+        self.called.push_back((place, grant, now));
     }
 
     /// Whoever was let go has come: from now on its permits keep like any other.

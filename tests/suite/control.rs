@@ -10,8 +10,8 @@ use tokio::{
 };
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower_ratelimit::{
-    Algorithm, BurstCompensating, KeyedRateLimiter, LeakyBucket, Rate, RateLimited, RateLimiter,
-    Reason, SlidingWindow, Strict,
+    Algorithm, BurstCompensating, KeyedRateLimiter, LeakyBucket, ManualClock, Rate, RateLimited,
+    RateLimiter, Reason, SlidingWindow, Strict,
 };
 
 fn ms(milliseconds: u64) -> Duration {
@@ -351,6 +351,57 @@ async fn the_wait_behind_one_whose_slot_has_come_and_whose_slack_has_not_is_exac
     let last = limiter.acquire().max_wait(ms(120)).await.unwrap();
     assert_eq!((all(waiting).await, last.waited()), (vec![Ok(130)], ms(120)));
     assert_eq!(start.elapsed(), ms(230));
+}
+
+/// One per 100 ms that counts from the call, with a slack of 30 ms.
+fn with_slack<A: Algorithm>(limit: A) -> (RateLimiter<A>, ManualClock) {
+    let clock = ManualClock::new();
+    (RateLimiter::builder(limit).slack(ms(30)).clock(clock.clone()).build(), clock)
+}
+
+fn ten_a_second() -> Rate {
+    Rate::new(1, ms(100)).unwrap()
+}
+
+#[test]
+fn unused_permits_keep_no_longer_with_slack() {
+    fn perishes<A: Algorithm>(limit: A) {
+        let (limiter, clock) = with_slack(limit);
+        let reserved = assert_ready_ok!(task::spawn(limiter.reserve()).poll());
+        clock.set(ms(100));
+        limiter.try_acquire().unwrap();
+        reserved.commit().unwrap_err();
+        // Those let go in line keep as long from then on.
+        let mut waiting = task::spawn(limiter.acquire());
+        assert_pending!(waiting.poll());
+        clock.set(ms(230));
+        limiter.try_acquire().unwrap_err();
+        clock.set(ms(329));
+        limiter.try_acquire().unwrap_err();
+        clock.set(ms(330));
+        limiter.try_acquire().unwrap();
+        assert_pending!(waiting.poll());
+    }
+    perishes(Strict::new(ten_a_second()));
+    perishes(SlidingWindow::new(ten_a_second()));
+}
+
+#[test]
+fn permits_let_go_with_slack_count_from_then_on_where_calls_do() {
+    fn counts<A: Algorithm>(limit: A) {
+        let (limiter, clock) = with_slack(limit);
+        limiter.try_acquire().unwrap();
+        let mut waiting = task::spawn(limiter.reserve());
+        assert_pending!(waiting.poll());
+        clock.set(ms(130));
+        let reserved = assert_ready_ok!(waiting.poll());
+        clock.set(ms(229));
+        assert_eq!(limiter.try_acquire().unwrap_err().retry_after(), Some(ms(1)));
+        reserved.commit().unwrap();
+        assert_eq!(limiter.try_acquire().unwrap_err().retry_after(), Some(ms(100)));
+    }
+    counts(Strict::new(ten_a_second()));
+    counts(SlidingWindow::new(ten_a_second()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use super::{
     take::Tried,
 };
 use crate::{
-    decision::{Ask, Outcome},
+    decision::{Ask, Grant, Outcome},
     limiter::line::Place,
     nanos::Nanos,
 };
@@ -55,10 +55,11 @@ impl Board {
         let at = now - self.slack;
         let taken = self.take(&parts, at, true);
         let verdict = match taken {
-            Tried::Granted(taken) => {
+            Tried::Granted(mut taken) => {
+                self.let_go(&parts, &mut taken.grants, now);
                 self.make_way(&parts, place);
                 self.put_back(place, parts);
-                return self.grant(place, taken);
+                return self.grant(place, taken, now);
             }
             Tried::Refused(verdict) => verdict,
         };
@@ -92,6 +93,18 @@ impl Board {
         self.wake_at(place, due);
         for (second, alarm) in seconds {
             self.wake_at(second, alarm);
+        }
+    }
+
+    /// One in line was granted these permits as of earlier. Where limits count from the call, they do
+    /// not count from before it can take place.
+    fn let_go(&mut self, parts: &[Part], grants: &mut [Grant], now: Nanos) {
+        if self.slack == Nanos::ZERO {
+            return;
+        }
+        for (part, grant) in parts.iter().zip(grants) {
+            let renewed = self.decide(part.lane, now, Ask::Renew(*grant));
+            *grant = renewed.grant().unwrap_or(*grant);
         }
     }
 

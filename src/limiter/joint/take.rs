@@ -98,21 +98,19 @@ impl Board {
     pub(super) fn keep_unused(&mut self, parts: Vec<Part>, taken: Taken, now: Nanos) -> Place {
         let place = self.calls.add(parts, now);
         if !taken.grants.is_empty() {
-            self.grant(place, taken);
+            self.grant(place, taken, now);
         }
         place
     }
 
     /// The call at `place` has permits from now on.
-    pub(super) fn grant(&mut self, place: Place, taken: Taken) {
+    pub(super) fn grant(&mut self, place: Place, taken: Taken, now: Nanos) {
         let grants = taken.grants;
         let Some(Call { parts, standing, waker, .. }) = self.calls.get_mut(place) else {
             return;
         };
-        let keeps = |(part, grant): (&Part, &Grant)| {
-            grant.at + self.limits[part.lane.limit].shelf_life() + self.slack
-        };
-        let perishes = parts.iter().zip(&grants).map(keeps).min().unwrap_or(Nanos::MAX);
+        let keeps = |part: &Part| now + self.limits[part.lane.limit].shelf_life();
+        let perishes = parts.iter().map(keeps).min().unwrap_or(Nanos::MAX);
         for part in parts.iter() {
             self.lines.grant(part.lane, perishes, place);
         }

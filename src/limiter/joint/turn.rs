@@ -123,7 +123,7 @@ impl Board {
             call.parts = parts;
         }
         match taken {
-            Tried::Granted(taken) => self.grant(place, taken),
+            Tried::Granted(taken) => self.grant(place, taken, now),
             Tried::Refused(_) => self.stand(place),
         }
         Ok(())

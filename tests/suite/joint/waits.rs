@@ -2,8 +2,10 @@
 
 use super::{in_line, ms, one_per, two, window};
 use tokio::time::{Instant, sleep};
-use tokio_test::{assert_pending, assert_ready_err, task};
-use tower_ratelimit::{Concurrency, JointLimiter, ManualClock, Reason};
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
+use tower_ratelimit::{
+    Concurrency, JointBuilder, JointLimiter, ManualClock, OnLimits, Rate, Reason, Strict,
+};
 
 #[tokio::test(start_paused = true)]
 async fn the_wait_is_known_before_anything_is_taken() {
@@ -128,4 +130,35 @@ async fn the_wait_behind_one_whose_slot_has_come_and_whose_slack_has_not_is_exac
     assert_eq!(call.try_acquire().unwrap_err().retry_after(), Some(ms(10)));
     assert_eq!(call.acquire().max_wait(ms(10)).await.unwrap().waited(), ms(10));
     assert_eq!(first.await.unwrap(), ms(130));
+}
+
+/// One per 100 ms that counts from the call, with a slack of 30 ms.
+fn with_slack(strict: bool, builder: JointBuilder) -> OnLimits {
+    let mut limits = builder.slack(ms(30));
+    let only = match strict {
+        true => limits.limit("only", Strict::new(Rate::new(1, ms(100)).unwrap())),
+        false => limits.limit("only", window(1, 100)),
+    };
+    limits.build().on(only.unwrap(), &())
+}
+
+#[test]
+fn unused_permits_keep_no_longer_with_slack() {
+    for strict in [true, false] {
+        let clock = ManualClock::new();
+        let call = with_slack(strict, JointLimiter::builder().clock(clock.clone()));
+        let reserved = assert_ready_ok!(task::spawn(call.reserve()).poll());
+        clock.set(ms(100));
+        drop(call.try_acquire().unwrap());
+        reserved.commit().unwrap_err();
+        // Those let go in line keep as long from then on.
+        let mut waiting = in_line(&call);
+        clock.set(ms(230));
+        call.try_acquire().unwrap_err();
+        clock.set(ms(329));
+        call.try_acquire().unwrap_err();
+        clock.set(ms(330));
+        drop(call.try_acquire().unwrap());
+        assert_pending!(waiting.poll());
+    }
 }
