@@ -135,7 +135,7 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         let cost = terms.cost;
         self.line.wait(place, cost, terms.patience.latest(self.now));
         if let Some(forecast) = self.forecast {
-            forecast.serve(self.algorithm, self.now - self.slack, cost);
+            forecast.serve(self.algorithm, self.now, cost);
         }
         place
     }
@@ -168,20 +168,16 @@ impl<'a, A: Algorithm> Desk<'a, A> {
     pub(super) fn turn(&mut self, cost: u32) -> Decision {
         let forecast = self.forecast.get_or_insert_with(|| {
             let everybody = self.line.costs_before(Place::LAST);
-            Forecast::new(self.algorithm, self.state, self.now - self.slack, everybody)
+            Forecast::new(self.algorithm, self.state, self.now, self.slack, everybody)
         });
-        forecast.turn(self.algorithm, self.now, self.slack, cost)
+        forecast.turn(self.algorithm, self.now, cost)
     }
 
     /// When the one at `place` will be served, as a decision.
     pub(super) fn turn_of(&self, place: Place, cost: u32) -> Decision {
         let before = self.line.costs_before(place);
-        Forecast::new(self.algorithm, self.state, self.now - self.slack, before).turn(
-            self.algorithm,
-            self.now,
-            self.slack,
-            cost,
-        )
+        let mut forecast = Forecast::new(self.algorithm, self.state, self.now, self.slack, before);
+        forecast.turn(self.algorithm, self.now, cost)
     }
 
     /// Serves all who are due, and tells the one at `place` how it stands.

@@ -13,6 +13,9 @@ pub(super) struct Forecast<A: Algorithm> {
     /// When the first in line comes for whom that depends on the calls in flight, if ever by itself.
     /// Nobody behind it comes earlier.
     in_use_until: Option<Option<Nanos>>,
+    /// How much later than need be those in line are let go: all instants here are that much
+    /// earlier than they are.
+    slack: Nanos,
 }
 
 impl<A: Algorithm> Forecast<A> {
@@ -21,9 +24,11 @@ impl<A: Algorithm> Forecast<A> {
         algorithm: &A,
         state: &A::State,
         now: Nanos,
+        slack: Nanos,
         costs: impl Iterator<Item = u32>,
     ) -> Self {
-        let mut forecast = Self { at: now, after: state.clone(), in_use_until: None };
+        let mut forecast =
+            Self { at: now - slack, after: state.clone(), in_use_until: None, slack };
         for cost in costs {
             forecast.serve(algorithm, now, cost);
         }
@@ -35,21 +40,27 @@ impl<A: Algorithm> Forecast<A> {
         if self.in_use_until.is_some() {
             return;
         }
-        self.at = self.at.max(now);
+        self.at = self.at.max(now - self.slack);
         let take = Ask::Take(Take { cost, queued: true });
-        match algorithm.decide(&mut self.after, self.at, take).outcome {
-            Outcome::Later(wait) => {
-                self.at = self.at + wait;
-                let _ = algorithm.decide(&mut self.after, self.at, take);
+        let mut decision = algorithm.decide(&mut self.after, self.at, take);
+        if let Outcome::Later(wait) = decision.outcome {
+            self.at = self.at + wait;
+            decision = algorithm.decide(&mut self.after, self.at, take);
+        }
+        match decision.outcome {
+            // It is let go that much later, and counts from then on where calls do.
+            Outcome::Granted(grant) if self.slack > Nanos::ZERO => {
+                let let_go = self.at + self.slack;
+                let _ = algorithm.decide(&mut self.after, let_go, Ask::Renew(grant));
             }
             Outcome::InUse(wait) => self.in_use_until = Some(wait.map(|wait| self.at + wait)),
-            Outcome::Granted(_) | Outcome::Exhausted | Outcome::Never => {}
+            Outcome::Granted(_) | Outcome::Later(_) | Outcome::Exhausted | Outcome::Never => {}
         }
     }
 
-    /// When a call would be served that gets in line now, as a decision, where those in line are
-    /// let go so much later than need be.
-    pub(super) fn turn(&mut self, algorithm: &A, now: Nanos, slack: Nanos, cost: u32) -> Decision {
+    /// When a call would be served that gets in line now, as a decision.
+    pub(super) fn turn(&mut self, algorithm: &A, now: Nanos, cost: u32) -> Decision {
+        let slack = self.slack;
         let at = self.at.max(now - slack);
         let peek = Ask::Peek(Take { cost, queued: true });
         let decision = algorithm.decide(&mut self.after, at, peek);

@@ -102,13 +102,13 @@ impl<A: Algorithm> Desk<'_, A> {
 
     /// Who of those in line would have to wait too long, if those before it that would not stay.
     fn in_vain(&self) -> Vec<Place> {
-        let at = self.now - self.slack;
-        let mut forecast = Forecast::new(self.algorithm, self.state, at, std::iter::empty());
+        let nobody = std::iter::empty();
+        let mut forecast = Forecast::new(self.algorithm, self.state, self.now, self.slack, nobody);
         let mut is_in_vain = |cost, latest| {
-            let turn = forecast.turn(self.algorithm, self.now, self.slack, cost);
+            let turn = forecast.turn(self.algorithm, self.now, cost);
             let in_vain = matches!(turn.outcome, Outcome::Later(wait) if self.now + wait > latest);
             if !in_vain {
-                forecast.serve(self.algorithm, at, cost);
+                forecast.serve(self.algorithm, self.now, cost);
             }
             in_vain
         };

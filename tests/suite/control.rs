@@ -405,6 +405,23 @@ fn permits_let_go_with_slack_count_from_then_on_where_calls_do() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_wait_with_slack_is_known_where_limits_count_from_the_call() {
+    async fn known<A: Algorithm>(limit: A) {
+        let limiter = RateLimiter::builder(limit).slack(ms(30)).build();
+        let start = Instant::now();
+        limiter.try_acquire().unwrap();
+        let waiting = in_line(&limiter, start, 3).await;
+        let refused = limiter.acquire().max_wait(ms(519)).await.unwrap_err();
+        assert_eq!(refused.retry_after(), Some(ms(520)));
+        let last = limiter.acquire().max_wait(ms(520)).await.unwrap();
+        assert_eq!(all(waiting).await, [Ok(130), Ok(260), Ok(390)]);
+        assert_eq!(last.waited(), ms(520));
+    }
+    known(Strict::new(ten_a_second())).await;
+    known(SlidingWindow::new(ten_a_second())).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_can_have_an_arithmetic_of_its_own() {
     let limiter = KeyedRateLimiter::builder(one_per(100)).max_keys(2).unwrap().build();
     let start = Instant::now();

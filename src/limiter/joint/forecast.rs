@@ -126,7 +126,15 @@ impl Forecast {
                 Outcome::Granted(_) => {
                     for part in parts {
                         let take = Ask::Take(Take::queued(part.cost));
-                        let _ = limits[part.lane.limit].decide_imagined(part.lane.key, at, take);
+                        let limit = &mut limits[part.lane.limit];
+                        let taken = limit.decide_imagined(part.lane.key, at, take);
+                        // It is let go that much later, and counts from then on where calls do.
+                        if self.slack > Nanos::ZERO
+                            && let Some(grant) = taken.grant()
+                        {
+                            let renew = Ask::Renew(grant);
+                            let _ = limit.decide_imagined(part.lane.key, at + self.slack, renew);
+                        }
                     }
                     break;
                 }

@@ -1,7 +1,10 @@
 //! Waits that are known, and those that are not.
 
 use super::{in_line, ms, one_per, two, window};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep},
+};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower_ratelimit::{
     Concurrency, JointBuilder, JointLimiter, ManualClock, OnLimits, Rate, Reason, Strict,
@@ -160,5 +163,26 @@ fn unused_permits_keep_no_longer_with_slack() {
         clock.set(ms(330));
         drop(call.try_acquire().unwrap());
         assert_pending!(waiting.poll());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_with_slack_is_known_where_limits_count_from_the_call() {
+    for strict in [true, false] {
+        let call = with_slack(strict, JointLimiter::builder());
+        drop(call.try_acquire().unwrap());
+        let mut waiting = Vec::new();
+        for _ in 0..3 {
+            let call = call.clone();
+            waiting.push(tokio::spawn(async move { call.acquire().await.unwrap().waited() }));
+            yield_now().await;
+        }
+        let refused = call.acquire().max_wait(ms(519)).await.unwrap_err();
+        assert_eq!(refused.retry_after(), Some(ms(520)));
+        let last = call.acquire().max_wait(ms(520)).await.unwrap();
+        assert_eq!(last.waited(), ms(520));
+        for (waiting, expected) in waiting.into_iter().zip([130, 260, 390]) {
+            assert_eq!(waiting.await.unwrap(), ms(expected));
+        }
     }
 }
