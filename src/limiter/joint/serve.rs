@@ -50,7 +50,8 @@ impl Board {
         if !parts.iter().all(is_first) {
             return;
         }
-        let parts = mem::take(parts);
+        // Those of the call stay with it, should somebody's algorithm panic.
+        let parts = parts.clone();
         // Those in line are let go as if it were that much earlier, and so that much later.
         let at = now - self.slack;
         let taken = self.take(&parts, at, true);
@@ -58,7 +59,6 @@ impl Board {
             Tried::Granted(mut taken) => {
                 self.let_go(&parts, &mut taken.grants, now);
                 self.make_way(&parts, place);
-                self.put_back(place, parts);
                 return self.grant(place, taken, now);
             }
             Tried::Refused(verdict) => verdict,
@@ -66,7 +66,6 @@ impl Board {
         if verdict.is_for_good() {
             self.make_way(&parts, place);
             self.release(&parts, now);
-            self.put_back(place, parts);
             if let Some(call) = self.calls.get_mut(place) {
                 call.standing = Standing::Refused(verdict);
                 self.wakes.due.extend(call.waker.take());
@@ -85,7 +84,6 @@ impl Board {
             Some((second, due + self.limits[part.lane.limit].interval() * cost))
         });
         let seconds: Vec<_> = seconds.collect();
-        self.put_back(place, parts);
         if let Some(Call { standing: Standing::Waiting(waits), .. }) = self.calls.get_mut(place) {
             waits.due = Some(due);
             self.dues.insert((due, place));
@@ -105,12 +103,6 @@ impl Board {
         for (part, grant) in parts.iter().zip(grants) {
             let renewed = self.decide(part.lane, now, Ask::Renew(*grant));
             *grant = renewed.grant().unwrap_or(*grant);
-        }
-    }
-
-    fn put_back(&mut self, place: Place, parts: Vec<Part>) {
-        if let Some(call) = self.calls.get_mut(place) {
-            call.parts = parts;
         }
     }
 

@@ -43,6 +43,13 @@ impl Board {
                 return Turn::Refused(refused);
             }
         }
+        if let Some(Call { standing: Standing::Waiting(waits), .. }) = self.calls.get(place)
+            && waits.due.is_none()
+        {
+            // It may be the first and not be looked at again by itself: somebody's algorithm panicked
+            // when it was.
+            self.look.push(place);
+        }
         self.serve(now);
         let Some(Call { parts, standing, since, .. }) = self.calls.get(place) else {
             return Turn::Refused(self.refuse_at(place, Reason::Cancelled, None));

@@ -1,7 +1,11 @@
 //! Limits with an algorithm from outside, which see what they are asked.
 
-use super::one_per;
-use std::sync::{Arc, Mutex};
+use super::{in_line, ms, one_per};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
+};
+use tokio_test::{assert_pending, assert_ready_ok};
 use tower_ratelimit::{
     Algorithm, Ask, Decision, JointLimiter, LeakyBucket, ManualClock, Nanos, Outcome, Quota, Rate,
     Spent,
@@ -24,6 +28,8 @@ enum Lies {
     Take,
     /// It refuses at a peek, and grants the take.
     Peek,
+    /// It panics.
+    Panic,
 }
 
 impl Watched {
@@ -39,7 +45,9 @@ impl Algorithm for Watched {
 
     fn decide(&self, state: &mut Self::State, now: Nanos, ask: Ask) -> Decision {
         self.asks.lock().unwrap().push(now);
-        match (ask, *self.lies.lock().unwrap()) {
+        let lies = *self.lies.lock().unwrap();
+        match (ask, lies) {
+            (_, Lies::Panic) => panic!("a mistake of somebody's own"),
             (Ask::Take(take), Lies::Take) | (Ask::Peek(take), Lies::Peek) if take.cost > 0 => {
                 let decision = self.bucket.decide(state, now, Ask::Peek(take));
                 Decision { outcome: Outcome::Later(Nanos::new(1)), ..decision }
@@ -104,4 +112,42 @@ fn nothing_is_taken_of_any_limit_when_one_does_not_keep_its_word() {
         *watched.lies.lock().unwrap() = Lies::Nothing;
         drop(call.try_acquire().unwrap());
     }
+}
+
+#[test]
+fn a_panic_of_an_algorithm_leaves_its_line_as_it_was() {
+    let (clock, watched) = (ManualClock::new(), Watched::new());
+    let mut limits = JointLimiter::builder().clock(clock.clone());
+    let quota = limits.limit("quota", Quota::new(5).unwrap()).unwrap();
+    let own = limits.limit("own", watched.clone()).unwrap();
+    let limiter = limits.build();
+    let call = limiter.on(quota, &()).on(own, &());
+    drop(call.try_acquire().unwrap());
+    let (mut first, mut second) = (in_line(&call), in_line(&call));
+    clock.set(ms(100));
+    *watched.lies.lock().unwrap() = Lies::Panic;
+    catch_unwind(AssertUnwindSafe(|| call.try_acquire().map(drop))).unwrap_err();
+    *watched.lies.lock().unwrap() = Lies::Nothing;
+    // It is the first still, and served when it looks.
+    assert_ready_ok!(first.poll());
+    assert_pending!(second.poll());
+    clock.set(ms(200));
+    assert_ready_ok!(second.poll());
+    assert_eq!(limiter.on_many(quota, &(), 0).peek().decision().remaining, 2);
+}
+
+#[test]
+fn one_that_leaves_after_a_panic_of_an_algorithm_makes_way() {
+    let (clock, watched) = (ManualClock::new(), Watched::new());
+    let mut limits = JointLimiter::builder().clock(clock.clone());
+    let own = limits.limit("own", watched.clone()).unwrap();
+    let call = limits.build().on(own, &());
+    drop(call.try_acquire().unwrap());
+    let mut waiting = in_line(&call);
+    clock.set(ms(100));
+    *watched.lies.lock().unwrap() = Lies::Panic;
+    catch_unwind(AssertUnwindSafe(|| waiting.poll().map(drop))).unwrap_err();
+    *watched.lies.lock().unwrap() = Lies::Nothing;
+    drop(waiting);
+    drop(call.try_acquire().unwrap());
 }
