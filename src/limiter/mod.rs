@@ -197,7 +197,8 @@ pub trait Limiter: Clone + Send + Sync + 'static {
         })
     }
 
-    /// Returns whether the permits can still be used: they are not older than one interval.
+    /// Returns whether the permits can still be used: they are not older than one
+    /// [shelf life](Algorithm::shelf_life).
     fn keeps(&self, ticket: &Self::Ticket) -> bool;
 
     /// Uses the permits: the call takes place now.

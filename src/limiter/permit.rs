@@ -76,8 +76,8 @@ impl<'a, A: Algorithm> Permit<'a, A> {
     ///
     /// # Errors
     ///
-    /// [`LeaseLost`] when the lease had ended and others have the permits by now. The call is no
-    /// longer counted.
+    /// [`LeaseLost`] when the lease had ended and others have the permits by now, or when its key was
+    /// reset or forgotten. The call is no longer counted.
     pub fn renew(&mut self) -> Result<(), LeaseLost> {
         if !A::Permits::HELD {
             return Ok(());
@@ -129,7 +129,8 @@ impl<A: Algorithm> fmt::Debug for Permit<'_, A> {
     }
 }
 
-/// The error for a lease that ended before its call, when others have the permits by now.
+/// The error for a lease that ended before its call, when others have the permits by now or its key
+/// was reset or forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseLost;
 
@@ -198,8 +199,8 @@ impl<A: Algorithm> fmt::Debug for Hold<A> {
 /// Permits that were granted and not used yet. Dropped, they go back, to the next in line if there
 /// is one.
 ///
-/// They keep for one [interval](crate::Algorithm::interval). After that they go back as soon as
-/// another caller needs them.
+/// They keep for one [shelf life](crate::Algorithm::shelf_life) of the limit. After that they go back
+/// as soon as another caller needs them.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -226,7 +227,8 @@ impl<'a, A: Algorithm> Reservation<'a, A> {
     ///
     /// # Errors
     ///
-    /// [`Perished`] when the permits were older than one interval. They went back.
+    /// [`Perished`] when the permits were older than one
+    /// [shelf life](crate::Algorithm::shelf_life). They went back.
     pub fn commit(mut self) -> Result<Permit<'a, A>, Perished> {
         let ticket = self.ticket.take().ok_or(Perished)?;
         Ok(Permit::new(self.shared, self.shared.commit(ticket)?))

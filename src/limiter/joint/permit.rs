@@ -79,8 +79,9 @@ impl JointPermit {
     ///
     /// # Errors
     ///
-    /// [`LeaseLost`] when one of the leases had ended and others have its permits by now. The call
-    /// is no longer counted as being in flight, by any of its limits.
+    /// [`LeaseLost`] when one of the leases had ended and others have its permits by now, or when its
+    /// key was reset or forgotten. The call is no longer counted as being in flight, by any of its
+    /// limits.
     pub fn renew(&mut self) -> Result<(), LeaseLost> {
         match !self.used.holds || self.shared.renew(&mut self.used) {
             true => Ok(()),
