@@ -11,7 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, error::Error};
-use tower_ratelimit::{AnyAlgorithm, Builder, LeakyBucket, ManyLimits};
+use tower_ratelimit::{AnyAlgorithm, Builder, LeakyBucket, limiter::ManyLimits};
 
 /// Every algorithm once. What is left out is what code that leaves it out would get.
 const FILE: &str = r#"

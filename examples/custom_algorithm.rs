@@ -15,7 +15,8 @@ use std::{convert::Infallible, error::Error, time::Duration};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_ratelimit::{
     Algorithm, Ask, Decision, Error as Failure, Grant, Invalid, ManualClock, Nanos, Outcome, Rate,
-    RateLimitLayer, RateLimiter, Spent, Take, WAKE_UP,
+    RateLimitLayer, RateLimiter, Take,
+    algorithm::{Spent, WAKE_UP},
 };
 
 const HOUR: Nanos = Nanos::new(3_600_000_000_000);

@@ -22,8 +22,9 @@ use std::{
 use tokio::time::{Instant, sleep, timeout};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_ratelimit::{
-    Attempt, Error as Failure, Key, KeyedLimiter, Limiter, Patience, Perished, RateLimitLayer,
-    RateLimited, Reason, Terms,
+    Error as Failure, Key, KeyedLimiter, Limiter, Patience, RateLimitLayer, RateLimited, Reason,
+    Terms,
+    limiter::{Attempt, Perished},
 };
 
 const PERIOD: Duration = Duration::from_millis(300);

@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::{net::Ipv4Addr, time::Duration};
-use tower_ratelimit::{JointLimiter, LeakyBucket, LimitId, OnLimits, Rate, SlidingWindow};
+use tower_ratelimit::{JointLimiter, LeakyBucket, LimitId, Rate, SlidingWindow, limiter::OnLimits};
 
 /// The limits, and how a call names them.
 struct Limits {

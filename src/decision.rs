@@ -13,7 +13,7 @@ pub enum Ask {
     /// A call takes place now with permits granted before: algorithms that count from the call,
     /// not from the grant, move the grant here. The answer carries the grant as it then stands.
     ///
-    /// Where permits are [held](crate::Held), also: the call goes on, and its lease
+    /// Where permits are [held](crate::algorithm::Held), also: the call goes on, and its lease
     /// starts anew. A refusal says that the permits were lost to others.
     Renew(Grant),
     /// Permits were granted and not used: as much of them as can be had again goes back. They may be
@@ -23,7 +23,7 @@ pub enum Ask {
     /// granted before it is paid off.
     Charge(u32),
     /// The call that used these permits has ended, well or badly. It changes something only where
-    /// permits are [held](crate::Held).
+    /// permits are [held](crate::algorithm::Held).
     End(Grant),
 }
 

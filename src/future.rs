@@ -17,7 +17,7 @@ use std::{
 use tower_service::Service;
 
 pin_project! {
-    /// The response future of a [`RateLimit`](crate::RateLimit) or a [`PerKey`](crate::PerKey)
+    /// The response future of a [`RateLimit`](crate::RateLimit) or a [`PerKey`](crate::per_key::PerKey)
     /// service.
     pub struct ResponseFuture<S: Service<Request>, Request, L: Limiter, K, R: Reply<S::Response, S::Error>> {
         #[pin]

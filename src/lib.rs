@@ -102,23 +102,24 @@
 //!
 //! # How it is built
 //!
-//! In floors; each uses those below it, and a test sees to it.
+//! In floors; each uses those below it, and a test sees to it. What most programs name stands at the
+//! root of the crate, and the rest beside it in its module: states of algorithms, futures, tickets.
 //!
 //! | floor | modules | |
 //! |---|---|---|
 //! | 5 | `conformance` | says whether code of yours keeps the contracts |
 //! | 5 | [`http`] | speaks HTTP: who asks, 429, clients |
-//! | 4 | `layer`, `service`, `per_key`, `joint`, `reply`, `settle`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
+//! | 4 | `layer`, `service`, [`per_key`], [`joint`], `reply`, `settle`, `seat`, `future` | speaks tower: waits in `poll_ready`, sends in `call` |
 //! | 4 | `stream` | hands out items and bytes: each with its permit |
-//! | 3 | `limiter` | asks: algorithm, state and line of waiters make a permit; batches make one round trip of many asks |
+//! | 3 | [`limiter`] | asks: algorithm, state and line of waiters make a permit; batches make one round trip of many asks |
 //! | 2 | [`store`], `clock`, `sync`, `key`, `error`, `events`, `meters` | remembers: one atomic step per ask, in memory, SQLite, Redis, Postgres |
-//! | 1 | `algorithm`, `decision`, `rate`, `nanos`, `span`, `given`, `invalid`, `config` | decides: pure functions of state, instant and ask |
+//! | 1 | [`algorithm`], `decision`, `rate`, `nanos`, `span`, `given`, `invalid`, `config` | decides: pure functions of state, instant and ask |
 //!
 //! Three seams are open for code of your own:
 //!
 //! | of your own | implement | and get |
 //! |---|---|---|
-//! | arithmetic | [`Algorithm`] | waiting, keys, every layer; with a [`StoredState`] also every store |
+//! | an algorithm | [`Algorithm`] | waiting, keys, every layer; with a [`StoredState`](algorithm::StoredState) also every store |
 //! | a database | [`store::Store`] | [`StoredLimiter`], with every algorithm |
 //! | a service that decides elsewhere | [`Limiter`], [`KeyedLimiter`] | every layer |
 //!
@@ -189,8 +190,8 @@ pub mod http;
 
 mod layer;
 mod service;
-mod per_key;
-mod joint;
+pub mod per_key;
+pub mod joint;
 mod reply;
 mod settle;
 mod seat;
@@ -198,7 +199,7 @@ mod future;
 #[cfg(feature = "stream")]
 pub mod stream;
 
-mod limiter;
+pub mod limiter;
 
 pub mod store;
 mod clock;
@@ -216,7 +217,7 @@ mod meters;
 #[path = "no_meters.rs"]
 mod meters;
 
-mod algorithm;
+pub mod algorithm;
 mod decision;
 mod rate;
 mod nanos;
@@ -226,35 +227,29 @@ mod invalid;
 #[cfg(feature = "serde")]
 mod config;
 
+#[doc(inline)]
 pub use algorithm::{
-    Algorithm, AnyAlgorithm, AnyState, BurstCompensating, Concurrency, FixedWindow, Held, Holders,
-    LeakyBucket, PacedState, Permits, Quota, Refills, Scripted, SerialLog, Serialized,
-    SlidingWindow, SlidingWindowCounter, Spent, StoredState, Strict, TokenBucket, Tokens, WAKE_UP,
-    WindowCounts, WindowLog,
+    Algorithm, AnyAlgorithm, BurstCompensating, Concurrency, FixedWindow, LeakyBucket, Quota,
+    Serialized, SlidingWindow, SlidingWindowCounter, Strict, TokenBucket,
 };
 pub use clock::{Clock, ManualClock};
 pub use decision::{Ask, Decision, Grant, Outcome, Take};
 pub use error::{Error, RateLimited, Reason};
 pub use future::ResponseFuture;
 pub use invalid::Invalid;
-pub use joint::{Joint, JointLayer, JointRules, OnLimitsOf};
+#[doc(inline)]
+pub use joint::{JointLayer, JointRules};
 pub use key::Key;
 pub use layer::RateLimitLayer;
+#[doc(inline)]
 pub use limiter::{
-    Acquire, AtCapacity, Attempt, Binding, Builder, Enforced, EnforcedWait, Enforcement, Existing,
-    Fresh, Granted, Hold, IntoKeyedLimiter, IntoLimiter, JointAcquire, JointBuilder, JointGranted,
-    JointHold, JointLimiter, JointPermit, JointReservation, JointTicket, JointWaiting,
-    KeyedLimiter, KeyedRateLimiter, LeaseLost, LimitId, Limiter, ManyLimits, OnFailure, OnLimits,
-    Patience, Perished, Permit, RateLimiter, Reservation, Settle, Settled, Settles, SingleLimit,
-    Standing, StoredAcquire, StoredBuilder, StoredHold, StoredJointAcquire, StoredJointBuilder,
-    StoredJointHold, StoredJointLimiter, StoredJointPermit, StoredJointTicket, StoredJointWaiting,
-    StoredKey, StoredLimiter, StoredOnLimits, StoredPermit, StoredTicket, StoredWaiting, Terms,
-    Ticket, Uncontrolled, Waiting, WrappedFn,
+    AtCapacity, Builder, Enforcement, JointBuilder, JointLimiter, KeyedLimiter, KeyedRateLimiter,
+    LimitId, Limiter, OnFailure, Patience, Permit, RateLimiter, Reservation, Standing,
+    StoredBuilder, StoredJointBuilder, StoredJointLimiter, StoredLimiter, Terms,
 };
 pub use nanos::Nanos;
-pub use per_key::{
-    Answered, Exempt, KeyOf, KeySource, MissingKey, OnTerms, OrShared, PerKey, PerKeyLayer,
-};
+#[doc(inline)]
+pub use per_key::{KeySource, MissingKey, OrShared, PerKeyLayer};
 pub use rate::Rate;
 pub use reply::{Boxed, Fail, Reply, Respond, WaitOnly};
 pub use service::RateLimit;

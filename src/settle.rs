@@ -53,7 +53,7 @@ impl<K, L: Settles> PerKeyLayer<K, L> {
     ///
     /// A call that fails (with an error of the inner service, not with a response that tells of one)
     /// or is dropped before there is a response keeps what it took in advance, and so it does when
-    /// the function panics. Where calls [hold](crate::Held) their permits until they end there is
+    /// the function panics. Where calls [hold](crate::algorithm::Held) their permits until they end there is
     /// nothing to settle.
     ///
     /// Only failed logins count, and five a minute are enough:

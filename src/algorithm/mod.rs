@@ -125,7 +125,7 @@ pub(crate) const LONGEST_SPAN: Nanos = Nanos::new(250 * 365 * 86_400 * 1_000_000
 /// ```
 /// use std::time::Duration;
 /// use tower_ratelimit::{
-///     Algorithm, Ask, Decision, Grant, Nanos, Outcome, Rate, RateLimiter, Spent,
+///     Algorithm, Ask, Decision, Grant, Nanos, Outcome, Rate, RateLimiter, algorithm::Spent,
 /// };
 ///
 /// /// One call, and the next one a second later at the earliest.

@@ -17,7 +17,7 @@ const SECOND: Nanos = Nanos::new(1_000_000_000);
 /// A [`TokenBucket`](crate::TokenBucket) without a refill. Its refusals say
 /// [`Exhausted`](Outcome::Exhausted), not when to try again, and calls do not wait.
 /// Permits that go back can be had again. It has no rate, and a key that was used is never
-/// forgotten. For the same reason it is not [`Refills`](crate::Refills).
+/// forgotten. For the same reason it is not [`Refills`](crate::algorithm::Refills).
 ///
 /// # Bound
 ///

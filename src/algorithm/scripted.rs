@@ -27,7 +27,7 @@ use crate::{invalid::Invalid, nanos::Nanos, rate::Rate};
 /// An algorithm of your own that decides exactly as one of these may say so.
 ///
 /// ```
-/// use tower_ratelimit::{Algorithm, LeakyBucket, Nanos, Rate, Scripted};
+/// use tower_ratelimit::{Algorithm, LeakyBucket, Nanos, Rate, algorithm::Scripted};
 ///
 /// let limit = LeakyBucket::new(Rate::per_second(3)?).capacity(5)?.in_microseconds()?;
 /// assert_eq!(limit.interval(), Nanos::new(333_334_000), "never too short");

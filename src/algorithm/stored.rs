@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 /// the bytes that are there, whatever number of entries they tell of.
 ///
 /// ```
-/// use tower_ratelimit::{Nanos, StoredState};
+/// use tower_ratelimit::{Nanos, algorithm::StoredState};
 ///
 /// /// The next slot, and how many calls there were.
 /// #[derive(Debug, PartialEq)]
@@ -59,7 +59,7 @@ pub trait StoredState: Sized {
     /// Ends the calls in flight, which will not end by themselves: the process that ran them is
     /// gone.
     ///
-    /// Only states of calls that [hold](crate::Held) their permits know of any; for others there is
+    /// Only states of calls that [hold](crate::algorithm::Held) their permits know of any; for others there is
     /// nothing to do, which is the default.
     fn end_calls(&mut self, now: Nanos) {
         let _ = now;

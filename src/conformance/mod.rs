@@ -23,8 +23,8 @@
 //! ```
 //! use std::time::Duration;
 //! use tower_ratelimit::{
-//!     Algorithm, Ask, Decision, LeakyBucket, Nanos, Rate, Spent, Take,
-//!     conformance::{self, Point},
+//!     Algorithm, Ask, Decision, LeakyBucket, Nanos, Rate, Take, conformance::{self, Point},
+//!     algorithm::Spent,
 //! };
 //!
 //! struct Careless(LeakyBucket);

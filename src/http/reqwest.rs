@@ -17,8 +17,8 @@
 //! ```
 //! use tower::util::BoxCloneSyncService;
 //! use tower_ratelimit::{
-//!     Error, KeyedRateLimiter, LeakyBucket, PerKey, RateLimit, RateLimiter,
-//!     http::{Host, reqwest::Client},
+//!     Error, KeyedRateLimiter, LeakyBucket, RateLimit, RateLimiter,
+//!     http::{Host, reqwest::Client}, per_key::PerKey,
 //! };
 //! use reqwest::{Request, Response};
 //!

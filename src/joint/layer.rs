@@ -18,7 +18,7 @@ use tower_layer::Layer;
 /// the name of the binding one, and [`max_wait`](Self::max_wait) and [`wait`](Self::wait) let it
 /// wait instead. It has a service of its own because a [`Limiter`](crate::Limiter) is asked with one
 /// key, and here each request has several. For several limits whose keys are the same for all
-/// requests give an [`OnLimits`](crate::OnLimits) to a
+/// requests give an [`OnLimits`](crate::limiter::OnLimits) to a
 /// [`RateLimitLayer`](crate::RateLimitLayer), which waits in `poll_ready`.
 ///
 /// The limiter is a [`JointLimiter`], or a [`StoredJointLimiter`](crate::StoredJointLimiter) whose limits a store

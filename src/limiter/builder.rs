@@ -47,7 +47,7 @@ const MAX_KEYS: usize = 100_000;
 ///
 /// ```
 /// # #[cfg(feature = "serde")] {
-/// use tower_ratelimit::{AnyAlgorithm, Builder, ManyLimits};
+/// use tower_ratelimit::{AnyAlgorithm, Builder, limiter::ManyLimits};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Config {

@@ -122,7 +122,7 @@ use std::{error, fmt};
 /// ```
 /// use std::{future, sync::Arc, sync::atomic::{AtomicBool, Ordering}};
 /// use tower_ratelimit::{
-///     Attempt, Key, Limiter, Perished, RateLimited, RateLimitLayer, Reason, Terms,
+///     Key, Limiter, RateLimited, RateLimitLayer, Reason, Terms, limiter::{Attempt, Perished},
 /// };
 ///
 /// /// Lets every call through until the switch is pulled.

@@ -143,7 +143,7 @@ impl fmt::Display for LeaseLost {
 impl error::Error for LeaseLost {}
 
 /// What a service keeps while a call runs and drops when it has ended, where permits are
-/// [held](crate::Held), and where the cost is [settled](crate::Settles) afterwards.
+/// [held](crate::algorithm::Held), and where the cost is [settled](crate::limiter::Settles) afterwards.
 pub struct Hold<A: Algorithm> {
     shared: Arc<Shared<A>>,
     used: Used,

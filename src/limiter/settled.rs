@@ -45,7 +45,7 @@ pub trait Settle<C>: Send + Sync + 'static {
     /// is missing is charged, as a debt if need be.
     ///
     /// It does nothing for a call that took no permits in advance, and where calls
-    /// [hold](crate::Held) their permits.
+    /// [hold](crate::algorithm::Held) their permits.
     fn settle(&mut self, cost: C);
 }
 

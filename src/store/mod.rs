@@ -14,7 +14,7 @@
 //! | tests of code that uses a store | [`MemoryStore`] | nothing |
 //!
 //! All of them keep every algorithm of this crate. Those of your own, whose states are
-//! [`StoredState`](crate::StoredState)s, go to SQLite as they are, and to the servers by
+//! [`StoredState`](crate::algorithm::StoredState)s, go to SQLite as they are, and to the servers by
 //! `RedisStore::optimistic` and `PostgresStore::decided_here`, which take two round trips.
 //!
 //! Servers count in whole microseconds: intervals and periods are [rounded up](Store::keep_to) to
@@ -49,7 +49,7 @@
 //! Where the store runs Rust, implement [`Records`] (how one record is read, written and forgotten)
 //! and [`Store::decide`] by [`Batch::answer`], under a lock or in a transaction:
 //! `examples/custom_store.rs` does that in few lines. A server that runs scripts decides by itself,
-//! for algorithms that are [`Scripted`](crate::Scripted). Then hold it to the contract of [`Store`]
+//! for algorithms that are [`Scripted`](crate::algorithm::Scripted). Then hold it to the contract of [`Store`]
 //! by `conformance::store` (feature `conformance`), which tries short histories and says which
 //! point they break.
 

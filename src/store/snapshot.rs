@@ -47,7 +47,7 @@ const VERSION: u8 = 1;
 ///
 /// - Calls: those in line, permits reserved and not used, which go back, and calls in flight. The
 ///   process that restores it knows of none of them. Calls that
-///   [hold their permits](crate::Held) count as ended when it is restored.
+///   [hold their permits](crate::algorithm::Held) count as ended when it is restored.
 /// - Settings: all that a builder sets, algorithms that keys have of their own (their states are
 ///   taken as [`set_algorithm`](crate::RateLimiter::set_algorithm) would have them go on by that of
 ///   all), and whether the limiter was [breached](crate::RateLimiter::breach) or

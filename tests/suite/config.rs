@@ -6,8 +6,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use std::time::Duration;
 use tower_ratelimit::{
     AnyAlgorithm, AtCapacity, Builder, BurstCompensating, Concurrency, FixedWindow, LeakyBucket,
-    ManualClock, ManyLimits, Quota, Rate, Reason, Serialized, SlidingWindow, SlidingWindowCounter,
-    Strict, TokenBucket,
+    ManualClock, Quota, Rate, Reason, Serialized, SlidingWindow, SlidingWindowCounter, Strict,
+    TokenBucket, limiter::ManyLimits,
 };
 
 type Keyed = Builder<AnyAlgorithm, ManyLimits>;

@@ -12,8 +12,9 @@ use std::{
 use tokio::time::{Instant, sleep};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_ratelimit::{
-    AnyAlgorithm, Attempt, Key, KeyedLimiter, KeyedRateLimiter, Limiter, Perished, RateLimitLayer,
-    RateLimited, Reason, Terms, Ticket,
+    AnyAlgorithm, Key, KeyedLimiter, KeyedRateLimiter, Limiter, RateLimitLayer, RateLimited,
+    Reason, Terms,
+    limiter::{Attempt, Perished, Ticket},
 };
 
 fn ms(milliseconds: u64) -> Duration {

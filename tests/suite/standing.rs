@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 use tower_ratelimit::{
-    AtCapacity, Attempt, Concurrency, JointLimiter, KeyedRateLimiter, LeakyBucket, Limiter,
-    ManualClock, OnFailure, Patience, Quota, Rate, RateLimited, RateLimiter, SlidingWindow,
-    Standing, StoredJointLimiter, StoredLimiter, Terms, store::MemoryStore,
+    AtCapacity, Concurrency, JointLimiter, KeyedRateLimiter, LeakyBucket, Limiter, ManualClock,
+    OnFailure, Patience, Quota, Rate, RateLimited, RateLimiter, SlidingWindow, Standing,
+    StoredJointLimiter, StoredLimiter, Terms, limiter::Attempt, store::MemoryStore,
 };
 
 const NOW: Terms = Terms { cost: 1, patience: Patience::Now };

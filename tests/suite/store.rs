@@ -10,7 +10,9 @@ use tower_ratelimit::{
     SlidingWindow, Strict,
 };
 
-fn strict(clock: &ManualClock) -> tower_ratelimit::Builder<Strict, tower_ratelimit::ManyLimits> {
+fn strict(
+    clock: &ManualClock,
+) -> tower_ratelimit::Builder<Strict, tower_ratelimit::limiter::ManyLimits> {
     KeyedRateLimiter::builder(Strict::new(Rate::per_second(1).unwrap())).clock(clock.clone())
 }
 

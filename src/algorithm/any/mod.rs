@@ -40,7 +40,7 @@ use std::{fmt, str::FromStr, time::Duration};
 /// It decides as the algorithm in it does. As that may be one whose calls
 /// [hold](Held) their permits, a maximum wait that is long enough for the wait foreseen
 /// is a time-out from then on, for all of them. As it may be a [`Quota`], it is not
-/// [`Refills`](crate::Refills). A state takes as much room as the largest of them needs, 72 bytes.
+/// [`Refills`](crate::algorithm::Refills). A state takes as much room as the largest of them needs, 72 bytes.
 ///
 /// A limiter may go on by [another algorithm](crate::RateLimiter::set_algorithm). As many permits as
 /// were not available then are taken from the new limit, or all that it has when that is less

@@ -207,7 +207,7 @@ impl Refills for Heeding {}
 
 impl RateLimiter<Heeding> {
     /// Pauses, or changes the pace, as a response says. It holds for waiting calls as well: one
-    /// that would have to wait longer now than it [accepted](crate::Acquire::max_wait) is refused
+    /// that would have to wait longer now than it [accepted](crate::limiter::Acquire::max_wait) is refused
     /// at once.
     ///
     /// # Errors

@@ -83,7 +83,7 @@ impl<G: JointGranted> JointAcquire<G> {
     }
 
     /// Waits in this thread, and needs no runtime; see
-    /// [`Acquire::blocking_wait`](crate::Acquire::blocking_wait) for what to mind.
+    /// [`Acquire::blocking_wait`](crate::limiter::Acquire::blocking_wait) for what to mind.
     ///
     /// # Errors
     ///

@@ -107,7 +107,7 @@ impl fmt::Debug for JointPermit {
 /// What a service keeps while one of its calls runs: dropping it says that the call has ended.
 ///
 /// It is empty where calls do not hold the permits of any of their limits, and their costs are not
-/// [settled](crate::Settles) afterwards.
+/// [settled](crate::limiter::Settles) afterwards.
 pub struct JointHold(Option<Box<Held>>);
 
 struct Held {

@@ -36,7 +36,7 @@ impl<A: Algorithm, S: Store<A>> StoredAcquire<A, S> {
     }
 
     /// Fails at once when the wait would be longer than this, and takes nothing. Where it is
-    /// unknown how long others will [hold](crate::Held) their permits, it waits that long.
+    /// unknown how long others will [hold](crate::algorithm::Held) their permits, it waits that long.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.terms.patience = Patience::MaxWait(max_wait);
         self

@@ -97,7 +97,7 @@ impl<A: Algorithm, S: Store<A>> fmt::Debug for StoredPermit<A, S> {
 }
 
 /// What a service keeps while a call runs: how the limit stood and what its permits cost. Where
-/// they are [held](crate::Held), dropping it says that the call has ended.
+/// they are [held](crate::algorithm::Held), dropping it says that the call has ended.
 pub struct StoredHold<A: Algorithm, S: Store<A>> {
     shared: Arc<Shared<A, S>>,
     used: Used<A>,

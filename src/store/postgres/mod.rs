@@ -29,7 +29,7 @@ const LONGEST_LOG: u64 = 10_000;
 /// nor takes a lock. The clock of the server counts, in whole microseconds: intervals and periods
 /// are rounded up to them. Where that clock is set back nothing is granted twice: a key in use is refused
 /// until it shows again what it showed before. Who cannot wait for that has the key begin anew, by
-/// [`reset`](crate::StoredKey::reset).
+/// [`reset`](crate::limiter::StoredKey::reset).
 ///
 /// It runs any [scripted](Scripted) algorithm; for others see [`decided_here`](Self::decided_here).
 /// A log, of [`SlidingWindow`](crate::SlidingWindow), [`Serialized`](crate::Serialized) or
@@ -141,7 +141,7 @@ impl PostgresStore {
     /// they are decided in this process.
     ///
     /// ```
-    /// use tower_ratelimit::{Algorithm, StoredState, store::{PostgresStore, Store}};
+    /// use tower_ratelimit::{Algorithm, store::{PostgresStore, Store}, algorithm::StoredState};
     ///
     /// fn of_my_own<A>(store: &PostgresStore) -> impl Store<A>
     /// where

@@ -24,7 +24,7 @@ const TRIES: usize = 50;
 /// process has changed them in between; otherwise it begins anew. After 50 times it is an error,
 /// and nothing was taken. A refusal only reads. Records that equal new ones are forgotten in
 /// passing, as those of [`PostgresStore`] are. Algorithms that the database can
-/// [run](crate::Scripted) by itself are better off with [`PostgresStore`].
+/// [run](crate::algorithm::Scripted) by itself are better off with [`PostgresStore`].
 ///
 /// It is made by [`PostgresStore::decided_here`].
 #[derive(Clone, Debug)]

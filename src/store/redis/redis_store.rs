@@ -61,7 +61,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// Where the clock of the server is set back nothing is granted twice: a key in use is refused until the
 /// clock shows again what it showed before. Who cannot wait for that has the key begin anew, by
-/// [`reset`](crate::StoredKey::reset).
+/// [`reset`](crate::limiter::StoredKey::reset).
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -9,9 +9,9 @@ use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::{fmt::Debug, time::Duration};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower_ratelimit::{
-    Algorithm, AnyAlgorithm, AnyState, Ask, Concurrency, Grant, JointLimiter, LeakyBucket,
-    ManualClock, Nanos, Outcome, Quota, Rate, RateLimiter, Serialized, SlidingWindow, Strict, Take,
-    TokenBucket,
+    Algorithm, AnyAlgorithm, Ask, Concurrency, Grant, JointLimiter, LeakyBucket, ManualClock,
+    Nanos, Outcome, Quota, Rate, RateLimiter, Serialized, SlidingWindow, Strict, Take, TokenBucket,
+    algorithm::AnyState,
 };
 
 const MILLISECOND: u64 = 1_000_000;

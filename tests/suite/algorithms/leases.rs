@@ -3,7 +3,8 @@
 use super::{ask, granted, limits::in_flight as limit};
 use std::time::Duration;
 use tower_ratelimit::{
-    Algorithm, Ask, Concurrency, Nanos, Outcome, Permits, Strict, Take, WAKE_UP,
+    Algorithm, Ask, Concurrency, Nanos, Outcome, Strict, Take,
+    algorithm::{Permits, WAKE_UP},
 };
 
 #[test]

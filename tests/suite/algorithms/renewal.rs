@@ -11,7 +11,7 @@ use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
 use std::fmt::Debug;
 use tower_ratelimit::{
     Algorithm, Ask, BurstCompensating, FixedWindow, Grant, LeakyBucket, Nanos, Rate, SlidingWindow,
-    SlidingWindowCounter, Strict, Take, TokenBucket, WAKE_UP,
+    SlidingWindowCounter, Strict, Take, TokenBucket, algorithm::WAKE_UP,
 };
 
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use super::{ask, wait};
 use std::time::Duration;
-use tower_ratelimit::{Algorithm, AnyAlgorithm, Ask, Invalid, Scripted, Take};
+use tower_ratelimit::{Algorithm, AnyAlgorithm, Ask, Invalid, Take, algorithm::Scripted};
 
 const MICROSECOND: u64 = 1000;
 

@@ -90,5 +90,5 @@ fn a_lease_is_longer_than_nothing_and_no_permit_keeps_longer() {
         assert_eq!((lease.parameter(), lease.allowed()), ("lease", "1 ns to 250 years"));
     }
     assert_eq!(leased(30).shelf_life(), Nanos::new(30));
-    assert_eq!(leased(1_000_000_000).shelf_life(), tower_ratelimit::WAKE_UP);
+    assert_eq!(leased(1_000_000_000).shelf_life(), tower_ratelimit::algorithm::WAKE_UP);
 }

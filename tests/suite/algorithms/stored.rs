@@ -10,9 +10,9 @@ use super::{
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
 use std::{fmt::Debug, time::Duration};
 use tower_ratelimit::{
-    Algorithm, AnyAlgorithm, Ask, Concurrency, Grant, Holders, LeakyBucket, Nanos, Quota,
-    SerialLog, Serialized, SlidingWindow, StoredState, Strict, Take, TokenBucket, Tokens,
-    WindowLog,
+    Algorithm, AnyAlgorithm, Ask, Concurrency, Grant, LeakyBucket, Nanos, Quota, Serialized,
+    SlidingWindow, Strict, Take, TokenBucket,
+    algorithm::{Holders, SerialLog, StoredState, Tokens, WindowLog},
 };
 
 for_each_algorithm![what_is_read_answers_as_what_was_written, a_part_of_the_bytes_is_no_state];

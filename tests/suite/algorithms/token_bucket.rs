@@ -2,7 +2,7 @@
 
 use super::{ask, granted, pass_at, rate};
 use std::time::Duration;
-use tower_ratelimit::{Algorithm, Ask, Nanos, Outcome, Take, TokenBucket, Tokens};
+use tower_ratelimit::{Algorithm, Ask, Nanos, Outcome, Take, TokenBucket, algorithm::Tokens};
 
 const MILLISECOND: u64 = 1_000_000;
 

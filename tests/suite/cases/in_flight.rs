@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_test::{assert_pending, assert_ready, task};
 use tower_ratelimit::{
-    Concurrency, KeyedRateLimiter, LeaseLost, Rate, RateLimiter, Reason, Serialized,
+    Concurrency, KeyedRateLimiter, Rate, RateLimiter, Reason, Serialized, limiter::LeaseLost,
 };
 
 /// At most this many calls at the same time, each with a lease of one second.

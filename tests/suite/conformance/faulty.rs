@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 use tower_ratelimit::{
-    Algorithm, Ask, Decision, Grant, LeakyBucket, Nanos, Outcome, Rate, Spent,
+    Algorithm, Ask, Decision, Grant, LeakyBucket, Nanos, Outcome, Rate,
+    algorithm::Spent,
     conformance::{self, Histories, Point, Violation},
 };
 

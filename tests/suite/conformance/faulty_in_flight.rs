@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 use tower_ratelimit::{
-    Algorithm, Ask, Concurrency, Decision, Grant, Held, Nanos, Outcome, Rate,
+    Algorithm, Ask, Concurrency, Decision, Grant, Nanos, Outcome, Rate,
+    algorithm::Held,
     conformance::{self, Point},
 };
 

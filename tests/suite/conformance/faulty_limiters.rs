@@ -9,8 +9,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 use tower_ratelimit::{
-    Attempt, Key, KeyedLimiter, Limiter, ManualClock, Patience, Perished, RateLimitLayer,
-    RateLimiter, SlidingWindow, Terms, Ticket, conformance::Point,
+    Key, KeyedLimiter, Limiter, ManualClock, Patience, RateLimitLayer, RateLimiter, SlidingWindow,
+    Terms,
+    conformance::Point,
+    limiter::{Attempt, Perished, Ticket},
 };
 
 /// What a limiter does wrong.

@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
 };
-use tower_ratelimit::{RateLimited, SlidingWindow, Ticket, Waiting};
+use tower_ratelimit::{
+    RateLimited, SlidingWindow,
+    limiter::{Ticket, Waiting},
+};
 
 /// Who hands tickets to whom, where that is part of the fault.
 #[derive(Default)]

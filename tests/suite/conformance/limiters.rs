@@ -3,10 +3,11 @@
 use std::time::Duration;
 use tower::{Layer, ServiceBuilder, util::BoxCloneService};
 use tower_ratelimit::{
-    Algorithm, AnyAlgorithm, BurstCompensating, FixedWindow, IntoLimiter, KeyedRateLimiter,
-    LeakyBucket, ManualClock, Rate, RateLimitLayer, RateLimiter, SlidingWindow,
-    SlidingWindowCounter, Strict, TokenBucket,
+    Algorithm, AnyAlgorithm, BurstCompensating, FixedWindow, KeyedRateLimiter, LeakyBucket,
+    ManualClock, Rate, RateLimitLayer, RateLimiter, SlidingWindow, SlidingWindowCounter, Strict,
+    TokenBucket,
     conformance::{Limits, Probe, Violation},
+    limiter::IntoLimiter,
 };
 
 fn rate(permits: u32, milliseconds: u64) -> Rate {

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use std::time::Duration;
 use tokio_test::task;
 use tower_ratelimit::{
-    Acquire, Decision, JointAcquire, JointLimiter, KeyedRateLimiter, LeakyBucket, LimitId,
-    ManualClock, Nanos, OnLimits, Rate, RateLimited, Reason,
+    Decision, JointLimiter, KeyedRateLimiter, LeakyBucket, LimitId, ManualClock, Nanos, Rate,
+    RateLimited, Reason,
+    limiter::{Acquire, JointAcquire, OnLimits},
 };
 
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use std::{pin::Pin, task::Poll};
 use tokio_test::task;
 use tower_ratelimit::{
-    BurstCompensating, Concurrency, JointAcquire, JointLimiter, JointPermit, JointReservation,
-    LimitId, ManualClock, OnLimits, Rate,
+    BurstCompensating, Concurrency, JointLimiter, LimitId, ManualClock, Rate,
+    limiter::{JointAcquire, JointPermit, JointReservation, OnLimits},
 };
 
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use tokio::time::{Instant, advance};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok};
 use tower_ratelimit::{
-    AnyAlgorithm, AtCapacity, Concurrency, JointLimiter, LeakyBucket, ManualClock, Perished, Quota,
-    Rate, Reason, Strict,
+    AnyAlgorithm, AtCapacity, Concurrency, JointLimiter, LeakyBucket, ManualClock, Quota, Rate,
+    Reason, Strict, limiter::Perished,
 };
 
 #[tokio::test(start_paused = true)]

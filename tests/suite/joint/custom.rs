@@ -8,7 +8,7 @@ use std::{
 use tokio_test::{assert_pending, assert_ready_ok};
 use tower_ratelimit::{
     Algorithm, Ask, Decision, JointLimiter, LeakyBucket, ManualClock, Nanos, Outcome, Quota, Rate,
-    Spent,
+    algorithm::Spent,
 };
 
 /// A bucket that writes down what it is asked, and can break its word.

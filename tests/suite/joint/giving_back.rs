@@ -3,7 +3,7 @@
 use super::{in_line, ms, one_per, two};
 use tokio::time::{Instant, sleep};
 use tokio_test::{assert_ready_ok, task};
-use tower_ratelimit::{Concurrency, JointLimiter, ManualClock, Perished, Quota};
+use tower_ratelimit::{Concurrency, JointLimiter, ManualClock, Quota, limiter::Perished};
 
 #[tokio::test(start_paused = true)]
 async fn a_reservation_dropped_gives_back_all_limits() {

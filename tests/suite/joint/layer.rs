@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_ratelimit::{
-    Concurrency, Error, JointLayer, JointLimiter, LimitId, MissingKey, OnLimits, RateLimitLayer,
-    Reason, http::TooManyRequests,
+    Concurrency, Error, JointLayer, JointLimiter, LimitId, MissingKey, RateLimitLayer, Reason,
+    http::TooManyRequests, limiter::OnLimits,
 };
 
 /// The tens say who asks; what both share lets one call through every 250 ms.

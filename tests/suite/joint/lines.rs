@@ -8,7 +8,7 @@ use std::{
 use tokio::time::{Instant, sleep};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower_ratelimit::{
-    BurstCompensating, Concurrency, JointLimiter, OnLimits, Quota, Rate, Reason,
+    BurstCompensating, Concurrency, JointLimiter, Quota, Rate, Reason, limiter::OnLimits,
 };
 
 /// Runs calls that get in line in this order, and says when each was let go, in milliseconds.

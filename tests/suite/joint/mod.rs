@@ -16,7 +16,8 @@ mod custom;
 use std::time::Duration;
 use tokio_test::{assert_pending, task};
 use tower_ratelimit::{
-    JointAcquire, JointBuilder, JointLimiter, LeakyBucket, LimitId, OnLimits, Rate, SlidingWindow,
+    JointBuilder, JointLimiter, LeakyBucket, LimitId, Rate, SlidingWindow,
+    limiter::{JointAcquire, OnLimits},
 };
 
 fn ms(milliseconds: u64) -> Duration {

@@ -56,7 +56,7 @@ fn take(limits: &mut [Naive], asked: &Asked, at: u64) {
 /// The limiter, and a call of it.
 fn joint(
     clock: &ManualClock,
-) -> (JointLimiter, impl Fn(&JointLimiter, &Asked) -> tower_ratelimit::OnLimits + use<>) {
+) -> (JointLimiter, impl Fn(&JointLimiter, &Asked) -> tower_ratelimit::limiter::OnLimits + use<>) {
     let mut limits = JointLimiter::builder().clock(clock.clone());
     let ids = LIMITS.map(|(permits, period)| {
         limits

@@ -7,7 +7,7 @@ use tokio::{
 };
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower_ratelimit::{
-    Concurrency, JointBuilder, JointLimiter, ManualClock, OnLimits, Rate, Reason, Strict,
+    Concurrency, JointBuilder, JointLimiter, ManualClock, Rate, Reason, Strict, limiter::OnLimits,
 };
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,8 @@ use super::{ms, paced, watched, watched_pace};
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower_ratelimit::{
-    Attempt, LeakyBucket, Limiter, Patience, Quota, Rate, RateLimiter, Terms, Ticket,
+    LeakyBucket, Limiter, Patience, Quota, Rate, RateLimiter, Terms,
+    limiter::{Attempt, Ticket},
 };
 
 #[test]

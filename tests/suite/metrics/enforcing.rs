@@ -4,7 +4,8 @@ use super::{paced, watched};
 use metrics::{Unit, with_local_recorder};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tower_ratelimit::{
-    Attempt, Enforcement, JointLimiter, KeyedRateLimiter, Limiter, Patience, RateLimiter, Terms,
+    Enforcement, JointLimiter, KeyedRateLimiter, Limiter, Patience, RateLimiter, Terms,
+    limiter::Attempt,
 };
 
 /// How many of so many calls at this instant pass.

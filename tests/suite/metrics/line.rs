@@ -4,7 +4,9 @@ use super::{ms, paced, watched, watched_pace};
 use std::thread;
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
-use tower_ratelimit::{Acquire, Algorithm, LeakyBucket, ManualClock, Rate, RateLimiter, Reason};
+use tower_ratelimit::{
+    Algorithm, LeakyBucket, ManualClock, Rate, RateLimiter, Reason, limiter::Acquire,
+};
 
 /// A call in line that was polled once.
 fn in_line<A: Algorithm>(limiter: &RateLimiter<A>) -> task::Spawn<Acquire<'_, A>> {

@@ -6,8 +6,9 @@ use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
 use std::{collections::BTreeMap, task::Poll};
 use tokio_test::task::{self, Spawn};
 use tower_ratelimit::{
-    Acquire, BurstCompensating, Concurrency, FixedWindow, LeakyBucket, ManualClock, Nanos, Permit,
+    BurstCompensating, Concurrency, FixedWindow, LeakyBucket, ManualClock, Nanos, Permit,
     RateLimiter, Reason, Reservation, Serialized, SlidingWindow, Strict, TokenBucket,
+    limiter::Acquire,
 };
 
 /// A call in line that somebody looks after now and then.

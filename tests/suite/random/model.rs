@@ -3,7 +3,7 @@
 
 use super::Waits;
 use std::collections::{BTreeMap, VecDeque};
-use tower_ratelimit::{Algorithm, Ask, Grant, Nanos, Outcome, Permits, Reason, Take};
+use tower_ratelimit::{Algorithm, Ask, Grant, Nanos, Outcome, Reason, Take, algorithm::Permits};
 
 /// Callers in the order in which they asked.
 pub(super) type Caller = usize;

@@ -7,7 +7,7 @@ use std::sync::{
 };
 use tokio::time::{Instant, sleep, timeout};
 use tower_ratelimit::{
-    OnFailure, Outcome, Quota, RateLimited, Reason, StoredKey, StoredLimiter, store::Store,
+    OnFailure, Outcome, Quota, RateLimited, Reason, StoredLimiter, limiter::StoredKey, store::Store,
 };
 
 /// More than there are calls.

@@ -1,7 +1,10 @@
 //! Limits that are one instant, and do not look like it.
 
 use std::{fmt, str::FromStr, time::Duration};
-use tower_ratelimit::{Algorithm, Ask, Decision, Nanos, Rate, Spent, StoredState};
+use tower_ratelimit::{
+    Algorithm, Ask, Decision, Nanos, Rate,
+    algorithm::{Spent, StoredState},
+};
 
 /// The same limit for which there is no short way: it is an algorithm that nobody knows.
 #[derive(Clone, Debug)]

@@ -9,8 +9,10 @@ use proptest::sample::Index;
 use std::{fmt::Debug, task::Poll, time::Duration};
 use tokio_test::task::{Spawn, spawn};
 use tower_ratelimit::{
-    Acquire, Algorithm, Attempt, Granted, Limiter, ManualClock, Nanos, Patience, Permit,
-    RateLimited, RateLimiter, Reason, Reservation, Settle, Settles, Spent, Terms,
+    Algorithm, Limiter, ManualClock, Nanos, Patience, Permit, RateLimited, RateLimiter, Reason,
+    Reservation, Terms,
+    algorithm::Spent,
+    limiter::{Acquire, Attempt, Granted, Settle, Settles},
 };
 
 enum Waiter<'a, A: Algorithm> {

@@ -10,8 +10,8 @@ use std::{
 use tokio_test::task::spawn;
 use tower::{Layer, Service, service_fn};
 use tower_ratelimit::{
-    Attempt, KeyedRateLimiter, LeakyBucket, Limiter, ManualClock, Patience, RateLimitLayer,
-    RateLimiter, Terms,
+    KeyedRateLimiter, LeakyBucket, Limiter, ManualClock, Patience, RateLimitLayer, RateLimiter,
+    Terms, limiter::Attempt,
 };
 
 const THREADS: usize = 8;

@@ -2,8 +2,9 @@
 
 use std::{fmt::Display, str::FromStr, time::Duration};
 use tower_ratelimit::{
-    Algorithm, Builder, KeyedRateLimiter, ManualClock, ManyLimits, RateLimiter, Snapshot, Spent,
-    StoredState,
+    Algorithm, Builder, KeyedRateLimiter, ManualClock, RateLimiter, Snapshot,
+    algorithm::{Spent, StoredState},
+    limiter::ManyLimits,
 };
 
 /// A limit that can be kept in a snapshot.

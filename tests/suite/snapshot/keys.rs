@@ -110,9 +110,10 @@ fn keys_are_listed_after_as_before() {
     before.key("alice").try_acquire().unwrap();
     before.key(&(1_u8, "pair")).try_acquire().unwrap();
     let snapshot = before.snapshot();
-    let restore = |builder: tower_ratelimit::Builder<Strict, tower_ratelimit::ManyLimits>| {
-        builder.restore_at(&snapshot, snapshot.taken_at()).unwrap()
-    };
+    let restore = |builder: tower_ratelimit::Builder<
+        Strict,
+        tower_ratelimit::limiter::ManyLimits,
+    >| { builder.restore_at(&snapshot, snapshot.taken_at()).unwrap() };
     let sorted = |limiter: &KeyedRateLimiter<Strict>| {
         let mut listed = limiter.list().unwrap();
         listed.sort();

@@ -3,7 +3,7 @@
 use std::{fmt::Display, str::FromStr, time::Duration};
 use tower_ratelimit::{
     Algorithm, AnyAlgorithm, Invalid, KeyedRateLimiter, ManualClock, RateLimiter, Snapshot,
-    StoredState,
+    algorithm::StoredState,
 };
 
 mod continuing;

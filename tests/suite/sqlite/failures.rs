@@ -6,7 +6,7 @@ use std::{error::Error, time::Duration};
 use tokio_test::{assert_pending, task};
 use tower_ratelimit::{
     Algorithm, Ask, Decision, LeakyBucket, Nanos, OnFailure::Refuse, Quota, Rate, Reason,
-    SlidingWindow, Spent, StoredLimiter, Take, store::SqliteStore,
+    SlidingWindow, StoredLimiter, Take, algorithm::Spent, store::SqliteStore,
 };
 
 #[test]

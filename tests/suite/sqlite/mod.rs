@@ -19,7 +19,8 @@ use std::{
     thread::{self, Thread},
 };
 use tower_ratelimit::{
-    Algorithm, Ask, Key, Outcome, Quota, StoredState, Take,
+    Algorithm, Ask, Key, Outcome, Quota, Take,
+    algorithm::StoredState,
     store::{
         Answer, Batch, Order, SqliteStore, Store, StoreAsk, StoreError, StoreKey, StoredLimit,
     },

@@ -5,8 +5,9 @@ use std::{pin::Pin, task::Poll, time::Duration};
 use tokio::time::sleep;
 use tokio_test::task::{Spawn, spawn};
 use tower_ratelimit::{
-    Algorithm, AnyAlgorithm, Attempt, Concurrency, Grant, Limiter, Patience, Quota, RateLimited,
-    StoredLimiter, StoredPermit, StoredTicket, Terms,
+    Algorithm, AnyAlgorithm, Concurrency, Grant, Limiter, Patience, Quota, RateLimited,
+    StoredLimiter, Terms,
+    limiter::{Attempt, StoredPermit, StoredTicket},
 };
 
 type Asks<T> = Spawn<Pin<Box<dyn Future<Output = Result<T, RateLimited>> + Send>>>;

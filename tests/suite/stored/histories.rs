@@ -66,7 +66,7 @@ impl Store<Quota> for Dicey {
     }
 }
 
-type Limit = tower_ratelimit::StoredKey<Quota, Dicey>;
+type Limit = tower_ratelimit::limiter::StoredKey<Quota, Dicey>;
 
 /// What has been seen so far, in no order, and the time, which every look at it moves on.
 #[derive(Clone, Default)]

@@ -7,7 +7,8 @@ use super::{
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tower_ratelimit::{
-    Algorithm, AnyAlgorithm, Concurrency, LeaseLost, Rate, Reason, Serialized, StoredLimiter,
+    Algorithm, AnyAlgorithm, Concurrency, Rate, Reason, Serialized, StoredLimiter,
+    limiter::LeaseLost,
 };
 
 fn one_at_a_time(lease: Option<Duration>) -> Concurrency {

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_ratelimit::{JointLayer, LeaseLost, RateLimitLayer};
+use tower_ratelimit::{JointLayer, RateLimitLayer, limiter::LeaseLost};
 
 #[tokio::test(start_paused = true)]
 async fn a_refund_gives_back_the_permits_of_all_limits_in_one_round_trip() {

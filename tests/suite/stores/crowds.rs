@@ -4,7 +4,8 @@
 use super::walk::Random;
 use std::sync::Arc;
 use tower_ratelimit::{
-    AnyAlgorithm, Ask, Nanos, Scripted, Take,
+    AnyAlgorithm, Ask, Nanos, Take,
+    algorithm::Scripted,
     store::{Batch, MemoryStore, Order, Store, StoreAsk, StoreKey, StoredLimit},
 };
 

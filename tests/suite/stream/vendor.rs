@@ -9,7 +9,10 @@ use std::{
     },
 };
 use tokio::time::sleep;
-use tower_ratelimit::{Attempt, Key, Limiter, Perished, RateLimited, Reason, Terms};
+use tower_ratelimit::{
+    Key, Limiter, RateLimited, Reason, Terms,
+    limiter::{Attempt, Perished},
+};
 
 #[derive(Clone, Default)]
 pub(super) struct Vendor(Arc<Counts>);

@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 use tower_ratelimit::{
-    Acquire, Algorithm, LeakyBucket, ManualClock, Nanos, Rate, RateLimiter, Reservation,
-    SlidingWindow,
+    Algorithm, LeakyBucket, ManualClock, Nanos, Rate, RateLimiter, Reservation, SlidingWindow,
+    limiter::Acquire,
 };
 
 #[derive(Clone, Copy, Debug)]

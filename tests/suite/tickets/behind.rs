@@ -3,7 +3,7 @@
 use super::{ms, ticket, window};
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready_ok, task};
-use tower_ratelimit::{Limiter, RateLimiter, SlidingWindow, Ticket};
+use tower_ratelimit::{Limiter, RateLimiter, SlidingWindow, limiter::Ticket};
 
 /// 20 in 2 s, so that a permit keeps for 100 ms; nothing is used, and one ticket is out.
 async fn ticket_out() -> (RateLimiter<SlidingWindow>, Ticket) {

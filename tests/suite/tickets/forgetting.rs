@@ -5,8 +5,9 @@ use std::task::{Context, Waker};
 use tokio_test::{assert_pending, assert_ready_ok};
 use tower::{Layer, Service, service_fn};
 use tower_ratelimit::{
-    Algorithm, AtCapacity, Attempt, Concurrency, KeyedRateLimiter, LeakyBucket, Limiter,
-    ManualClock, Quota, Rate, RateLimitLayer, Serialized, Ticket,
+    Algorithm, AtCapacity, Concurrency, KeyedRateLimiter, LeakyBucket, Limiter, ManualClock, Quota,
+    Rate, RateLimitLayer, Serialized,
+    limiter::{Attempt, Ticket},
 };
 
 /// Room for one key, with so many permits, one of which comes back each second.

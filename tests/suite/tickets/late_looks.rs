@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 use tower_ratelimit::{
-    Algorithm, Ask, Decision, LeakyBucket, Limiter, ManualClock, Nanos, Rate, RateLimiter, Spent,
+    Algorithm, Ask, Decision, LeakyBucket, Limiter, ManualClock, Nanos, Rate, RateLimiter,
+    algorithm::Spent,
 };
 
 /// A bucket at which, once it is armed, the next ask takes a minute, under the lock.

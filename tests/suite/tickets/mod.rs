@@ -14,8 +14,10 @@ mod forgetting;
 
 use std::time::Duration;
 use tower_ratelimit::{
-    Algorithm, Ask, Attempt, Decision, Grant, Limiter, Nanos, Outcome, Patience, Rate, RateLimiter,
-    SlidingWindow, Spent, Terms, Ticket,
+    Algorithm, Ask, Decision, Grant, Limiter, Nanos, Outcome, Patience, Rate, RateLimiter,
+    SlidingWindow, Terms,
+    algorithm::Spent,
+    limiter::{Attempt, Ticket},
 };
 
 fn ms(milliseconds: u64) -> Duration {

@@ -2,7 +2,7 @@
 
 use super::{ms, ticket, window};
 use proptest::prelude::*;
-use tower_ratelimit::{Limiter, ManualClock, RateLimiter, Ticket};
+use tower_ratelimit::{Limiter, ManualClock, RateLimiter, limiter::Ticket};
 
 #[derive(Clone, Copy, Debug)]
 enum Deed {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 use tower_ratelimit::{
-    Algorithm, Ask, Decision, Limiter, ManualClock, Nanos, Rate, RateLimiter, Spent,
+    Algorithm, Ask, Decision, Limiter, ManualClock, Nanos, Rate, RateLimiter, algorithm::Spent,
 };
 
 type Kind = fn(Ask) -> bool;

@@ -8,7 +8,8 @@ use std::{
 };
 use tower::{Layer, Service, service_fn};
 use tower_ratelimit::{
-    Attempt, Clock, Limiter, ManualClock, Nanos, RateLimitLayer, RateLimiter, Ticket,
+    Clock, Limiter, ManualClock, Nanos, RateLimitLayer, RateLimiter,
+    limiter::{Attempt, Ticket},
 };
 
 const SHELF_LIFE: u64 = 1000;

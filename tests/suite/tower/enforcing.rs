@@ -225,7 +225,10 @@ async fn whatever_the_reason_a_shadow_turns_nobody_away() {
     let limiter = RateLimiter::builder(one_per(100)).max_waiting(0).build();
     let shadow = Enforcement::shadow().of(limiter.clone());
     let too_costly = Terms { cost: 2, patience: Patience::Forever };
-    assert!(matches!(shadow.take(&(), too_costly), tower_ratelimit::Attempt::Now(Ok(None))));
+    assert!(matches!(
+        shadow.take(&(), too_costly),
+        tower_ratelimit::limiter::Attempt::Now(Ok(None))
+    ));
     limiter.close();
     assert_eq!(passes(&shadow, 3), [true; 3]);
 }

@@ -2,9 +2,9 @@
 
 use super::{one_per, outage::Outage};
 use tower_ratelimit::{
-    Concurrency, Enforcement, IntoLimiter, Invalid, JointLimiter, KeyedRateLimiter, LeakyBucket,
-    OnFailure, Quota, Rate, RateLimitLayer, RateLimiter, Reason, SlidingWindow, StoredJointLimiter,
-    StoredLimiter, Strict, store::MemoryStore,
+    Concurrency, Enforcement, Invalid, JointLimiter, KeyedRateLimiter, LeakyBucket, OnFailure,
+    Quota, Rate, RateLimitLayer, RateLimiter, Reason, SlidingWindow, StoredJointLimiter,
+    StoredLimiter, Strict, limiter::IntoLimiter, store::MemoryStore,
 };
 
 fn five() -> LeakyBucket {

@@ -4,7 +4,7 @@ use super::{ms, one_per, probe::Probe, refusal, until};
 use tokio::time::Instant;
 use tokio_test::{assert_pending, task};
 use tower::{Layer, Service, ServiceExt};
-use tower_ratelimit::{JointLayer, JointLimiter, LimitId, OnLimits};
+use tower_ratelimit::{JointLayer, JointLimiter, LimitId, limiter::OnLimits};
 
 /// The tens say who asks, for a call each 100 ms, and all together one each 30 ms.
 fn limits() -> (JointLimiter, impl Fn(&JointLimiter, &u32) -> OnLimits + Clone) {

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit};
 use tower_ratelimit::{
-    Error, Fail, IntoKeyedLimiter, KeySource, MissingKey, RateLimitLayer, RateLimiter, Reason,
+    Error, Fail, KeySource, MissingKey, RateLimitLayer, RateLimiter, Reason,
+    limiter::IntoKeyedLimiter,
 };
 use tower_test::mock::Spawn;
 

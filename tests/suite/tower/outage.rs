@@ -1,7 +1,10 @@
 //! A limiter from outside that never lets anybody through, as one whose backend is down.
 
 use std::{pin::Pin, time::Duration};
-use tower_ratelimit::{Attempt, Key, KeyedLimiter, Limiter, Perished, RateLimited, Reason, Terms};
+use tower_ratelimit::{
+    Key, KeyedLimiter, Limiter, RateLimited, Reason, Terms,
+    limiter::{Attempt, Perished},
+};
 
 /// Refuses every call: at once, or after a while.
 #[derive(Clone, Copy, Debug)]

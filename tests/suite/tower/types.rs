@@ -11,9 +11,9 @@ use tower::{
     util::BoxCloneSyncService,
 };
 use tower_ratelimit::{
-    BurstCompensating, Error, Fail, KeyedRateLimiter, LeakyBucket, PerKey, PerKeyLayer, RateLimit,
+    BurstCompensating, Error, Fail, KeyedRateLimiter, LeakyBucket, PerKeyLayer, RateLimit,
     RateLimitLayer, RateLimited, RateLimiter, Reason, Respond, ResponseFuture, SlidingWindow,
-    Strict, Uncontrolled, WaitOnly,
+    Strict, WaitOnly, limiter::Uncontrolled, per_key::PerKey,
 };
 
 type Answer = fn(RateLimited) -> Result<u32, Broken>;

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt};
 use tower_ratelimit::{
-    BurstCompensating, IntoLimiter, LeakyBucket, ManualClock, Rate, RateLimitLayer, RateLimiter,
+    BurstCompensating, LeakyBucket, ManualClock, Rate, RateLimitLayer, RateLimiter,
+    limiter::IntoLimiter,
 };
 use tower_test::mock::Spawn;
 

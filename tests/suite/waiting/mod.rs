@@ -10,7 +10,7 @@ mod crowds;
 
 use std::time::Duration;
 use tokio_test::{assert_pending, task};
-use tower_ratelimit::{Acquire, Algorithm, LeakyBucket, Rate, RateLimiter};
+use tower_ratelimit::{Algorithm, LeakyBucket, Rate, RateLimiter, limiter::Acquire};
 
 fn milliseconds(n: u64) -> Duration {
     Duration::from_millis(n)

@@ -3,10 +3,10 @@
 use super::{bucket, rate};
 use http::Request;
 use tower_ratelimit::{
-    Attempt, Invalid, JointLayer, JointLimiter, Key, KeyedRateLimiter, Limiter, OnFailure,
-    Perished, RateLimitLayer, RateLimited, RateLimiter, SlidingWindow, Standing,
-    StoredJointLimiter, Terms,
+    Invalid, JointLayer, JointLimiter, Key, KeyedRateLimiter, Limiter, OnFailure, RateLimitLayer,
+    RateLimited, RateLimiter, SlidingWindow, Standing, StoredJointLimiter, Terms,
     http::{FieldGeneration::Draft11, RateLimitFields},
+    limiter::{Attempt, Perished},
     store::MemoryStore,
 };
 

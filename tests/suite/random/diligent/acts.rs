@@ -4,7 +4,7 @@ use super::{Kept, Waiter, World, grant_of, on_terms, pick};
 use crate::random::{Deed, Kind, model::Caller, ms};
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use tokio_test::task;
-use tower_ratelimit::{Ask, Grant, Nanos, Outcome, Permits};
+use tower_ratelimit::{Ask, Grant, Nanos, Outcome, algorithm::Permits};
 
 impl<'a, A: Kind> World<'a, A> {
     pub(super) fn commit(&mut self, caller: Caller) -> TestCaseResult {

@@ -13,9 +13,9 @@ use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
 use std::{collections::BTreeMap, time::Duration};
 use tokio_test::task::Spawn;
 use tower_ratelimit::{
-    Acquire, BurstCompensating, Concurrency, Decision, FixedWindow, Grant, LeakyBucket,
-    ManualClock, Nanos, Permit, RateLimiter, Reservation, Serialized, SlidingWindow, Strict,
-    TokenBucket,
+    BurstCompensating, Concurrency, Decision, FixedWindow, Grant, LeakyBucket, ManualClock, Nanos,
+    Permit, RateLimiter, Reservation, Serialized, SlidingWindow, Strict, TokenBucket,
+    limiter::Acquire,
 };
 
 /// A call in line, for permits that are used at once or later.
@@ -69,7 +69,7 @@ fn pick<T>(of: &BTreeMap<Caller, T>, which: Index) -> Option<Caller> {
     (!of.is_empty()).then(|| *of.keys().nth(which.index(of.len())).unwrap())
 }
 
-fn on_terms<'a, A: Kind, G: tower_ratelimit::Granted<'a, A>>(
+fn on_terms<'a, A: Kind, G: tower_ratelimit::limiter::Granted<'a, A>>(
     acquire: Acquire<'a, A, G>,
     waits: Waits,
 ) -> Acquire<'a, A, G> {

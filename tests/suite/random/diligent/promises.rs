@@ -4,7 +4,7 @@ use super::{Held, World};
 use crate::random::{Kind, model::Caller, ms};
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::time::Duration;
-use tower_ratelimit::{Ask, Nanos, Permits};
+use tower_ratelimit::{Ask, Nanos, algorithm::Permits};
 
 impl<'a, A: Kind> World<'a, A> {
     pub(super) fn algorithm(&self) -> &A {

@@ -3,7 +3,8 @@
 use super::{ask, limit, order, store, take};
 use std::sync::Arc;
 use tower_ratelimit::{
-    LeakyBucket, Quota, Rate, Scripted,
+    LeakyBucket, Quota, Rate,
+    algorithm::Scripted,
     store::{Batch, Order, PostgresStore, Store, StoreKey, StoredLimit},
 };
 

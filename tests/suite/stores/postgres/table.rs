@@ -6,8 +6,9 @@ use deadpool_postgres::Client;
 use std::time::Duration;
 use tokio_postgres::types::Type;
 use tower_ratelimit::{
-    Algorithm, AnyAlgorithm, Ask, Concurrency, Grant, LeakyBucket, Nanos, Rate, Scripted,
-    SlidingWindow, Strict, Take,
+    Algorithm, AnyAlgorithm, Ask, Concurrency, Grant, LeakyBucket, Nanos, Rate, SlidingWindow,
+    Strict, Take,
+    algorithm::Scripted,
     store::{Batch, Order, PostgresStore, Store, StoreAsk},
 };
 

@@ -3,7 +3,7 @@
 use super::{super::changing, store, unique};
 use crate::servers::redis::Server;
 use std::time::Duration;
-use tower_ratelimit::{AnyAlgorithm, Invalid, Rate, Scripted, store::Store};
+use tower_ratelimit::{AnyAlgorithm, Invalid, Rate, algorithm::Scripted, store::Store};
 
 #[tokio::test]
 async fn limits_are_kept_in_microseconds_or_refused() {

@@ -12,7 +12,8 @@ use crate::servers::redis::{Server, unique};
 use redis::aio::MultiplexedConnection;
 use std::sync::Arc;
 use tower_ratelimit::{
-    Algorithm, AnyAlgorithm, Ask, Scripted, Take,
+    Algorithm, AnyAlgorithm, Ask, Take,
+    algorithm::Scripted,
     store::{Answer, Batch, Order, RedisStore, Store, StoreAsk, StoreKey, StoredLimit},
 };
 

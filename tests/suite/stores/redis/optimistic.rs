@@ -7,7 +7,8 @@ use crate::servers::{
 };
 use std::{sync::Arc, time::Duration};
 use tower_ratelimit::{
-    Algorithm, Ask, Decision, Grant, Nanos, Outcome, Rate, Spent,
+    Algorithm, Ask, Decision, Grant, Nanos, Outcome, Rate,
+    algorithm::Spent,
     store::{Batch, RedisStore, Store, StoreAsk, StoredLimit},
 };
 
