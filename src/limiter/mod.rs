@@ -4,29 +4,30 @@
 //! that are taken together. They are used as they are or through a layer, and a [`Limiter`] of your
 //! own can stand in their place.
 //!
-//! # Words
-//!
-//! | word | what it means | file |
-//! |---|---|---|
-//! | lane | the state of one key and, while it is needed, its line | `lane`, all of them in `lanes` |
-//! | line | the calls that wait for one key, and the permits granted there and not used yet | `line`, `unused` |
-//! | row | the ring in which a line keeps its calls, in the order of their places | `row` |
-//! | place | a number in a line, smaller for earlier calls; then the permit granted there | `line` |
-//! | turn | what a call in line finds when it looks: wait, granted, refused or sent away | `desk` |
-//! | desk | a lane, its line and its rules under the lock, where calls are answered and let go | `desk`, `serve` |
-//! | short way | taking permits without the lock, where a limit keeps its state in one word | `short_way`, `cell`, `at_once` |
-//! | stand | how a limit stands: what is left of it, and when more comes | `standing`, `joint::stand` |
-//! | board | all limits and lines of a [`JointLimiter`] under its one lock | `joint::board` |
-//! | reins | what cancels, breaches and closes a limiter over a store | `stored::reins` |
-//! | seat | a service's caller, waiting or with a permit in hand | `crate::seat` |
-//!
-//! # The way of a call
-//!
-//! One that does not wait goes through `one` or `keyed`, `without_patience` and `at_once`; what that
-//! does not decide through `answer`, `lanes`, `lane` and `desk`; it ends in `refusing`, or in `used`
-//! and `permit`. One that may wait comes from `acquire` to `answer`, gets in line at its `desk`, and
-//! is polled in `waiting`, `shared`, `desk` and `serve`, which lets go all calls that are due.
-//! `control` changes a limiter in use.
+//! What most programs name stands at the root of the crate, too. The rest is what one meets on the
+//! way: futures ([`Acquire`]), permits that are kept for later ([`Ticket`]), and what a limiter of
+//! your own is made of.
+
+// The words of this module:
+//
+// | word | what it means | file |
+// |---|---|---|
+// | lane | the state of one key and, while it is needed, its line | `lane`, all of them in `lanes` |
+// | line | the calls that wait for one key, and the permits granted there and not used yet | `line`, `unused` |
+// | row | the ring in which a line keeps its calls, in the order of their places | `row` |
+// | place | a number in a line, smaller for earlier calls; then the permit granted there | `line` |
+// | turn | what a call in line finds when it looks: wait, granted, refused or sent away | `desk` |
+// | desk | a lane, its line and its rules under the lock, where calls are answered and let go | `desk`, `serve` |
+// | short way | taking permits without the lock, where a limit keeps its state in one word | `short_way`, `cell`, `at_once` |
+// | stand | how a limit stands: what is left of it, and when more comes | `standing`, `joint::stand` |
+// | board | all limits and lines of a `JointLimiter` under its one lock | `joint::board` |
+// | reins | what cancels, breaches, resets and closes a limiter in use | `reins`, `control`, `stored::reins` |
+// | seat | a service's caller, waiting or with a permit in hand | `crate::seat` |
+//
+// The way of a call: one that does not wait goes through `one` or `keyed`, `without_patience` and `at_once`; what that
+// does not decide through `answer`, `lanes`, `lane` and `desk`; it ends in `refusing`, or in `used`
+// and `permit`. One that may wait comes from `acquire` to `answer`, gets in line at its `desk`, and
+// is polled in `waiting`, `shared`, `desk` and `serve`, which lets go all calls that are due.
 
 mod one;
 mod keyed;
