@@ -97,3 +97,16 @@ impl Bucket {
         }
     }
 }
+
+/// The end of permits that are taken one after another, an interval each, when the interval
+/// changes at `now`: those still to come take the new one, on from the last tick before `now`.
+pub(super) fn rescale(end: Nanos, before: Nanos, after: Nanos, now: Nanos) -> Nanos {
+    if end <= now {
+        return end;
+    }
+    // The last tick may be before the beginning of the time line, when the clock was set back.
+    let [end, before, after] = [end, before, after].map(|nanos| u128::from(nanos.get()));
+    let outstanding = (end - u128::from(now.get())).div_ceil(before.max(1));
+    let end = (end + after * outstanding).saturating_sub(before * outstanding);
+    u64::try_from(end).map_or(Nanos::MAX, Nanos::new).max(now)
+}

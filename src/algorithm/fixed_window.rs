@@ -109,6 +109,10 @@ impl Algorithm for FixedWindow {
     fn carry_over(&self, before: &Self, tokens: &mut Tokens, now: Nanos) {
         self.bucket.carry_over(&before.bucket, tokens, now);
     }
+
+    fn carry_over_unattended(&self, before: &Self, tokens: &mut Tokens, now: Nanos) {
+        self.bucket.carry_over_unattended(&before.bucket, tokens, now);
+    }
 }
 
 impl Refills for FixedWindow {}

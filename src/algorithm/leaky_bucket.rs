@@ -217,6 +217,13 @@ impl Algorithm for LeakyBucket {
         self.adopt(before.interval, empty_at, now);
     }
 
+    fn carry_over_unattended(&self, before: &Self, empty_at: &mut Nanos, now: Nanos) {
+        self.carry_over(before, empty_at, now);
+        if before != self {
+            *empty_at = (*empty_at).min(now + self.depth);
+        }
+    }
+
     fn adopt(&self, interval: Nanos, empty_at: &mut Nanos, now: Nanos) {
         *empty_at = rescale(*empty_at, interval, self.interval, now);
     }

@@ -40,6 +40,7 @@ mod any;
 mod scripted;
 mod written;
 
+use bucket::rescale;
 pub(crate) use bucket::{Bucket, Poured};
 
 pub use any::{AnyAlgorithm, AnyState};
@@ -251,6 +252,16 @@ pub trait Algorithm: Send + Sync + 'static {
     /// A change is not lateness: an instant that was to come at `now` is not in the past after it.
     fn carry_over(&self, before: &Self, state: &mut Self::State, now: Nanos);
 
+    /// Takes over a state as [`carry_over`](Self::carry_over) does, where it is that of one of many
+    /// keys and nobody waits for it.
+    ///
+    /// An algorithm whose states hold debts cuts them to what calls could take of it at `now`: a key
+    /// that had used up a large limit is not locked out of a small one for as long as by the large
+    /// one. Where nothing changes, a debt stays what it is. For all others there is nothing to cut.
+    fn carry_over_unattended(&self, before: &Self, state: &mut Self::State, now: Nanos) {
+        self.carry_over(before, state, now);
+    }
+
     /// Takes over a state where of the parameters before only the [interval](Self::interval) is
     /// known, as in a store.
     ///
@@ -281,19 +292,6 @@ fn end_of_time(now: Nanos) -> Outcome {
 #[inline]
 fn left_of(grant: Grant, interval: Nanos, now: Nanos) -> Nanos {
     interval * grant.cost - (now - grant.at)
-}
-
-/// The end of permits that are taken one after another, an interval each, when the interval
-/// changes at `now`: those still to come take the new one, on from the last tick before `now`.
-fn rescale(end: Nanos, before: Nanos, after: Nanos, now: Nanos) -> Nanos {
-    if end <= now {
-        return end;
-    }
-    // The last tick may be before the beginning of the time line, when the clock was set back.
-    let [end, before, after] = [end, before, after].map(|nanos| u128::from(nanos.get()));
-    let outstanding = (end - u128::from(now.get())).div_ceil(before.max(1));
-    let end = (end + after * outstanding).saturating_sub(before * outstanding);
-    u64::try_from(end).map_or(Nanos::MAX, Nanos::new).max(now)
 }
 
 /// The number of points of a grid `interval` wide that a half-open window of this length can hold.

@@ -267,6 +267,13 @@ impl Algorithm for TokenBucket {
             tokens.carry_over(&before.refill, &self.refill, now);
         }
     }
+
+    fn carry_over_unattended(&self, before: &Self, tokens: &mut Tokens, now: Nanos) {
+        self.carry_over(before, tokens, now);
+        if before != self {
+            tokens.cut(self.capacity);
+        }
+    }
 }
 
 impl Refills for TokenBucket {}

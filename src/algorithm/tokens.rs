@@ -100,6 +100,12 @@ impl Tokens {
             self.tick = next;
         }
     }
+
+    /// No more is missing than a bucket holds.
+    pub(super) fn cut(&mut self, capacity: u32) {
+        self.missing = self.missing.min(capacity.into());
+        self.fresh = self.fresh.min(self.missing);
+    }
 }
 
 /// Nothing is known of a bucket before it has begun.

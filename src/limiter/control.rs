@@ -97,8 +97,11 @@ impl<A: Algorithm> Shared<A> {
                 return Wakes::default();
             }
             if !lane.has_line() {
-                let now = self.now();
-                lane.carry_over(&before.algorithm, rules, now);
+                let (before, now) = (&before.algorithm, self.now());
+                lane.amend(rules, now, |algorithm, state, now| match self.lanes {
+                    Lanes::One(_) => algorithm.carry_over(before, state, now),
+                    Lanes::Many(..) => algorithm.carry_over_unattended(before, state, now),
+                });
                 let equals_new = lane.at_rest().is_some_and(|state| state <= now);
                 if equals_new && matches!(self.lanes, Lanes::Many(..)) {
                     // Or who found it before the change could add a call by the bucket from before, to

@@ -68,11 +68,6 @@ impl<A: Algorithm> Lane<A> {
         }
     }
 
-    /// Goes on by other rules, where there is no line.
-    pub(super) fn carry_over(&mut self, before: &A, rules: &Rules<A>, now: Nanos) {
-        rules.algorithm.carry_over(before, &mut self.state, now);
-    }
-
     /// Changes the state, where there is no line.
     pub(super) fn amend(
         &mut self,

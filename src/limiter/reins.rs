@@ -120,7 +120,8 @@ impl<A: Algorithm> KeyedRateLimiter<A> {
     /// What is outstanding stays outstanding and the last tick of a grid stays: calls in line
     /// that would have come 1 s apart come 100 ms apart after a change from one to ten a second, on from
     /// the tick before the change. A permit from before it that goes back after it lets one call more
-    /// pass, whatever is outstanding then.
+    /// pass, whatever is outstanding then. Of a key that no call waits for, what calls could not have
+    /// taken of the new limit is [cut off](crate::Algorithm::carry_over_unattended).
     ///
     /// ```
     /// use tower_ratelimit::{KeyedRateLimiter, LeakyBucket, Rate};

@@ -66,7 +66,7 @@ impl<A: Algorithm<State: StoredState> + Display + FromStr> Builder<A> {
             return Err(Snapshot::invalid("of limits per key", "of a single limit"));
         }
         let (builder, mut states) = self.go_on(snapshot, now)?;
-        let state = states.state(&builder.algorithm)?;
+        let state = states.state(&builder.algorithm, A::carry_over)?;
         states.end()?;
         let limiter = builder.build();
         if let Some(state) = state {
@@ -110,7 +110,7 @@ impl<A: Algorithm<State: StoredState> + Display + FromStr> Builder<A, ManyLimits
         let algorithm = limiter.algorithm();
         for _ in 0..states.read::<u64>()? {
             let key: Fingerprint = states.read()?;
-            if let Some(state) = states.state(&algorithm)?
+            if let Some(state) = states.state(&algorithm, A::carry_over_unattended)?
                 && !lanes.restore(key, state)
             {
                 return Err(Snapshot::damaged());
@@ -164,11 +164,15 @@ struct States<'a, A> {
 
 impl<A: Algorithm<State: StoredState>> States<'_, A> {
     /// The next state, for a limiter that goes by `algorithm`; `None` if it equals new by now.
-    fn state(&mut self, algorithm: &A) -> Result<Option<A::State>, Invalid> {
+    fn state(
+        &mut self,
+        algorithm: &A,
+        carry_over: fn(&A, &A, &mut A::State, Nanos),
+    ) -> Result<Option<A::State>, Invalid> {
         let mut state: A::State = self.read()?;
         state.end_calls(self.now);
         if let Some(before) = &self.before {
-            algorithm.carry_over(before, &mut state, self.now);
+            carry_over(algorithm, before, &mut state, self.now);
         }
         Ok((algorithm.new_at(&state) > self.now).then_some(state))
     }

@@ -21,6 +21,7 @@ mod holding;
 mod numbers;
 mod ported;
 mod joint;
+mod locked_out;
 mod precise;
 mod random;
 mod rate;

@@ -178,6 +178,23 @@ impl Algorithm for AnyAlgorithm {
         }
     }
 
+    /// Another algorithm takes over no more than it has, and of those with debts each cuts its own.
+    fn carry_over_unattended(&self, before: &Self, state: &mut AnyState, now: Nanos) {
+        use AnyAlgorithm as Any;
+        match (self, before) {
+            (Any::LeakyBucket(limit), Any::LeakyBucket(old)) => {
+                state.carry_over_unattended(limit, old, now);
+            }
+            (Any::TokenBucket(limit), Any::TokenBucket(old)) => {
+                state.carry_over_unattended(limit, old, now);
+            }
+            (Any::FixedWindow(limit), Any::FixedWindow(old)) => {
+                state.carry_over_unattended(limit, old, now);
+            }
+            _ => self.carry_over(before, state, now),
+        }
+    }
+
     fn adopt(&self, interval: Nanos, state: &mut AnyState, now: Nanos) {
         with!(self, limit => state.adopt(limit, interval, now));
     }

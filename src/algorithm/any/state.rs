@@ -130,6 +130,12 @@ impl AnyState {
         }
     }
 
+    pub(super) fn carry_over_unattended<A: Keep>(&mut self, limit: &A, before: &A, now: Nanos) {
+        if let Some(state) = A::kept_mut(&mut self.kept) {
+            limit.carry_over_unattended(before, state, now);
+        }
+    }
+
     pub(super) fn adopt<A: Keep>(&mut self, limit: &A, interval: Nanos, now: Nanos) {
         if let Some(state) = A::kept_mut(&mut self.kept) {
             limit.adopt(interval, state, now);

@@ -183,7 +183,11 @@ impl<A: Algorithm> Limit for Kept<A> {
         let algorithm = algorithm.downcast::<A>().map_err(|_| type_name::<A>())?;
         let before = mem::replace(&mut self.algorithm, algorithm);
         for entry in self.entries.values_mut() {
-            self.algorithm.carry_over(&before, &mut entry.state, now);
+            // Unless a call has a place there.
+            match entry.pins {
+                0 => self.algorithm.carry_over_unattended(&before, &mut entry.state, now),
+                _ => self.algorithm.carry_over(&before, &mut entry.state, now),
+            }
         }
         // Some may go earlier than their appointments are.
         let keys: Vec<_> = self.entries.keys().copied().collect();

@@ -165,8 +165,8 @@ impl JointLimiter {
     /// Replaces the algorithm of one of the limits, for waiting calls as well.
     ///
     /// What is outstanding stays outstanding and the last tick of a grid stays, as with
-    /// [`RateLimiter::set_algorithm`](crate::RateLimiter::set_algorithm). A limit stays of the type
-    /// it was built with; where its kind is to change, too, build it with an
+    /// [`KeyedRateLimiter::set_algorithm`](crate::KeyedRateLimiter::set_algorithm). A limit stays of
+    /// the type it was built with; where its kind is to change, too, build it with an
     /// [`AnyAlgorithm`](crate::AnyAlgorithm).
     ///
     /// ```
