@@ -8,11 +8,16 @@ use crate::servers::{
 };
 use std::{
     env,
-    io::{BufRead, BufReader, Write, stdout},
+    io::{BufRead, BufReader, Write, stdin, stdout},
+    iter,
     path::Path,
-    process::{Child, Command, Stdio},
-    sync::Arc,
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
     thread,
+    time::Duration,
 };
 use tower_ratelimit::{
     Algorithm, Concurrency, OnFailure, Quota, Reason, StoredLimiter,
@@ -26,6 +31,11 @@ const DEED: &str = "TEST_OF_LIMITERS_DEED";
 const PROCESSES: usize = 4;
 const TASKS: usize = 16;
 const PERMITS: u32 = 1_000;
+/// What one process takes at most, so that three of them cannot take all.
+const SHARE: u32 = 300;
+
+/// The lease of a permit that a process holds: longer than a machine is busy.
+pub(super) const HELD: Duration = DEADLINE.saturating_mul(4);
 
 /// Where a store is, for several processes.
 #[derive(Clone, Debug)]
@@ -58,20 +68,68 @@ impl Place {
         }
     }
 
-    /// A process that does this, and the lines that it says.
-    pub(super) fn start(&self, deed: &str) -> (Child, impl Iterator<Item = String> + use<>) {
+    /// A process that is about to do this, and waits to be told that it begins.
+    pub(super) fn start(&self, deed: &str) -> Process {
         let mut command = Command::new(env::current_exe().unwrap());
         command.args(["--exact", "remote::processes::child", "--ignored", "--nocapture"]);
-        command.env(PLACE, self.lines()).env(DEED, deed).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        (child, lines.filter(|line| line == "granted"))
+        command.env(PLACE, self.lines()).env(DEED, deed);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut process = Process { child, out };
+        process.says("ready");
+        process
     }
 }
 
-fn say_granted() {
+/// Another process, and what it says. It is killed when it is dropped.
+pub(super) struct Process {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Process {
+    pub(super) fn begin(&mut self) {
+        self.child.stdin.as_mut().unwrap().write_all(b"begin\n").unwrap();
+    }
+
+    /// Waits until it says this.
+    pub(super) fn says(&mut self, what: &str) {
+        assert!(self.lines().any(|line| line == what), "it never says that it is {what}");
+    }
+
+    /// How often it was granted something, and whether it ended well.
+    fn grants(mut self) -> (usize, bool) {
+        let granted = self.lines().filter(|line| line == "granted").count();
+        (granted, self.child.wait().unwrap().success())
+    }
+
+    fn lines(&mut self) -> impl Iterator<Item = String> {
+        let out = &mut self.out;
+        iter::from_fn(move || {
+            let mut line = String::new();
+            out.read_line(&mut line).ok().filter(|length| *length > 0)?;
+            Some(line.trim_end().to_owned())
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn say(what: &str) {
     let mut out = stdout().lock();
-    out.write_all(b"granted\n").and_then(|()| out.flush()).unwrap();
+    writeln!(out, "{what}").and_then(|()| out.flush()).unwrap();
+}
+
+/// Waits until it is told to begin.
+fn ready() {
+    // The name of the test may stand in this line.
+    say("\nready");
+    stdin().read_line(&mut String::new()).unwrap();
 }
 
 /// What a child process does. By itself it does nothing.
@@ -96,11 +154,16 @@ async fn child() {
 
 async fn does<S: Store<Quota> + Store<Concurrency>>(deed: &str, store: S) {
     match deed {
-        "take" => take_all(limiter(store, Quota::new(PERMITS).unwrap())).await,
+        "take" => {
+            let limiter = limiter(store, Quota::new(PERMITS).unwrap());
+            ready();
+            take_share(limiter).await;
+        }
         "hold" => {
-            let two = Concurrency::new(2).unwrap().lease(DEADLINE).unwrap();
-            let _permit = limiter(store, two).key("a").acquire().await.unwrap();
-            say_granted();
+            let limiter = limiter(store, Concurrency::new(2).unwrap().lease(HELD).unwrap());
+            ready();
+            let _permit = limiter.key("a").acquire().await.unwrap();
+            say("granted");
             // Until it is killed.
             std::future::pending().await
         }
@@ -115,18 +178,19 @@ pub(super) fn limiter<A: Algorithm, S: Store<A>>(store: S, algorithm: A) -> Stor
     builder.deadline(DEADLINE * 50).unwrap().build().unwrap()
 }
 
-/// Takes with many tasks what there is, and says so each time.
-async fn take_all<S: Store<Quota>>(limiter: StoredLimiter<Quota, S>) {
+/// Takes with many tasks what there is, up to its share, and says so each time.
+async fn take_share<S: Store<Quota>>(limiter: StoredLimiter<Quota, S>) {
+    let asked = Arc::new(AtomicU32::new(0));
     let tasks = (0..TASKS).map(|task| {
-        let limit = limiter.key("a");
+        let (limit, asked) = (limiter.key("a"), Arc::clone(&asked));
         tokio::spawn(async move {
-            loop {
+            while asked.fetch_add(1, SeqCst) < SHARE {
                 let taken = match task % 2 {
                     0 => limit.try_acquire().await,
                     _ => limit.acquire().await,
                 };
                 match taken {
-                    Ok(_) => say_granted(),
+                    Ok(_) => say("granted"),
                     Err(refusal) => return assert_eq!(refusal.reason(), Reason::Exhausted),
                 }
             }
@@ -138,14 +202,13 @@ async fn take_all<S: Store<Quota>>(limiter: StoredLimiter<Quota, S>) {
 }
 
 fn take_exactly_what_there_is(place: Place) {
-    let place = Arc::new(place);
-    let counts = (0..PROCESSES).map(|_| {
-        let (mut child, granted) = place.start("take");
-        thread::spawn(move || (granted.count(), child.wait().unwrap().success()))
-    });
-    let counts: Vec<_> = counts.collect();
-    let counts: Vec<_> = counts.into_iter().map(|count| count.join().unwrap()).collect();
+    let mut processes = [(); PROCESSES].map(|()| place.start("take"));
+    // All at the same time.
+    processes.iter_mut().for_each(Process::begin);
+    let counts = processes.map(|process| thread::spawn(|| process.grants()));
+    let counts = counts.map(|count| count.join().unwrap());
     assert!(counts.iter().all(|(_, has_succeeded)| *has_succeeded), "{counts:?}");
+    assert!(counts.iter().all(|(count, _)| *count > 0), "not all took part: {counts:?}");
     let sum: usize = counts.iter().map(|(count, _)| count).sum();
     assert_eq!(sum, PERMITS as usize, "{counts:?}");
 }

@@ -1,8 +1,9 @@
 //! R28: what a limiter has of a store is released with it, once.
 
-use super::{ms, opened, until};
+use super::{DEADLINE, ms, opened, until};
 use crate::servers::{self, folder::Folder, redis::Server};
 use std::{fs, future::IntoFuture};
+use tokio_test::{assert_pending, task};
 use tower_ratelimit::{
     Concurrency, OnFailure, Reason, StoredLimiter,
     store::{PostgresStore, Store},
@@ -11,15 +12,25 @@ use tower_ratelimit::{
 /// Uses a limiter with others in line, and closes it twice.
 async fn use_and_close<S: Store<Concurrency>>(store: S) {
     let one = Concurrency::new(1).unwrap().lease(ms(10_000)).unwrap();
-    let limiter = StoredLimiter::builder("one", store, one, OnFailure::Refuse).build().unwrap();
+    let limiter = StoredLimiter::builder("one", store, one, OnFailure::Refuse);
+    let limiter = limiter.deadline(DEADLINE * 50).unwrap().build().unwrap();
     let permit = limiter.key("a").acquire().await.unwrap();
-    let waits = [(); 3].map(|()| tokio::spawn(limiter.key("a").acquire().into_future()));
-    // They stand in line: a try sees nobody before them but does not overtake.
-    until("it is in use", async || limiter.key("a").try_acquire().await.is_err()).await;
+    let mut waits = [(); 3].map(|()| task::spawn(limiter.key("a").acquire().into_future()));
+    // A store that refuses says when the lease ends; a try that is refused because of who stands in
+    // line does not ask it.
+    until("the first stands in line", async || {
+        assert_pending!(waits[0].poll());
+        limiter.key("a").try_acquire().await.unwrap_err().retry_after().is_none()
+    })
+    .await;
+    // The others get in line behind it.
+    for call in &mut waits[1..] {
+        assert_pending!(call.poll());
+    }
     limiter.close();
     limiter.close();
     for call in waits {
-        assert_eq!(call.await.unwrap().unwrap_err().reason(), Reason::Closed);
+        assert_eq!(call.await.unwrap_err().reason(), Reason::Closed);
     }
     drop(permit);
 }

@@ -3,10 +3,13 @@
 use super::{Folder, ask, quota, remaining, take};
 use std::{
     env,
-    io::{BufRead, BufReader, Write, stdout},
+    io::{BufRead, BufReader, Write, stdin, stdout},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -17,6 +20,8 @@ const FILE: &str = "TEST_OF_RATE_LIMITS_FILE";
 const DEED: &str = "TEST_OF_RATE_LIMITS_DEED";
 
 const PERMITS: u32 = 2_000;
+/// What one of four processes takes at most, so that three of them cannot take all.
+const SHARE: u32 = 600;
 /// More than a process takes before it is killed.
 const PLENTY: u32 = 10_000_000;
 const TASKS: usize = 16;
@@ -33,13 +38,18 @@ pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 fn start(file: &Path, deed: &str) -> Child {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "sqlite::processes::child", "--ignored", "--nocapture"]);
-    command.env(FILE, file).env(DEED, deed).stdout(Stdio::piped()).spawn().unwrap()
+    command.env(FILE, file).env(DEED, deed).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.spawn().unwrap()
 }
 
-/// How often a child says that it was granted something, until it is silent.
+/// What a child says, until it is silent.
+fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+    BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok)
+}
+
+/// How often a child says that it was granted something.
 fn granted(child: &mut Child) -> impl Iterator<Item = ()> + use<> {
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    lines.map_while(Result::ok).filter(|line| line == "granted").map(drop)
+    lines(child).filter(|line| line == "granted").map(drop)
 }
 
 /// What a child process does. By itself it does nothing.
@@ -48,28 +58,37 @@ fn granted(child: &mut Child) -> impl Iterator<Item = ()> + use<> {
 fn child() {
     let (Ok(deed), Some(file)) = (env::var(DEED), env::var_os(FILE)) else { return };
     match &*deed {
-        "take" => take_all(Path::new(&file), PERMITS),
-        "take plenty" => take_all(Path::new(&file), PLENTY),
+        "take" => {
+            // The name of the test may stand in this line.
+            say("\nready");
+            stdin().read_line(&mut String::new()).unwrap();
+            take_share(Path::new(&file), PERMITS, SHARE);
+        }
+        "take plenty" => take_share(Path::new(&file), PLENTY, PLENTY),
         "open and close" => open_and_close(Path::new(&file)),
         unknown => panic!("{unknown}"),
     }
 }
 
 /// Says it at once, for the process may be killed.
-fn say_granted() {
+fn say(what: &str) {
     let mut out = stdout().lock();
-    out.write_all(b"granted\n").and_then(|()| out.flush()).unwrap();
+    writeln!(out, "{what}").and_then(|()| out.flush()).unwrap();
 }
 
-/// Takes with many tasks what there is, and says so each time.
+/// Takes with many tasks what there is, up to its share, and says so each time.
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn take_all(file: &Path, permits: u32) {
+async fn take_share(file: &Path, permits: u32, share: u32) {
     let (store, limit) = (SqliteStore::open(file).unwrap(), quota(permits));
+    let asked = Arc::new(AtomicU32::new(0));
     let tasks = (0..TASKS).map(|_| {
-        let (store, limit) = (store.clone(), Arc::clone(&limit));
+        let (store, limit, asked) = (store.clone(), Arc::clone(&limit), Arc::clone(&asked));
         tokio::spawn(async move {
-            while ask(&store, &limit, "a", Ask::Take(Take::fresh(1))).await.unwrap().is_granted() {
-                say_granted();
+            let one = Ask::Take(Take::fresh(1));
+            while asked.fetch_add(1, SeqCst) < share
+                && ask(&store, &limit, "a", one).await.unwrap().is_granted()
+            {
+                say("granted");
             }
         })
     });
@@ -81,21 +100,22 @@ async fn take_all(file: &Path, permits: u32) {
 #[test]
 fn four_processes_take_exactly_what_there_is() {
     let folder = Folder::new();
-    // Nobody has made the file before them.
-    let mut children: Vec<_> = (0..4).map(|_| start(&folder.file(), "take")).collect();
-    let counts: Vec<_> = children
-        .iter_mut()
-        .map(|child| {
-            thread::spawn({
-                let granted = granted(child);
-                move || granted.count()
-            })
-        })
-        .collect();
-    let counts: Vec<_> = counts.into_iter().map(|count| count.join().unwrap()).collect();
+    let mut children = [(); 4].map(|()| start(&folder.file(), "take"));
+    let said = children.each_mut().map(|child| {
+        let mut said = lines(child);
+        assert!(said.any(|line| line == "ready"), "it never says that it is ready");
+        said
+    });
+    // All at the same time: nobody has made the file before them.
+    for child in &mut children {
+        child.stdin.as_mut().unwrap().write_all(b"begin\n").unwrap();
+    }
+    let counts = said.map(|said| thread::spawn(|| said.filter(|line| line == "granted").count()));
+    let counts = counts.map(|count| count.join().unwrap());
     for child in &mut children {
         assert!(child.wait().unwrap().success());
     }
+    assert!(counts.iter().all(|count| *count > 0), "not all took part: {counts:?}");
     assert_eq!(counts.iter().sum::<usize>(), PERMITS as usize, "{counts:?}");
     assert_eq!(remaining(&folder.open(), &quota(PERMITS), "a").ok(), Some(0));
 }
@@ -142,7 +162,7 @@ fn open_and_close(file: &Path) {
         let now = held();
         now.0 <= before.0 && now.1 <= before.1
     });
-    say_granted();
+    say("granted");
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! What callers are told, and when.
 
 use super::{Slow, bucket, limiter, ms, refused, since};
+use std::{sync::mpsc::channel, thread};
 use tokio::time::{Instant, sleep};
-use tower_ratelimit::{LeakyBucket, Rate, Reason, SlidingWindow, TokenBucket, store::MemoryStore};
-use tower_ratelimit::{OnFailure, StoredLimiter};
+use tower_ratelimit::{
+    LeakyBucket, ManualClock, OnFailure, Rate, Reason, SlidingWindow, StoredLimiter, TokenBucket,
+    store::MemoryStore,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_says_what_the_store_says() {
@@ -206,17 +209,40 @@ async fn several_algorithms_wait_over_a_store_to_the_instant() {
 fn threads_wait_in_the_same_order_as_tasks() {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
-    let _entered = runtime.enter();
-    let store = MemoryStore::<LeakyBucket>::default();
-    let limiter = StoredLimiter::builder("api", store, bucket(1, 1), OnFailure::Refuse);
-    let limiter = limiter.build().unwrap();
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| limiter.key(&()).acquire().blocking_wait().unwrap());
+    let clock = ManualClock::new();
+    let store = MemoryStore::with_clock(clock.clone());
+    let builder = StoredLimiter::builder("api", store, bucket(100, 1), OnFailure::Refuse);
+    let builder = builder.clock(clock.clone());
+    let limit = runtime.block_on(async { builder.build().unwrap().key(&()) });
+    runtime.block_on(limit.try_acquire()).unwrap();
+    let (says, let_go) = channel();
+    thread::scope(|scope| {
+        for number in 1..=4 {
+            let (waits, says) = (limit.clone(), says.clone());
+            if number % 2 == 1 {
+                scope.spawn(move || {
+                    waits.acquire().blocking_wait().unwrap();
+                    says.send(number).unwrap();
+                });
+            } else {
+                runtime.spawn(async move {
+                    waits.acquire().await.unwrap();
+                    says.send(number).unwrap();
+                });
+            }
+            // It has its turn: the next one's is an interval later.
+            let behind = ms(100 * (number + 1));
+            while runtime.block_on(limit.peek(1)).unwrap().retry_after() != Some(behind) {
+                thread::yield_now();
+            }
+        }
+        for number in 1..=4 {
+            clock.set(ms(100 * number - 1));
+            assert!(let_go.try_recv().is_err());
+            clock.set(ms(100 * number));
+            assert_eq!(let_go.recv(), Ok(number));
         }
     });
-    let waited = limiter.key(&()).acquire().cost(1).max_wait(ms(50)).blocking_wait();
-    assert!(waited.unwrap().waited() <= ms(50));
 }
 
 #[test]

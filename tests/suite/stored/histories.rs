@@ -14,7 +14,7 @@ use tokio::{
     time::sleep,
 };
 use tower_ratelimit::{
-    OnFailure, Quota, StoredLimiter,
+    OnFailure, Quota, RateLimited, Reason, StoredLimiter,
     store::{Answer, Batch, MemoryStore, Store, StoreError},
 };
 
@@ -85,6 +85,12 @@ impl History {
         self.events.lock().unwrap().push(Event { act, began, ended });
     }
 
+    /// The store has refused it, and not because it is in trouble.
+    fn note_refused(&self, began: u64, cost: u32, refusal: &RateLimited) {
+        assert_eq!(refusal.reason(), Reason::Exhausted, "{refusal}");
+        self.note(began, Act::Refused(cost.into()));
+    }
+
     /// Of what goes back nobody sees when it does.
     fn note_unseen(&self, began: u64, acts: &[Act]) {
         let event = |act: &Act| Event { act: *act, began, ended: u64::MAX };
@@ -106,7 +112,7 @@ impl History {
                         self.note_unseen(began, &[Act::GaveBack(cost.into())]);
                     }
                 }
-                Err(_) => self.note(began, Act::Refused(cost.into())),
+                Err(refusal) => self.note_refused(began, cost, &refusal),
             },
             6..9 => {
                 let mut gone = Box::pin(limit.try_acquire_many(cost));
@@ -121,7 +127,7 @@ impl History {
                         let left = permit.decision().unwrap().remaining;
                         self.note(began, Act::Took(cost.into(), left.into()));
                     }
-                    Some(Err(_)) => self.note(began, Act::Refused(cost.into())),
+                    Some(Err(refusal)) => self.note_refused(began, cost, &refusal),
                     None => {
                         drop(gone);
                         let acts = [Act::MayHaveTaken(cost.into()), Act::IfSoGaveBack(cost.into())];

@@ -12,6 +12,7 @@ use crate::servers::{
 };
 use std::error::Error;
 use tokio::time::sleep;
+use tokio_test::{assert_pending, task};
 use tower_ratelimit::{OnFailure, Quota, Reason, StoredLimiter, store::Store};
 
 /// What was granted is on the disk before it is told.
@@ -142,15 +143,20 @@ async fn r15_a_failover_between_calls_is_not_noticed() {
     let (proxy, url) = way_to(&old).await;
     let store = redis_at(&url).await;
     let four = Quota::new(4).unwrap();
-    let limit = StoredLimiter::builder("four", store, four, OnFailure::Refuse).build().unwrap();
-    let limit = limit.key("a");
+    let limiter = StoredLimiter::builder("four", store, four, OnFailure::Refuse);
+    let limit = limiter.deadline(DEADLINE * 50).unwrap().build().unwrap().key("a");
     limit.try_acquire_many(3).await.unwrap();
     let () = new.ask(&["REPLICAOF", "127.0.0.1", &old.port().to_string()]).await;
     until("all is copied", async || new.ask::<u64>(&["DBSIZE"]).await == 1).await;
     let () = new.ask(&["REPLICAOF", "NO", "ONE"]).await;
+    // It does not answer yet, so that the call comes before the connection is there again.
+    let frozen = new.freeze();
     proxy.lead_to(proxy::Server::Port(new.port()));
-    until("the connection is made anew", async || proxy.carried() > 0).await;
-    limit.try_acquire().await.unwrap();
+    until("the connection is being made anew", async || proxy.carried() > 0).await;
+    let mut call = task::spawn(limit.try_acquire());
+    assert_pending!(call.poll());
+    drop(frozen);
+    call.await.unwrap();
     assert_eq!(limit.try_acquire().await.unwrap_err().reason(), Reason::Exhausted);
 }
 

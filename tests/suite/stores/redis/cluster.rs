@@ -3,7 +3,13 @@
 use super::{limit, order, take};
 use crate::servers::{cluster::Cluster, redis::unique};
 use redis::cluster_async::ClusterConnection;
-use std::error::Error;
+use std::{
+    error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+    },
+};
 use tower_ratelimit::{
     AnyAlgorithm,
     store::{AcrossSlots, Batch, Order, RedisStore, Store},
@@ -69,23 +75,37 @@ async fn limits_on_one_key_are_taken_together_and_those_in_other_slots_are_an_er
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_that_moves_is_not_noticed() {
+    const PERMITS: u32 = 1_000_000;
     let cluster = Cluster::start().await;
     let store = store(&cluster).await;
-    let [few, many] = [limit("few", "quota 300"), limit("many", "quota 400")];
-    let calls = tokio::spawn(async move {
-        let mut granted = 0;
-        for _ in 0..400 {
-            let one = Batch::new(vec![order(&few, "key", take(1))]);
-            granted += usize::from(store.decide(one).await.unwrap()[0].is_granted());
-            let two = together(vec![order(&few, "key", take(1)), order(&many, "key", take(1))]);
-            granted += usize::from(store.decide(Batch::new(two)).await.unwrap()[0].is_granted());
+    let [one, other] = ["one", "other"].map(|name| limit(name, &format!("quota {PERMITS}")));
+    let (rounds, is_over) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+    let calls = tokio::spawn({
+        let (rounds, is_over) = (Arc::clone(&rounds), Arc::clone(&is_over));
+        async move {
+            let decide = async |orders| store.decide(Batch::new(orders)).await.unwrap();
+            while !is_over.load(SeqCst) {
+                assert!(decide(vec![order(&one, "key", take(1))]).await[0].is_granted());
+                let both =
+                    together(vec![order(&one, "key", take(1)), order(&other, "key", take(1))]);
+                assert!(decide(both).await[0].is_granted());
+                rounds.fetch_add(1, SeqCst);
+            }
+            let left = vec![order(&one, "key", take(0)), order(&other, "key", take(0))];
+            let left = decide(left).await;
+            [left[0].decision.remaining, left[1].decision.remaining]
         }
-        granted
     });
-    // From server to server, in the middle of the calls.
     let slot = cluster.slot_in_use().await;
+    // From server to server, in the middle of the calls.
+    let before = rounds.load(SeqCst);
     for _ in 0..3 {
         cluster.move_slot(&slot).await;
     }
-    assert_eq!(calls.await.unwrap(), 300);
+    let meanwhile = rounds.load(SeqCst) - before;
+    is_over.store(true, SeqCst);
+    let left = calls.await.unwrap();
+    let rounds = rounds.load(SeqCst);
+    assert_eq!(left, [PERMITS - 2 * rounds, PERMITS - rounds]);
+    assert!(meanwhile > 0, "nobody called while the slot moved");
 }

@@ -29,9 +29,11 @@ async fn a_record_lives_until_it_equals_new_and_hardly_longer() {
         "concurrency 2, lease 1min",
     ] {
         let limit = limit(line, line);
+        let mut granted = 0;
         for cost in [1, 1, 0, 1] {
             let answer = ask(&store, order(&limit, "key", take(cost))).await;
             let Outcome::Granted(Grant { cost: 1, at }) = answer.decision.outcome else { continue };
+            granted += 1;
             let name = names(&server, &namespace).await.swap_remove(0);
             let milliseconds: u64 = server.ask(&["PEXPIRETIME", &name]).await;
             let (ends, new) =
@@ -40,6 +42,7 @@ async fn a_record_lives_until_it_equals_new_and_hardly_longer() {
             // It is kept a second longer, and the server counts from the end of the script.
             assert!(ends <= new + Nanos::new(10_000_000_000), "{line}: {ends:?} {new:?}");
         }
+        assert!(granted > 0, "{line}");
         ask(&store, order(&limit, "key", StoreAsk::Forget)).await;
         assert_eq!(names(&server, &namespace).await, [""; 0], "{line}");
     }
@@ -50,7 +53,9 @@ async fn what_never_equals_new_is_kept() {
     let server = Server::start().await;
     let namespace = unique();
     let store = RedisStore::new(server.connect().await).namespace(&*namespace);
-    for line in ["quota 3", "concurrency 2", "token bucket 1/ms, capacity 2, initial 1"] {
+    for line in
+        ["quota 3", "concurrency 2", "serialized 2/min", "token bucket 1/ms, capacity 2, initial 1"]
+    {
         let limit = limit(line, line);
         assert!(ask(&store, order(&limit, "key", take(1))).await.is_granted());
         let name = names(&server, &namespace).await.swap_remove(0);
@@ -222,14 +227,17 @@ async fn a_record_is_there_as_long_as_it_is_changed_again_and_again() {
     for line in ["leaky bucket 1/s, capacity 100", "strict 1/ms", "token bucket 1/s, capacity 100"]
     {
         let limit = limit(line, line);
+        let mut granted = 0;
         for _ in 0..20 {
             let answer = ask(&store, order(&limit, "key", take(1))).await;
             let Outcome::Granted(_) = answer.decision.outcome else { continue };
+            granted += 1;
             let name = names(&server, &namespace).await.swap_remove(0);
             let life: u64 = server.ask(&["PTTL", &name]).await;
             // What has passed since the answer is not known.
             assert!(Nanos::new((life + 500) * 1_000_000) >= answer.decision.full_after, "{line}");
         }
+        assert!(granted > 1, "{line}");
         ask(&store, order(&limit, "key", StoreAsk::Forget)).await;
     }
 }
