@@ -1,6 +1,6 @@
 //! Calls that end with the body of their response.
 
-use super::Server;
+use super::{Server, direct};
 use axum::{Router, body::Bytes, extract::State, response::Response as Answer, routing::get};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
@@ -265,7 +265,7 @@ async fn two_slow_downloads_with_a_capacity_of_one_are_one_after_the_other() {
     let app = Router::new().route("/", get(download)).layer(layer).with_state(begun);
     let server = Server::start(app).await;
     let fetch = || {
-        let response = reqwest::Client::new().get(server.url("/")).send();
+        let response = direct().get(server.url("/")).send();
         tokio::spawn(async move { response.await.unwrap().text().await })
     };
     let first = fetch();

@@ -1,6 +1,6 @@
 //! Clients that do as the server says, over real sockets.
 
-use super::{Server, eventually};
+use super::{Server, direct, eventually};
 use axum::{
     Router,
     http::StatusCode,
@@ -80,7 +80,7 @@ async fn pauses<F: Future<Output = u16> + Send + 'static>(
 async fn a_reqwest_client_pauses() {
     let clock = ManualClock::new();
     let limiter = limiter(&clock);
-    let client = Client::new(reqwest::Client::new(), HeedLayer::new(Host, limiter.clone()));
+    let client = Client::new(direct(), HeedLayer::new(Host, limiter.clone()));
     let send = move |url: String| {
         let request = client.clone().get(url);
         async { request.send().await.unwrap().status().as_u16() }
@@ -92,9 +92,8 @@ async fn a_reqwest_client_pauses() {
 async fn a_reqwest_middleware_client_pauses() {
     let clock = ManualClock::new();
     let limiter = limiter(&clock);
-    let client = ClientBuilder::new(reqwest::Client::new())
-        .with(HeedMiddleware::new(Host, limiter.clone()))
-        .build();
+    let client =
+        ClientBuilder::new(direct()).with(HeedMiddleware::new(Host, limiter.clone())).build();
     let send = move |url: String| {
         let request = client.get(url);
         async { request.send().await.unwrap().status().as_u16() }
@@ -114,7 +113,7 @@ async fn what_the_server_says_that_a_request_was_sent_on_to_pauses_no_other_one(
     let (elsewhere, _) = refuses_once("600").await;
     let server = sends_on(elsewhere.url("/")).await;
     let limiter = limiter(&ManualClock::new());
-    let client = ClientBuilder::new(reqwest::Client::new())
+    let client = ClientBuilder::new(direct())
         .with(HeedMiddleware::new(Host, limiter.clone()).refuse())
         .build();
     assert_eq!(client.get(server.url("/")).send().await.unwrap().status(), 429);
@@ -130,9 +129,8 @@ async fn what_a_server_says_that_has_sent_a_request_on_to_itself_is_heeded() {
         .route("/there", get(async || (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "600")])));
     let server = Server::start(app).await;
     let limiter = limiter(&ManualClock::new());
-    let client = ClientBuilder::new(reqwest::Client::new())
-        .with(HeedMiddleware::new(Host, limiter.clone()))
-        .build();
+    let client =
+        ClientBuilder::new(direct()).with(HeedMiddleware::new(Host, limiter.clone())).build();
     assert_eq!(client.get(server.url("/")).send().await.unwrap().status(), 429);
     let pause = pause_of(&limiter, &server).peek(1).retry_after();
     assert_eq!(pause, Some(Duration::from_secs(600)));
@@ -142,7 +140,7 @@ async fn what_a_server_says_that_has_sent_a_request_on_to_itself_is_heeded() {
 async fn a_reqwest_middleware_client_fails_at_once_where_the_pause_is_too_long() {
     let (server, arrived) = refuses_once("601").await;
     let limit = RateLimitMiddleware::new(LeakyBucket::new(rate()));
-    let client = ClientBuilder::new(reqwest::Client::new())
+    let client = ClientBuilder::new(direct())
         .with(limit)
         .with(HeedMiddleware::new(Host, Heeding::new(rate())))
         .build();
@@ -174,7 +172,7 @@ async fn limits_per_host_and_per_route_the_pause_and_retries_stand_around_one_re
         .layer(RateLimitLayer::per_key(route, routes.clone()).wait())
         .layer(HeedLayer::new(Host, Heeding::new(rate())))
         .into_inner();
-    let client = Client::new(reqwest::Client::new(), layers);
+    let client = Client::new(direct(), layers);
     // Refused once and tried again: eight of ten permits.
     let body = client.post(server.url("/search")).body("text");
     assert_eq!(body.send().await.unwrap().status(), 200);
@@ -196,7 +194,7 @@ async fn a_reqwest_middleware_client_tries_again_and_each_attempt_takes_what_it_
         "/search" => Terms { cost: 4, patience: Patience::Now },
         _ => terms,
     };
-    let client = ClientBuilder::new(reqwest::Client::new())
+    let client = ClientBuilder::new(direct())
         .with(RetryMiddleware::new(RetryPolicy::new(2)))
         .with(RateLimitMiddleware::new(limiter.clone()).terms(costs_more))
         .with(HeedMiddleware::new(Host, Heeding::new(rate())))
@@ -216,7 +214,7 @@ async fn a_reqwest_middleware_client_tries_again_and_each_attempt_takes_what_it_
 async fn a_reqwest_middleware_client_does_not_try_again_without_attempts_left() {
     let (server, arrived) = refuses_once("601").await;
     let send = async |policy| {
-        let client = ClientBuilder::new(reqwest::Client::new());
+        let client = ClientBuilder::new(direct());
         let client = client.with(RetryMiddleware::new(policy)).build();
         client.get(server.url("/")).send().await.unwrap().status().as_u16()
     };

@@ -1,6 +1,6 @@
 //! reqwest-middleware.
 
-use super::{counter, eventually};
+use super::{counter, direct, eventually};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Error, Middleware};
 use std::{sync::atomic::Ordering, time::Duration};
 use tower_ratelimit::{
@@ -13,7 +13,7 @@ fn hourly() -> LeakyBucket {
 }
 
 fn client(middleware: impl Middleware) -> ClientWithMiddleware {
-    ClientBuilder::new(reqwest::Client::new()).with(middleware).build()
+    ClientBuilder::new(direct()).with(middleware).build()
 }
 
 fn refusal(error: Error) -> RateLimited {

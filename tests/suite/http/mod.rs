@@ -81,6 +81,11 @@ pub(crate) async fn counter() -> (Server, Arc<AtomicUsize>) {
     (Server::start(app).await, arrived)
 }
 
+/// A client that asks the server itself, whatever proxy the environment names.
+pub(crate) fn direct() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 /// Waits until a condition holds that real sockets have a part in.
 #[cfg(any(feature = "reqwest", feature = "reqwest-middleware"))]
 pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {

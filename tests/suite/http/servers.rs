@@ -1,6 +1,6 @@
 //! axum routes.
 
-use super::Server;
+use super::{Server, direct};
 use axum::{Router, body::Body, extract::ConnectInfo, routing::get};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ async fn beyond_the_limit_an_address_gets_429_with_a_retry_after() {
         .route("/", get(async || "hello"))
         .layer(RateLimitLayer::per_key(PeerIp::default(), per_minute(3)));
     let server = Server::start(app).await;
-    let client = reqwest::Client::new();
+    let client = direct();
     for _ in 0..3 {
         let response = client.get(server.url("/")).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
@@ -53,7 +53,7 @@ async fn each_api_key_has_a_limit_of_its_own() {
         .route("/", get(async || "hello"))
         .layer(RateLimitLayer::per_key(by_key, per_minute(1)));
     let server = Server::start(app).await;
-    let client = reqwest::Client::new();
+    let client = direct();
     let ask = async |key: &str| {
         let request = client.get(server.url("/")).header("x-api-key", key);
         request.send().await.unwrap().status().as_u16()
@@ -199,7 +199,7 @@ async fn many_connections_at_once_get_exactly_the_limit() {
     let clients = (0..20).map(|_| {
         let url = server.url("/");
         tokio::spawn(async move {
-            let client = reqwest::Client::new();
+            let client = direct();
             let mut admitted = 0;
             for _ in 0..10 {
                 let status = client.get(&url).send().await.unwrap().status();

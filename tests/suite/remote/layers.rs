@@ -1,7 +1,7 @@
 //! What stands before a limiter, over Redis.
 
 use super::{DEADLINE, opened};
-use crate::servers::redis::Server;
+use crate::{http::direct, servers::redis::Server};
 use axum::{Router, body::Body, extract::Request, http::StatusCode, response::IntoResponse};
 use std::convert::Infallible;
 use tokio::{net::TcpListener, time::Instant};
@@ -57,7 +57,7 @@ async fn a_client_of_reqwest_sends_nothing_that_redis_refuses() {
     let app = Router::new().fallback(async || "hello");
     let web = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let layer = RateLimitLayer::new(two(&server).await).refuse();
-    let client = Client::new(reqwest::Client::new(), layer);
+    let client = Client::new(direct(), layer);
     for _ in 0..2 {
         assert_eq!(client.get(&url).send().await.unwrap().text().await.unwrap(), "hello");
     }

@@ -13,9 +13,11 @@ impl Cluster {
     pub(crate) async fn start() -> Self {
         let mut servers = Vec::new();
         for _ in 0..3 {
-            let bus = free_port().to_string();
-            let settings = ["--cluster-enabled", "yes", "--cluster-port", &bus];
-            servers.push(Server::start_private(&settings).await);
+            let settings = || {
+                let bus = free_port().to_string();
+                ["--cluster-enabled", "yes", "--cluster-port", &bus].map(str::to_owned).into()
+            };
+            servers.push(Server::start_with(settings).await);
         }
         for (server, slots) in
             servers.iter().zip([("0", "5460"), ("5461", "10922"), ("10923", "16383")])
@@ -63,7 +65,7 @@ impl Cluster {
 
     /// The slot of the first record anywhere.
     pub(crate) async fn slot_in_use(&self) -> String {
-        loop {
+        for _ in 0..PATIENCE {
             for server in &self.servers {
                 let names: Vec<String> = server.ask(&["KEYS", "*"]).await;
                 if let Some(name) = names.first() {
@@ -71,8 +73,9 @@ impl Cluster {
                     return slot.to_string();
                 }
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        panic!("nobody makes a record");
     }
 
     /// The server that has the records of a slot.

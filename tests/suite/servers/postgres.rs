@@ -98,7 +98,7 @@ fn programs() -> PathBuf {
     folders.extend(versions.into_iter().rev().flatten().map(|version| version.path().join("bin")));
     folders.extend(["/usr/local/pgsql/bin", "/opt/homebrew/bin"].map(PathBuf::from));
     let has_both = |folder: &&PathBuf| ["initdb", "pg_ctl"].iter().all(|p| folder.join(p).exists());
-    let missing = "no Postgres: install it (Debian: postgresql), or set DATABASE_URL to a server";
+    let missing = "no Postgres: install it (Debian: postgresql)";
     folders.iter().find(has_both).unwrap_or_else(|| panic!("{missing}")).clone()
 }
 

@@ -5,11 +5,12 @@ set -eu
 folder=$(mktemp -d /tmp/tower-ratelimit.XXXXXX)
 server() {
     "$programs/pg_ctl" -D "$folder/data" -s -w -m immediate -l "$folder/log" \
-        -o "-k $folder -c listen_addresses= -c fsync=off -c max_connections=40" "$@" </dev/null >&2
+        -o "-k $folder -c listen_addresses= -c fsync=off -c max_connections=300" "$@" </dev/null >&2
 }
 programs=$1
 trap 'server stop || true; rm -rf "$folder"' EXIT
-"$programs/initdb" -D "$folder/data" -U postgres -A trust --no-sync >"$folder/log" 2>&1 ||
+"$programs/initdb" -D "$folder/data" -U postgres -A trust --no-locale -E UTF8 --no-sync \
+    >"$folder/log" 2>&1 ||
     { cat "$folder/log" >&2; exit 1; }
 server start || { cat "$folder/log" >&2; exit 1; }
 echo "$folder"

@@ -14,6 +14,9 @@ use std::{
 /// How often a server is asked whether it is ready, before the test fails: every 10 ms.
 pub(super) const PATIENCE: u32 = 1000;
 
+/// How often a server is started on another port, before the test fails.
+const ATTEMPTS: u32 = 10;
+
 /// A server of a test's own, or the one at `REDIS_URL`.
 pub(crate) struct Server {
     url: String,
@@ -30,9 +33,7 @@ impl Own {
     fn run(arguments: &[String]) -> Child {
         let mut command = Command::new("redis-server");
         command.args(arguments).stdout(Stdio::null());
-        command
-            .spawn()
-            .expect("redis-server is missing: install it, or say in REDIS_URL where one is")
+        command.spawn().expect("redis-server is missing: install it")
     }
 }
 
@@ -44,7 +45,7 @@ impl Drop for Own {
     }
 }
 
-/// A port that nobody uses, and that has room for the one of the cluster above it.
+/// A port that nobody uses, and that somebody else may use before you do.
 pub(super) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
@@ -66,27 +67,48 @@ impl Server {
 
     /// A private server with these settings.
     pub(crate) async fn start_private(settings: &[&str]) -> Self {
-        let folder = env::temp_dir().join(unique());
-        fs::create_dir_all(&folder).unwrap();
-        let port = free_port();
-        let own = format!("--port {port} --bind 127.0.0.1 --save  --appendonly no --dir");
-        let mut arguments: Vec<_> = own.split(' ').map(str::to_owned).collect();
-        arguments.push(folder.display().to_string());
-        arguments.extend(settings.iter().map(|setting| setting.to_string()));
-        let own = Own { process: Own::run(&arguments), folder, arguments };
-        let server = Self { url: format!("redis://127.0.0.1:{port}/"), own: Some(own) };
-        server.until_it_answers().await;
-        server
+        Self::start_with(|| settings.iter().map(|setting| setting.to_string()).collect()).await
     }
 
-    pub(crate) async fn until_it_answers(&self) {
+    /// A private server with these settings, which are made anew for each attempt to start it.
+    pub(super) async fn start_with(settings: impl Fn() -> Vec<String>) -> Self {
+        for _ in 0..ATTEMPTS {
+            let folder = env::temp_dir().join(unique());
+            fs::create_dir_all(&folder).unwrap();
+            let port = free_port();
+            let own = format!("--port {port} --bind 127.0.0.1 --save  --appendonly no --dir");
+            let mut arguments: Vec<_> = own.split(' ').map(str::to_owned).collect();
+            arguments.push(folder.display().to_string());
+            arguments.extend(settings());
+            let own = Own { process: Own::run(&arguments), folder, arguments };
+            let mut server = Self { url: format!("redis://127.0.0.1:{port}/"), own: Some(own) };
+            if server.comes_up().await {
+                return server;
+            }
+        }
+        panic!("redis-server ends as soon as it is started");
+    }
+
+    /// Waits until a private server answers. It ends where another one has got its port.
+    async fn comes_up(&mut self) -> bool {
         for _ in 0..PATIENCE {
-            if self.try_connect().await.is_ok() {
-                return;
+            if self.own().process.try_wait().unwrap().is_some() {
+                return false;
+            }
+            if self.is_there().await {
+                return true;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("redis-server does not answer at {}", self.url);
+    }
+
+    /// Whether it is this process that answers there, and not the one of another test.
+    async fn is_there(&mut self) -> bool {
+        let Ok(mut connection) = self.try_connect().await else { return false };
+        let info = redis::cmd("INFO").arg("server").query_async(&mut connection).await;
+        let process = format!("process_id:{}\r\n", self.own().process.id());
+        info.is_ok_and(|info: String| info.contains(&process))
     }
 
     fn own(&mut self) -> &mut Own {

@@ -98,16 +98,20 @@ async fn a_call_that_is_dropped_holds_up_nobody_and_is_decided_as_a_whole() {
         // Until somebody waits for the lock.
         let watcher = pool(&url, 1).get().await.unwrap();
         let query = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-        loop {
-            poll_fn(|context| {
-                assert!(stuck.as_mut().poll(context).is_pending());
-                Poll::Ready(())
-            })
-            .await;
-            if watcher.query_typed_one(query, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-                break;
+        let is_stuck = async {
+            loop {
+                poll_fn(|context| {
+                    assert!(stuck.as_mut().poll(context).is_pending());
+                    Poll::Ready(())
+                })
+                .await;
+                if watcher.query_typed_one(query, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+                    break;
+                }
             }
-        }
+        };
+        let is_stuck = tokio::time::timeout(Duration::from_secs(10), is_stuck).await;
+        is_stuck.expect("the call comes to wait for the lock");
     }
     assert!(ask(&store, order(&limit, b"b", take(5))).await.is_granted());
     other.batch_execute("COMMIT").await.unwrap();
