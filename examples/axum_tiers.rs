@@ -81,24 +81,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async { axum::serve(listener, service).await });
 
-    client.calls("/search", None, 2).await?;
-    client.calls("/search", Some("alice"), 3).await?;
-    client.calls("/search", Some("bob"), 3).await?;
+    client.calls("/search", None, &[200, 429]).await?;
+    client.calls("/search", Some("alice"), &[200, 200, 429]).await?;
+    client.calls("/search", Some("bob"), &[200, 200, 429]).await?;
     println!("alice pays from now on, and begins with what her new tier has:");
     paying.add("alice");
-    client.calls("/search", Some("alice"), 5).await?;
+    client.calls("/search", Some("alice"), &[200, 200, 200, 200, 429]).await?;
     println!("all who do not pay may ask three times, and two of those are used:");
     limiter.set_algorithm(free, per_minute(3)?)?;
-    client.calls("/search", Some("bob"), 2).await?;
+    client.calls("/search", Some("bob"), &[200, 429]).await?;
 
-    client.calls("/profile", Some("carol"), 3).await?;
+    client.calls("/profile", Some("carol"), &[200, 200, 429]).await?;
     println!("carol pays from now on for five, and two of those are used:");
-    keys.set_algorithm_for(&Some("carol"), per_minute(5)?)?;
-    client.calls("/profile", Some("carol"), 4).await?;
+    keys.set_algorithm_for("carol", per_minute(5)?)?;
+    client.calls("/profile", Some("carol"), &[200, 200, 200, 429]).await?;
     Ok(())
 }
 
-/// Prints how calls come out.
+/// Prints how calls come out, which has to be as expected.
 struct Client {
     client: reqwest::Client,
     server: SocketAddr,
@@ -110,14 +110,16 @@ impl Client {
         Ok(Self { client, server })
     }
 
-    async fn calls(&self, path: &str, key: Option<&str>, calls: usize) -> reqwest::Result<()> {
+    async fn calls(&self, path: &str, key: Option<&str>, expected: &[u16]) -> reqwest::Result<()> {
         print!("{path:<8} {:<6}", key.unwrap_or("-"));
-        for _ in 0..calls {
+        for expected in expected {
             let mut request = self.client.get(format!("http://{}{path}", self.server));
             if let Some(key) = key {
                 request = request.header(API_KEY, key);
             }
-            print!(" {}", request.send().await?.status().as_u16());
+            let status = request.send().await?.status().as_u16();
+            print!(" {status}");
+            assert_eq!(status, *expected);
         }
         println!();
         Ok(())
