@@ -44,12 +44,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(async { axum::serve(listener, app).await });
 
     let client = reqwest::Client::builder().no_proxy().build()?;
-    for key in ["alice", "alice", "alice", "alice", "bob", "mallory-1", "mallory-2"] {
-        let response = client.get(&url).header(API_KEY, key).send().await?;
-        println!("{key:<9} -> {}", response.status());
+    for (key, expected) in [
+        ("alice", 200),
+        ("alice", 200),
+        ("alice", 200),
+        ("alice", 429),
+        ("bob", 200),
+        ("mallory-1", 401),
+        ("mallory-2", 401),
+    ] {
+        let status = client.get(&url).header(API_KEY, key).send().await?.status();
+        println!("{key:<9} -> {status}");
+        assert_eq!(status, expected);
     }
     println!("keys counted: {}", limiter.keys());
     println!("left for bob: {}", limiter.key("bob").peek(0).remaining);
+    assert_eq!((limiter.keys(), limiter.key("bob").peek(0).remaining), (2, 2));
     Ok(())
 }
 

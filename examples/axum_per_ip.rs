@@ -10,7 +10,7 @@
 #![allow(clippy::print_stdout, reason = "it shows what happens by printing it")]
 
 use axum::{Router, routing::get};
-use http::header::RETRY_AFTER;
+use http::{StatusCode, header::RETRY_AFTER};
 use std::{
     error::Error,
     net::{Ipv4Addr, SocketAddr},
@@ -37,24 +37,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async { axum::serve(listener, app).await });
 
-    for path in ["/", "/login"] {
-        for _ in 0..5 {
-            call(&server, path, Ipv4Addr::LOCALHOST).await?;
+    for (path, expected) in [("/", [200; 5]), ("/login", [200, 200, 200, 429, 429])] {
+        for expected in expected {
+            assert_eq!(call(&server, path, Ipv4Addr::LOCALHOST).await?, expected);
         }
     }
-    if call(&server, "/login", Ipv4Addr::new(127, 0, 0, 2)).await.is_err() {
-        println!("this machine has no second loopback address to call from");
+    match call(&server, "/login", Ipv4Addr::new(127, 0, 0, 2)).await {
+        Ok(status) => assert_eq!(status, 200),
+        Err(_) => println!("this machine has no second loopback address to call from"),
     }
     Ok(())
 }
 
-async fn call(server: &str, path: &str, from: Ipv4Addr) -> Result<(), Box<dyn Error>> {
+async fn call(server: &str, path: &str, from: Ipv4Addr) -> Result<StatusCode, Box<dyn Error>> {
     let client = reqwest::Client::builder().no_proxy().local_address(Some(from.into())).build()?;
     let response = client.get(format!("{server}{path}")).send().await?;
-    print!("{from} {path:<6} -> {}", response.status());
+    let status = response.status();
+    print!("{from} {path:<6} -> {status}");
     match response.headers().get(RETRY_AFTER) {
         Some(seconds) => println!(", retry after {} s", seconds.to_str()?),
         None => println!(": {}", response.text().await?),
     }
-    Ok(())
+    Ok(status)
 }

@@ -36,6 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for request in 1..=6 {
         let status = client.get(&url).send().await?.status();
         println!("{:>4} ms: request {request}: {status}", start.elapsed().as_millis());
+        assert_eq!(status, 200);
     }
 
     let mut callers = JoinSet::new();
@@ -46,6 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 let status = client.get(&url).send().await?.status();
                 let at = start.elapsed().as_millis();
                 println!("{at:>4} ms: clone {caller}, request {request}: {status}");
+                assert_eq!(status, 200);
             }
             Ok::<_, Box<dyn Error + Send + Sync>>(())
         });

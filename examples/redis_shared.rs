@@ -47,7 +47,7 @@ async fn serve(redis: &str, namespace: &str) -> Result<(), Box<dyn Error>> {
     let limit = SlidingWindow::new(Rate::per_minute(6)?);
     let share = OnFailure::Local(SlidingWindow::new(Rate::per_minute(3)?));
     let limiter = StoredLimiter::builder("calls per client", store, limit, share)
-        .deadline(Duration::from_millis(200))?
+        .deadline(Duration::from_millis(500))?
         .build()?;
     let app = Router::new()
         .route("/", get(async || "hello"))
@@ -74,25 +74,25 @@ async fn show() -> Result<(), Box<dyn Error>> {
         (Server::start(redis.url(), &namespace)?, Server::start(redis.url(), &namespace)?);
 
     println!("\nAlice calls both servers in turn; six calls a minute are hers:");
-    for _ in 0..4 {
-        first.call("alice").await?;
-        second.call("alice").await?;
+    for expected in [200, 200, 200, 429] {
+        first.call("alice", expected).await?;
+        second.call("alice", expected).await?;
     }
     println!("\nBob has a limit of his own:");
-    second.call("bob").await?;
+    second.call("bob", 200).await?;
 
     drop(first);
     first = Server::start(redis.url(), &namespace)?;
     println!("\nThe first server was started anew, and Alice is not forgotten:");
-    first.call("alice").await?;
+    first.call("alice", 429).await?;
 
     if env::var_os("REDIS_URL").is_none() {
         drop(redis);
         println!("\nRedis has gone: each server lets Carol through three times, and Alice not:");
-        for _ in 0..4 {
-            second.call("carol").await?;
+        for expected in [200, 200, 200, 429] {
+            second.call("carol", expected).await?;
         }
-        second.call("alice").await?;
+        second.call("alice", 429).await?;
     }
     Ok(())
 }
@@ -115,7 +115,7 @@ impl Server {
         Ok(Self { process, url: url.trim().to_owned() })
     }
 
-    async fn call(&self, client: &str) -> Result<(), Box<dyn Error>> {
+    async fn call(&self, client: &str, expected: u16) -> Result<(), Box<dyn Error>> {
         let http = reqwest::Client::builder().no_proxy().build()?;
         let response = http.get(&self.url).header(CLIENT, client).send().await?;
         let process = self.process.id();
@@ -124,6 +124,7 @@ impl Server {
             Some(seconds) => println!(", retry after {} s", seconds.to_str()?),
             None => println!(),
         }
+        assert_eq!(response.status(), expected);
         Ok(())
     }
 }
