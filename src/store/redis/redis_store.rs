@@ -106,7 +106,8 @@ impl RedisStore<ConnectionManager> {
     /// [`StoreError`] when the address is malformed, or no server answers there.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let address = url.into_connection_info().map_err(StoreError::new)?;
-        let settings = silence::bounded(address.tcp_settings().clone());
+        // A batch leaves at once, and not when the one before it was confirmed.
+        let settings = silence::bounded(address.tcp_settings().clone()).set_nodelay(true);
         let address = address.set_tcp_settings(settings);
         // By this protocol alone a connection tells that it was lost.
         let newer = address.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
