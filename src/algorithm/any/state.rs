@@ -157,7 +157,10 @@ impl AnyState {
 
     /// Forgets what another algorithm kept, which granted nothing after `now` or its own beginning.
     pub(super) fn begin_anew(&mut self, now: Nanos) {
-        *self = Self { kept: Kept::New, since: now.max(self.since) + Nanos::new(1) };
+        // Where nothing was kept, nothing was granted that could come back.
+        if self.kept != Kept::New {
+            *self = Self { kept: Kept::New, since: now.max(self.since) + Nanos::new(1) };
+        }
     }
 
     /// Takes as many permits from a new limit, or all that it has.

@@ -78,7 +78,8 @@ fn find_room_as_the_oracle_says(
     let clock = ManualClock::new();
     let builder = KeyedRateLimiter::builder(several[0]).clock(clock.clone());
     let limiter = builder.max_keys(most).unwrap().at_capacity(at_capacity).build();
-    let one = || RateLimiter::builder(Long(several[0])).clock(clock.clone()).build();
+    let alone = || KeyedRateLimiter::builder(Long(several[0])).clock(clock.clone()).build();
+    let one = || alone().key(&());
     let oracle =
         Oracle { each: (0..KEYS).map(|_| one()).collect(), shared: one(), most, at_capacity };
     for (number, deed) in deeds.iter().enumerate() {

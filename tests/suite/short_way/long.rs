@@ -47,6 +47,10 @@ impl<A: Algorithm<State = Nanos, Permits = Spent>> Algorithm for Long<A> {
         self.0.carry_over(&before.0, &mut state.0, now);
     }
 
+    fn carry_over_unattended(&self, before: &Self, state: &mut LongState, now: Nanos) {
+        self.0.carry_over_unattended(&before.0, &mut state.0, now);
+    }
+
     fn adopt(&self, interval: Nanos, state: &mut LongState, now: Nanos) {
         self.0.adopt(interval, &mut state.0, now);
     }
