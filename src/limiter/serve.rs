@@ -152,10 +152,12 @@ impl<A: Algorithm> Desk<'_, A> {
             match decision.outcome {
                 Outcome::Granted(grant) => {
                     let grant = self.let_go(grant);
+                    // Later than now where the clock was set back.
+                    let since = self.now.max(grant.at);
                     if let Some((place, waiter)) = self.line.let_first_go() {
                         match self.algorithm.late_life() > self.algorithm.shelf_life() {
-                            true => self.line.unused.call(place, grant, self.now),
-                            false => self.line.unused.keep(place, grant, self.now),
+                            true => self.line.unused.call(place, grant, since),
+                            false => self.line.unused.keep(place, grant, since),
                         }
                         *self.forecast = None;
                         self.wakes.due.extend(waiter.waker);

@@ -109,8 +109,11 @@ impl Board {
         let Some(Call { parts, standing, waker, .. }) = self.calls.get_mut(place) else {
             return;
         };
-        let keeps = |part: &Part| now + self.limits[part.lane.limit].shelf_life();
-        let perishes = parts.iter().map(keeps).min().unwrap_or(Nanos::MAX);
+        // A grant is later than now where the clock was set back.
+        let keeps = |(part, grant): (&Part, &Grant)| {
+            now.max(grant.at) + self.limits[part.lane.limit].shelf_life()
+        };
+        let perishes = parts.iter().zip(&grants).map(keeps).min().unwrap_or(Nanos::MAX);
         for part in parts.iter() {
             self.lines.grant(part.lane, perishes, place);
         }
