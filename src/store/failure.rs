@@ -50,13 +50,25 @@ impl error::Error for StoreError {
     }
 }
 
-/// What is kept of a key is no record of its limit.
-#[derive(Debug)]
-pub(crate) struct Unreadable(Box<str>);
+/// The store has answered, and what it keeps of a key is no record of its limit: mostly one of another
+/// algorithm under the same name.
+///
+/// As the cause of a [`StoreError`] it says nothing against the store, which is asked on as before.
+///
+/// ```
+/// use std::error::Error;
+/// use tower_ratelimit::store::{StoreError, Unreadable};
+///
+/// let error = StoreError::new(Unreadable::new("logins"));
+/// assert!(error.source().is_some_and(|cause| cause.is::<Unreadable>()));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable(Box<str>);
 
 impl Unreadable {
-    /// That of a key of the limit of this name.
-    pub(crate) fn new(limit: &str) -> Self {
+    /// Creates the error for a key of the limit of this name.
+    #[must_use]
+    pub fn new(limit: &str) -> Self {
         Self(limit.into())
     }
 }
