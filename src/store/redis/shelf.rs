@@ -47,6 +47,12 @@ pub(super) fn names<A>(namespace: &str, batch: &Batch<A>) -> (Places, Vec<String
 
 type Places = HashMap<(Arc<str>, StoreKey), usize>;
 
+/// The record at this place is none.
+fn unreadable(places: &Places, place: usize) -> Unreadable {
+    let limit = places.iter().find(|(_, at)| **at == place);
+    Unreadable::new(limit.map_or("", |((limit, _), _)| limit))
+}
+
 impl<S: StoredState> Shelf<S> {
     /// Records as they were read.
     ///
@@ -56,19 +62,17 @@ impl<S: StoredState> Shelf<S> {
     pub(super) fn new(places: Places, values: Vec<Vec<u8>>) -> Result<Self, Unreadable> {
         let records = values.into_iter().enumerate().map(|(place, was)| {
             let record = match was.split_first() {
-                Some((&MARK, mut rest)) => Some(Record::read(&mut rest).ok_or(place)?),
+                Some((&MARK, mut rest)) => match Record::read(&mut rest) {
+                    Some(record) => Some(record),
+                    None => return Err(unreadable(&places, place)),
+                },
                 // None, or what a script has left.
                 _ => None,
             };
             Ok(Kept { was, record, new_at: None })
         });
-        match records.collect() {
-            Ok(records) => Ok(Self { places, records }),
-            Err(place) => {
-                let limit = places.iter().find(|(_, at)| **at == place);
-                Err(Unreadable::new(limit.map_or("", |((limit, _), _)| limit)))
-            }
-        }
+        let records = records.collect::<Result<_, Unreadable>>()?;
+        Ok(Self { places, records })
     }
 
     pub(super) fn into_places(self) -> Places {
