@@ -8,9 +8,6 @@ use std::time::Duration;
 pub(super) fn of_length(lease: Duration) -> Result<Nanos, Invalid> {
     match Nanos::from(lease) {
         length if length > Nanos::ZERO && length <= LONGEST_SPAN => Ok(length),
-        _ => {
-            let value = format_args!("{lease:?}").to_string();
-            Err(Invalid::new("lease", value, "1 ns to 250 years"))
-        }
+        _ => Err(Invalid::new("lease", format_args!("{lease:?}"), "1 ns to 250 years")),
     }
 }

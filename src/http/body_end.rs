@@ -73,7 +73,8 @@ impl<K, L> PerKeyLayer<K, L> {
 }
 
 impl<F, R, L> JointLayer<F, R, L> {
-    /// The same as [`RateLimitLayer::until_body_end`].
+    /// Keeps the permits of a call until its response body ends, as
+    /// [`RateLimitLayer::until_body_end`] does.
     pub fn until_body_end(self) -> UntilBodyEnd<JointLayer<F, HandOn<R>, L>> {
         UntilBodyEnd(self.map_reply(HandOn))
     }

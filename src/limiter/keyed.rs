@@ -2,7 +2,7 @@
 
 use super::{
     Acquire, Attempt, Builder, Hold, KeyedLimiter, Limiter, ManyLimits, Patience, Perished, Permit,
-    RateLimiter, Settles, Standing, Terms, Ticket, Waiting, permit::Kept, shared::Shared,
+    RateLimiter, Settles, Standing, Terms, Ticket, Waiting, permit::Kept, shared::Shared, standing,
 };
 use crate::{algorithm::Algorithm, error::RateLimited, key::Key, store::table::KeptKey};
 use std::{fmt, sync::Arc};
@@ -269,7 +269,7 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
     }
 
     fn could_grant(&self, cost: u32) -> bool {
-        self.key(&()).could_grant(cost)
+        standing::could_grant(&*self.0.lanes.rules().algorithm, cost)
     }
 }
 

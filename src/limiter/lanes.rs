@@ -49,7 +49,7 @@ impl<A: Algorithm> Lanes<A> {
         }
     }
 
-    /// The same for a handle of one key, which has the key itself where those are listed.
+    /// How the lanes know a key, with the key itself for a handle of it, where keys are listed.
     pub(super) fn named(&self, key: &(impl Key + ?Sized)) -> (Fingerprint, Option<KeptKey>) {
         match self {
             Lanes::One(_) => (Fingerprint::OVERFLOW, None),

@@ -24,10 +24,11 @@
 // | reins | what cancels, breaches, resets and closes a limiter in use | `reins`, `control`, `stored::reins` |
 // | seat | a service's caller, waiting or with a permit in hand | `crate::seat` |
 //
-// The way of a call: one that does not wait goes through `one` or `keyed`, `without_patience` and `at_once`; what that
-// does not decide through `answer`, `lanes`, `lane` and `desk`; it ends in `refusing`, or in `used`
-// and `permit`. One that may wait comes from `acquire` to `answer`, gets in line at its `desk`, and
-// is polled in `waiting`, `shared`, `desk` and `serve`, which lets go all calls that are due.
+// The way of a call: one that does not wait goes through `one` or `keyed`, `without_patience` and
+// `at_once`; what that does not decide through `answer`, `lanes`, `lane` and `desk`; it ends in
+// `refusing`, or in `used` and `permit`. One that may wait comes from `acquire` to `answer`, gets in
+// line at its `desk`, and is polled in `waiting`, `shared`, `desk` and `serve`, which lets go all
+// calls that are due.
 
 mod one;
 mod keyed;

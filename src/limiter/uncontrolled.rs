@@ -1,10 +1,10 @@
-//! Limiters that nobody takes hold of.
+//! Limiters without the methods that change them.
 
 use super::{Attempt, Limiter, Perished, Settles, Standing, Terms};
 use crate::{error::RateLimited, key::Key};
 
-/// A limiter without the methods of its own, which would cancel those who wait, close it or begin anew;
-/// that of a layer that [only waits](crate::RateLimitLayer::wait_only).
+/// A limiter that calls can take permits of, and that cannot be cancelled, closed or reset; that of a
+/// layer that [only waits](crate::RateLimitLayer::wait_only), whose calls are never refused.
 #[derive(Clone, Debug)]
 pub struct Uncontrolled<L>(pub(crate) L);
 

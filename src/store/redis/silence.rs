@@ -6,9 +6,9 @@ use std::time::Duration;
 /// Longer than a network takes to find another way, and shorter than anybody takes to find out.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The same, and a connection is lost when nobody on the other side has confirmed anything for a while,
-/// whether something was sent or not: a server without power does not say that it is gone, and by itself
-/// the system would go on for a quarter of an hour.
+/// These settings, by which a connection is also lost when the other side has confirmed nothing for a
+/// while, whether something was sent or not: a server without power does not say that it is gone, and
+/// by itself the system would go on for a quarter of an hour.
 pub(super) fn bounded(settings: TcpSettings) -> TcpSettings {
     let looks = TcpKeepalive::new().with_time(LONGEST).with_interval(LONGEST);
     settings.set_keepalive(looks).set_user_timeout(LONGEST)

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How long nothing is said before it is looked whether anybody is there.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The same, and a connection on which nothing is said is lost when nobody is there.
+/// These settings, by which a connection on which nothing is said is also lost when nobody is there.
 pub(super) fn bounded(settings: TcpSettings) -> TcpSettings {
     settings.set_keepalive(TcpKeepalive::new().with_time(LONGEST))
 }
