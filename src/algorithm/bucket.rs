@@ -72,6 +72,11 @@ impl Bucket {
         }
     }
 
+    /// For how long the bucket is filled in which a call has room after this wait, and not sooner.
+    pub(crate) fn filled_before(self, wait: Nanos, cost: u32) -> Nanos {
+        wait + (self.depth - self.interval * cost)
+    }
+
     /// What somebody is told about a bucket that is empty then.
     #[inline(always)]
     pub(crate) fn standing(self, outcome: Outcome, empty_at: Nanos, now: Nanos) -> Decision {

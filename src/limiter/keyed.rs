@@ -258,10 +258,10 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
     fn standing<K: Key + ?Sized>(
         &self,
         key: &K,
-        _: Result<&Kept<A>, &RateLimited>,
+        decided: Result<&Kept<A>, &RateLimited>,
         tell: &mut dyn FnMut(Standing<'_>),
     ) {
-        self.0.standing(self.0.lanes.fingerprint(key), tell);
+        self.0.standing(|| self.0.lanes.fingerprint(key), decided.err(), tell);
     }
 
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
@@ -290,10 +290,10 @@ impl<A: Algorithm> Settles for KeyedRateLimiter<A> {
     fn standing_open<K: Key + ?Sized>(
         &self,
         key: &K,
-        _: Result<&Hold<A>, &RateLimited>,
+        decided: Result<&Hold<A>, &RateLimited>,
         tell: &mut dyn FnMut(Standing<'_>),
     ) {
-        self.0.standing(self.0.lanes.fingerprint(key), tell);
+        self.0.standing(|| self.0.lanes.fingerprint(key), decided.err(), tell);
     }
 }
 

@@ -1,7 +1,10 @@
 //! Looking at a limit, without taking anything.
 
 use super::{Standing, desk::Wakes, lane::Lane, rules::Rules, shared::Shared, standing};
-use crate::{algorithm::Algorithm, decision::Decision, nanos::Nanos, store::table::Fingerprint};
+use crate::{
+    algorithm::Algorithm, decision::Decision, error::RateLimited, nanos::Nanos,
+    store::table::Fingerprint,
+};
 use std::sync::Arc;
 
 impl<A: Algorithm> Shared<A> {
@@ -14,13 +17,22 @@ impl<A: Algorithm> Shared<A> {
         })
     }
 
-    /// How the limit of this key stands, which was asked just now.
-    pub(super) fn standing(&self, key: Fingerprint, tell: &mut dyn FnMut(Standing<'_>)) {
-        let now = self.now();
-        if let (Some(bucket), Some(rate), Some(empty_at)) =
-            (self.short_way.bucket(), self.short_way.rate(), self.lanes.state(key))
+    /// How the limit of this key stands, which was asked just now, and may have refused so.
+    pub(super) fn standing(
+        &self,
+        key: impl FnOnce() -> Fingerprint,
+        refusal: Option<&RateLimited>,
+        tell: &mut dyn FnMut(Standing<'_>),
+    ) {
+        let name = self.settings.name.as_deref();
+        let (bucket, rate) = (self.short_way.bucket(), self.short_way.rate());
+        if let (Some(bucket), Some(rate), Some(full_after)) =
+            (bucket, rate, refusal.and_then(RateLimited::full_after))
         {
-            let name = self.settings.name.as_deref();
+            return tell(Standing::of_bucket(name, rate, bucket.look(full_after, Nanos::ZERO)));
+        }
+        let (key, now) = (key(), self.now());
+        if let (Some(bucket), Some(rate), Some(empty_at)) = (bucket, rate, self.lanes.state(key)) {
             return tell(Standing::of_bucket(name, rate, bucket.look(empty_at, now)));
         }
         self.standing_under_lock(key, now, tell);
@@ -37,7 +49,7 @@ impl<A: Algorithm> Shared<A> {
             (Some(decision), Some(rate)) => {
                 tell(Standing::of_bucket(self.settings.name.as_deref(), rate, decision));
             }
-            _ => self.standing(key, tell),
+            _ => self.standing(|| key, None, tell),
         }
     }
 

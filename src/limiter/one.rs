@@ -233,10 +233,10 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
     fn standing<K: Key + ?Sized>(
         &self,
         _: &K,
-        _: Result<&Kept<A>, &RateLimited>,
+        decided: Result<&Kept<A>, &RateLimited>,
         tell: &mut dyn FnMut(Standing<'_>),
     ) {
-        self.shared.standing(self.key, tell);
+        self.shared.standing(|| self.key, decided.err(), tell);
     }
 
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
@@ -262,10 +262,10 @@ impl<A: Algorithm> Settles for RateLimiter<A> {
     fn standing_open<K: Key + ?Sized>(
         &self,
         _: &K,
-        _: Result<&Hold<A>, &RateLimited>,
+        decided: Result<&Hold<A>, &RateLimited>,
         tell: &mut dyn FnMut(Standing<'_>),
     ) {
-        self.shared.standing(self.key, tell);
+        self.shared.standing(|| self.key, decided.err(), tell);
     }
 }
 

@@ -25,11 +25,16 @@ impl<A: Algorithm> Shared<A> {
         }
     }
 
-    /// The error for a call that found the bucket full for so long.
+    /// The error for a call that found the bucket full for so long. It says how full, so that nobody has to
+    /// look again.
     #[inline(never)]
     pub(super) fn refuse(&self, wait: Nanos, terms: Terms) -> RateLimited {
-        let slack = self.slack(terms);
-        self.refusal(Reason::UsedUp, Outcome::Later(wait + slack), self.short_way.rate(), terms)
+        let outcome = Outcome::Later(wait + self.slack(terms));
+        let refusal = self.refusal(Reason::UsedUp, outcome, self.short_way.rate(), terms);
+        match self.short_way.bucket() {
+            Some(bucket) => refusal.with_full_after(bucket.filled_before(wait, terms.cost)),
+            None => refusal,
+        }
     }
 
     /// The error for a call that was not let through.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 use tower_ratelimit::{
     AtCapacity, Concurrency, JointLimiter, KeyedRateLimiter, LeakyBucket, Limiter, ManualClock,
-    OnFailure, Patience, Quota, Rate, RateLimited, RateLimiter, SlidingWindow, Standing,
+    OnFailure, Patience, Quota, Rate, RateLimited, RateLimiter, Reason, SlidingWindow, Standing,
     StoredJointLimiter, StoredLimiter, Terms, limiter::Attempt, store::MemoryStore,
 };
 
@@ -68,6 +68,33 @@ async fn what_is_left_and_how_long_until_there_is_more() {
     assert_eq!(after(&limiter, "", NOW).await, (false, told(0, ms(70), ms(170))));
     clock.advance(Duration::from_millis(69));
     assert_eq!(after(&limiter, "", NOW).await, (false, told(0, ms(1), ms(101))));
+}
+
+/// What a refusal knows by itself is what a look at the limit finds.
+#[test]
+fn a_refusal_says_how_full_the_bucket_was_that_refused() {
+    fn compare(limiter: &impl Limiter, clock: &ManualClock) -> usize {
+        // A look, whatever the refusal knows.
+        let blank = RateLimited::new(Reason::UsedUp);
+        let mut refused = 0;
+        for step in 0..500_u32 {
+            clock.advance(Duration::from_nanos(u64::from(step % 7) * 9_999_999));
+            let terms = Terms { cost: 1 + step % 4, patience: Patience::Now };
+            if let Attempt::Now(Err(refusal)) = limiter.take("key", terms) {
+                refused += 1;
+                let found = told(|tell| limiter.standing("key", Err(&blank), tell));
+                assert_eq!(told(|tell| limiter.standing("key", Err(&refusal), tell)), found);
+                // Without the key nothing can be looked up: it is the refusal that knows.
+                assert_eq!(told(|tell| limiter.standing("nobody", Err(&refusal), tell)), found);
+            }
+        }
+        refused
+    }
+    let clock = ManualClock::new();
+    let one = RateLimiter::builder(bucket(5)).clock(clock.clone()).build();
+    assert!(compare(&one, &clock) > 100);
+    let keyed = KeyedRateLimiter::builder(bucket(5)).clock(clock.clone()).build();
+    assert!(compare(&keyed, &clock) > 100);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The error of a call that was not let through.
 
-use crate::{decision::Decision, rate::Rate, store::StoreError};
+use super::Reason;
+use crate::{decision::Decision, nanos::Nanos, rate::Rate, store::StoreError};
 use std::{error, fmt, sync::Arc, time::Duration};
 
 /// The error of a call that was not let through; nothing was taken for it.
@@ -29,8 +30,29 @@ pub struct RateLimited {
     cost: u32,
     retry_after: Option<Duration>,
     max_wait: Option<Duration>,
+    full_after: FullAfter,
     /// One word, as every call has room for a refusal.
     behind: Option<Arc<Behind>>,
+}
+
+/// How long until the limit is as if never used; [`MAX`](Nanos::MAX) where that is not known. It saves those
+/// who tell how the limit stands a look at it, and is no part of what a refusal says: refusals that say the
+/// same are equal.
+#[derive(Clone, Copy)]
+struct FullAfter(Nanos);
+
+impl PartialEq for FullAfter {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for FullAfter {}
+
+impl fmt::Debug for FullAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("_")
+    }
 }
 
 /// What is behind a refusal, where that is known.
@@ -44,39 +66,6 @@ enum Behind {
     WhatToDo(&'static str),
 }
 
-/// Why a call was not let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reason {
-    /// The limit is used up for now, or the wait would be longer than accepted.
-    UsedUp,
-    /// The quota is spent, and nothing brings it back by itself.
-    Exhausted,
-    /// The cost is above what could ever be had.
-    TooCostly,
-    /// The maximum number of calls is waiting already.
-    QueueFull,
-    /// The maximum number of keys is in use already.
-    TooManyKeys,
-    /// The request does not say for whom to limit it, as the service is set up wrongly; the text of the
-    /// refusal says what to do.
-    NoKey,
-    /// The request does not say for whom to limit it, as the client did not say who it is; the text of the
-    /// refusal says what to do.
-    Anonymous,
-    /// The call names a limit of another limiter.
-    UnknownLimit,
-    /// All waiting calls were cancelled.
-    Cancelled,
-    /// The limiter was closed.
-    Closed,
-    /// The store cannot take these limits together, as their keys lie in different places of it; the
-    /// [source](error::Error::source) says so.
-    NotTogether,
-    /// The store that keeps the limit did not answer; the [source](error::Error::source) says why.
-    Unavailable,
-}
-
 impl RateLimited {
     /// Creates a refusal for a limiter of your own; the setters add what it knows.
     #[must_use]
@@ -88,6 +77,7 @@ impl RateLimited {
             cost: 1,
             retry_after: None,
             max_wait: None,
+            full_after: FullAfter(Nanos::MAX),
             behind: None,
         }
     }
@@ -124,6 +114,17 @@ impl RateLimited {
     pub fn with_max_wait(self, max_wait: Duration) -> Self {
         let max_wait = Some(max_wait);
         Self { max_wait, ..self }
+    }
+
+    /// Sets how long until the limit is as if never used, for those who tell how it stands.
+    pub(crate) fn with_full_after(self, full_after: Nanos) -> Self {
+        Self { full_after: FullAfter(full_after), ..self }
+    }
+
+    /// How long until the limit is as if never used, where the refusal knows it.
+    pub(crate) fn full_after(&self) -> Option<Nanos> {
+        let FullAfter(full_after) = self.full_after;
+        (full_after != Nanos::MAX).then_some(full_after)
     }
 
     /// Sets the failure behind it.
@@ -232,72 +233,6 @@ impl error::Error for RateLimited {
         match self.behind.as_deref() {
             Some(Behind::Failure(cause)) => Some(cause),
             Some(Behind::Answers(_) | Behind::WhatToDo(_)) | None => None,
-        }
-    }
-}
-
-/// The error of a service behind a layer that can refuse: the refusal, or the inner service's own.
-///
-/// ```
-/// # fn answer(result: Result<(), tower_ratelimit::Error<std::io::Error>>) {
-/// use tower_ratelimit::Error;
-///
-/// match result {
-///     Ok(()) => {}
-///     Err(Error::Limited(refusal)) => println!("again in {:?}", refusal.retry_after()),
-///     Err(Error::Inner(error)) => println!("{error}"),
-/// }
-/// # }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Error<E> {
-    /// The call was not let through; the inner service never saw it.
-    Limited(RateLimited),
-    /// The inner service failed.
-    Inner(E),
-}
-
-impl<E> Error<E> {
-    /// Returns the refusal, if it is one.
-    pub fn limited(&self) -> Option<&RateLimited> {
-        match self {
-            Error::Limited(refusal) => Some(refusal),
-            Error::Inner(_) => None,
-        }
-    }
-}
-
-impl<E> Error<Error<E>> {
-    /// Makes one error of those of two layers, where it does not matter which of them refused.
-    ///
-    /// ```
-    /// use tower_ratelimit::{Error, RateLimited, Reason};
-    ///
-    /// let inside: Error<std::fmt::Error> = Error::Limited(RateLimited::new(Reason::UsedUp));
-    /// assert_eq!(Error::Inner(inside.clone()).flatten(), inside);
-    /// ```
-    pub fn flatten(self) -> Error<E> {
-        match self {
-            Error::Limited(refusal) => Error::Limited(refusal),
-            Error::Inner(error) => error,
-        }
-    }
-}
-
-impl<E: fmt::Display> fmt::Display for Error<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Limited(_) => f.write_str("rate limited"),
-            Error::Inner(_) => f.write_str("service failed"),
-        }
-    }
-}
-
-impl<E: error::Error + 'static> error::Error for Error<E> {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Error::Limited(refusal) => Some(refusal),
-            Error::Inner(error) => Some(error),
         }
     }
 }
