@@ -20,6 +20,31 @@
 //! key is refused: with 500 where the service is set up wrongly, and 400 where the client did not say
 //! who it is. Around any source, [`OrShared`](crate::OrShared) gives all requests without a key one
 //! limit together. Requests that are [exempt](crate::PerKeyLayer::exempt) are not limited at all.
+//!
+//! # In front of an axum router
+//!
+//! `Router::layer` runs a layer after the route was found. What is to hold off a flood stands in front of
+//! the router instead: it counts requests for paths that do not exist, too, and a refusal costs the server less than a
+//! response does. Routes are not known there: [`Route`] finds none.
+//!
+//! ```no_run
+//! # #[cfg(feature = "axum")]
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! use axum::{Router, ServiceExt, extract::Request, routing::get};
+//! use std::net::SocketAddr;
+//! use tower::Layer;
+//! use tower_ratelimit::{Rate, RateLimitLayer, SlidingWindow, http::PeerIp};
+//!
+//! let limit = SlidingWindow::new(Rate::per_second(100)?);
+//! let layer = RateLimitLayer::per_key(PeerIp::default(), limit);
+//! let app = layer.layer(Router::new().route("/", get(async || "hello")));
+//!
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//! let app = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(app);
+//! axum::serve(listener, app).await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod refusal;
 mod problem;

@@ -34,8 +34,9 @@ mod wire;
 #[cfg(feature = "axum")]
 mod settling;
 
-use axum::Router;
+use axum::{Router, ServiceExt, extract::Request, response::Response};
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     sync::{
         Arc,
@@ -43,6 +44,7 @@ use std::{
     },
 };
 use tokio::net::TcpListener;
+use tower::Service;
 
 /// A server on a free port of this machine, stopped when it is dropped.
 pub(crate) struct Server {
@@ -51,7 +53,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(app: Router) -> Self {
+    /// Serves a router, or whatever stands in front of one.
+    pub(crate) async fn start<S>(app: S) -> Self
+    where
+        S: Service<Request, Response = Response, Error = Infallible, Future: Send>,
+        S: Clone + Send + Sync + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = app.into_make_service_with_connect_info::<SocketAddr>();

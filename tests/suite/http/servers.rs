@@ -3,8 +3,14 @@
 use super::{Server, direct};
 use axum::{Router, body::Body, extract::ConnectInfo, routing::get};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
-use std::net::SocketAddr;
-use tower::ServiceExt;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tower::{Layer, ServiceExt};
 use tower_ratelimit::{
     KeyedRateLimiter, LeakyBucket, OrShared, Rate, RateLimitLayer, RateLimited, SlidingWindow,
     http::{ClientIp, Header, PeerIp, Route, TrustedProxies, too_many_requests},
@@ -44,6 +50,26 @@ async fn beyond_the_limit_an_address_gets_429_with_a_retry_after() {
         let retry_after = response.headers()["retry-after"].to_str().unwrap().parse::<u64>();
         assert!((1..=60).contains(&retry_after.unwrap()));
     }
+}
+
+/// In front of a router no route was looked for yet.
+#[tokio::test]
+async fn in_front_of_a_router_paths_that_no_route_has_count_too() {
+    let served = Arc::new(AtomicUsize::new(0));
+    let serves = Arc::clone(&served);
+    let app = Router::new().fallback(async move || {
+        serves.fetch_add(1, Ordering::SeqCst);
+        StatusCode::NOT_FOUND
+    });
+    let layer = RateLimitLayer::per_key(PeerIp::default(), per_minute(2));
+    let server = Server::start(layer.layer(app)).await;
+    let client = direct();
+    for expected in [404, 404, 429, 429] {
+        let response = client.get(server.url("/nowhere")).send().await.unwrap();
+        assert_eq!(response.status(), expected);
+        assert_eq!(response.headers().contains_key("retry-after"), expected == 429);
+    }
+    assert_eq!(served.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
