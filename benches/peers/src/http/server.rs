@@ -1,7 +1,9 @@
 //! A thread that serves, and what processor time it took.
 
-use std::{fs, net::SocketAddr, sync::mpsc, thread, time::Duration};
+use axum::{ServiceExt, extract::Request, response::Response};
+use std::{convert::Infallible, fs, net::SocketAddr, sync::mpsc, thread, time::Duration};
 use tokio::{net::TcpListener, runtime};
+use tower::Service;
 
 /// All servers of a run, on one thread of their own.
 pub struct Servers {
@@ -26,7 +28,12 @@ impl Servers {
         started.recv().expect("the thread does not panic")
     }
 
-    pub fn serve(&self, app: axum::Router) -> SocketAddr {
+    /// Serves a router, or whatever stands in front of one.
+    pub fn serve<S>(&self, app: S) -> SocketAddr
+    where
+        S: Service<Request, Response = Response, Error = Infallible, Future: Send>,
+        S: Clone + Send + Sync + 'static,
+    {
         let (listener, address) = self.listen();
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         self.runtime.spawn(async move { axum::serve(listener, app).await });
