@@ -1,7 +1,6 @@
 //! What keys are called in the database.
 
 use crate::store::StoreKey;
-use std::fmt::{self, Write};
 
 /// The name of a record, behind its [`beginning`]: `namespace:limit:{key}`, or
 /// `namespace:limit:{tag}:rest` where the key is tagged.
@@ -10,50 +9,48 @@ use std::fmt::{self, Write};
 /// several limits on one key or tag can be taken together. Whatever is not plain text, braces
 /// included, is written with its percent code.
 pub(super) fn record_name(beginning: &str, key: &StoreKey) -> String {
-    let mut name = String::with_capacity(beginning.len() + 3 * key.bytes().len() + 2);
+    let mut name = String::with_capacity(beginning.len() + 3 * key.bytes().len() + 3);
     name.push_str(beginning);
-    // Writing to a string does not fail.
-    let _ = write!(name, "{}}}", Tag(key.tag()));
+    push_tag(&mut name, key.tag());
+    name.push('}');
     if let Some(rest) = key.rest() {
-        let _ = write!(name, ":{}", Escaped(rest));
+        name.push(':');
+        push_escaped(&mut name, rest);
     }
     name
 }
 
 /// What the names of all records of a limit begin with.
 pub(super) fn beginning(namespace: &str, limit: &str) -> String {
-    format!("{}:{}:{{", Escaped(namespace.as_bytes()), Escaped(limit.as_bytes()))
+    let mut beginning = String::new();
+    push_escaped(&mut beginning, namespace.as_bytes());
+    beginning.push(':');
+    push_escaped(&mut beginning, limit.as_bytes());
+    beginning.push_str(":{");
+    beginning
 }
 
 /// What stands between the braces. Nothing at all would not be a tag.
-pub(super) struct Tag<'a>(pub(super) &'a [u8]);
-
-impl fmt::Display for Tag<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            [] => f.write_str("%"),
-            bytes => Escaped(bytes).fmt(f),
-        }
+pub(super) fn push_tag(name: &mut String, tag: &[u8]) {
+    match tag {
+        [] => name.push('%'),
+        bytes => push_escaped(name, bytes),
     }
 }
 
 /// Bytes as plain text, each in one way only.
-struct Escaped<'a>(&'a [u8]);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| match byte {
-            b'%' | b':' | b'{' | b'}' => code(*byte, f),
-            b'!'..=b'~' => f.write_char(char::from(*byte)),
-            _ => code(*byte, f),
-        })
+fn push_escaped(name: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        match byte {
+            b'%' | b':' | b'{' | b'}' => push_code(name, *byte),
+            b'!'..=b'~' => name.push(char::from(*byte)),
+            _ => push_code(name, *byte),
+        }
     }
 }
 
 /// The percent code of a byte: this is most of the time that a name takes.
-fn code(byte: u8, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn push_code(name: &mut String, byte: u8) {
     let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'A' - 10 + value });
-    f.write_char('%')?;
-    f.write_char(digit(byte >> 4))?;
-    f.write_char(digit(byte & 15))
+    name.extend(['%', digit(byte >> 4), digit(byte & 15)]);
 }

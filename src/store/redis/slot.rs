@@ -1,6 +1,6 @@
 //! In which slot of a cluster a key lies.
 
-use super::{name::Tag, reply::Garbled};
+use super::{name::push_tag, reply::Garbled};
 use crate::store::{Answer, Batch, Order, StoreError, StoreKey};
 use std::{collections::HashMap, error::Error, fmt, future, task::Poll};
 
@@ -26,7 +26,8 @@ const SLOTS: u16 = 16384;
 
 /// The slot of a key.
 pub(super) fn slot_of(key: &StoreKey) -> u16 {
-    let tag = Tag(key.tag()).to_string();
+    let mut tag = String::new();
+    push_tag(&mut tag, key.tag());
     tag.bytes().fold(0, checksum) % SLOTS
 }
 
