@@ -66,11 +66,13 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
         }
         // What few calls come to is boxed, and no answer is kept meanwhile: every call has room for all that
         // it may have at once.
+        let mut now = self.since;
         let waits = loop {
             if let Some(place) = &self.place {
                 Box::pin(self.turn(place)).await?;
+                now = self.shared.now();
             }
-            let again = match self.ask().await {
+            let again = match self.ask(now).await {
                 Ok(decided) if decided.answer().is_granted() => {
                     self.place = None;
                     // The store decided before its answer came: not too early, wherever the time went.
@@ -85,6 +87,7 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
                 Err(error) => break Err(error),
             };
             Box::pin(self.ask_again(again)).await?;
+            now = self.shared.now();
         };
         match waits {
             Ok((decided, at)) => {
@@ -108,15 +111,14 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
         Ok(())
     }
 
-    /// Asks the store by the limit as it is now.
-    async fn ask(&self) -> Result<Decided<A, S>, StoreError> {
+    /// Asks the store at this instant, by the limit as it is then.
+    async fn ask(&self, now: Nanos) -> Result<Decided<A, S>, StoreError> {
         let refused = self.known().refused.as_ref();
-        let now = self.shared.now();
         let sent = refused.map(|refused| (refused, refused.sent(), now));
         // Some of its time may be over: it has stood in line, or asked before.
         let max_wait = self.longest.min(self.end - now);
         let ask = StoreAsk::Reserve { cost: self.terms.cost, max_wait };
-        let decided = self.shared.ask(self.shared.limit(), self.key, ask).await?;
+        let decided = self.shared.ask(self.shared.limit(), self.key, ask, now).await?;
         if let Outcome::Later(wait) = decided.answer().decision.outcome
             && let Some((refused, seen, sent)) = sent
         {

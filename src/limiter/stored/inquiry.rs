@@ -68,12 +68,12 @@ impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
         &self.pipeline.known
     }
 
-    /// Asks the store, if it answers these days.
+    /// Asks the store at this instant, if it answers these days.
     pub(super) fn ask(
         &self,
         group: Group<A>,
+        sent: Nanos,
     ) -> impl Future<Output = Result<Decided<A, S>, StoreError>> {
-        let sent = self.now();
         // Not in the future, which would have room for the group as long as it is there.
         let asked = self.send(group, sent);
         async move {

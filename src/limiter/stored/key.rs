@@ -152,7 +152,8 @@ impl<A: Algorithm, S: Store<A>> StoredKey<A, S> {
 
     async fn tell(&self, ask: StoreAsk, cost: u32) -> Result<Decision, RateLimited> {
         let terms = Terms { cost, patience: Patience::Now };
-        match self.shared.ask(self.shared.limit(), &self.key, ask).await {
+        let now = self.shared.now();
+        match self.shared.ask(self.shared.limit(), &self.key, ask, now).await {
             Ok(decided) => Ok(decided.take().decision),
             Err(error) => Err(self.shared.refusal(Reason::Unavailable, terms).with_cause(error)),
         }

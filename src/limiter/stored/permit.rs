@@ -78,7 +78,8 @@ impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
         let Used::Store(taken) = &mut self.hold.used else { return Ok(()) };
         let Some(grant) = taken.held() else { return Ok(()) };
         let renew = StoreAsk::Ask(Ask::Renew(grant));
-        let decided = self.hold.shared.ask(Arc::clone(&taken.limit), &taken.key, renew).await;
+        let (shared, limit) = (&self.hold.shared, Arc::clone(&taken.limit));
+        let decided = shared.ask(limit, &taken.key, renew, shared.now()).await;
         let answer = decided.map_err(|_| LeaseLost)?.take();
         match answer.is_granted() {
             true => {

@@ -39,15 +39,16 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
         Arc::clone(&self.limit.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Asks the store about this limit.
+    /// Asks the store about this limit, at this instant.
     pub(super) fn ask(
         &self,
         limit: Arc<StoredLimit<A>>,
         key: &StoreKey,
         ask: StoreAsk,
+        now: Nanos,
     ) -> impl Future<Output = Result<Decided<A, S>, StoreError>> {
         let order = Order { limit, key: key.clone(), ask, is_with_previous: false };
-        self.inquiry.ask(Group::one(order))
+        self.inquiry.ask(Group::one(order), now)
     }
 
     /// Tells the store that something goes back, without waiting for an answer.

@@ -146,7 +146,8 @@ impl<S: Store<AnyAlgorithm>> StoredOnLimits<S> {
         let parts = self.parts(terms)?;
         let orders = parts.iter().map(|part| self.shared.ordered(part, ask(part.cost)));
         let Some(group) = Group::of(orders) else { return Ok(Verdict::of([])) };
-        match self.shared.inquiry.ask(group).await {
+        let inquiry = &self.shared.inquiry;
+        match inquiry.ask(group, inquiry.now()).await {
             Ok(decided) => {
                 let answers = parts.iter().zip(decided.take_all());
                 Ok(Verdict::of(answers.map(|(part, answer)| Answer {

@@ -86,7 +86,8 @@ impl<S: Store<AnyAlgorithm>> StoredJointPermit<S> {
             .iter()
             .filter_map(|taken| Some(taken.order(StoreAsk::Ask(Ask::Renew(taken.held()?)))));
         let Some(group) = Group::of(renewals) else { return Ok(()) };
-        let decided = self.hold.shared.inquiry.ask(group).await.map_err(|_| LeaseLost)?;
+        let inquiry = &self.hold.shared.inquiry;
+        let decided = inquiry.ask(group, inquiry.now()).await.map_err(|_| LeaseLost)?;
         let held = taken.iter_mut().filter(|taken| taken.held().is_some());
         let mut has_all = true;
         for (taken, answer) in held.zip(decided.take_all()) {

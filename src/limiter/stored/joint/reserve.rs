@@ -143,7 +143,7 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
         queued: bool,
     ) -> Result<Decided<AnyAlgorithm, S>, StoreError> {
         match Group::of(together(asked, queued)) {
-            Some(group) => self.inquiry.ask(group).await,
+            Some(group) => self.inquiry.ask(group, self.inquiry.now()).await,
             None => Err(StoreError::new("nothing was asked")),
         }
     }
