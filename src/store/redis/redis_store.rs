@@ -35,7 +35,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A batch is one call of one script, which decides by the clock of the server. It is told to the
 /// server whenever the server does not know it: a restart, a failover and `SCRIPT FLUSH` go
 /// unnoticed. A record is one value, which lives until it equals a new one and at most a second
-/// longer. A refusal only reads.
+/// longer, or a sixteenth of that time. A refusal only reads.
 ///
 /// It runs any [scripted](Scripted) algorithm (for others see [`optimistic`](Self::optimistic)), on
 /// whole microseconds: intervals and periods are rounded up to them. A log, of

@@ -62,11 +62,14 @@ local function put(key, value, ends)
   end
 end
 
--- What is written again and again is kept a second longer than it has to be, so that its life is not
--- set by each call: that takes longer than to write it.
+-- What is written again and again is kept longer than it has to be, so that its life is not set by each
+-- call, which takes longer than to write it: by a sixteenth of it, or else a second.
 local SECOND = 1000000
+local function kept_until(ends)
+  return plus(ends, max(SECOND, floor(minus(ends, now) / 16)))
+end
 
 -- Whether what is kept until an instant is kept long enough, and not too long, to be there until another.
 local function lives_on(kept, ends)
-  return kept >= ends and kept <= ends + SECOND
+  return kept >= ends and kept <= kept_until(ends)
 end

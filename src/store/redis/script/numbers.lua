@@ -101,7 +101,7 @@ local function fields(letter, count)
     local state, raw = record.state, record.raw
     local is_kept = lives_on(state[count + 2], ends)
     if not is_kept then
-      state[count + 2] = plus(ends, SECOND)
+      state[count + 2] = kept_until(ends)
     end
     state[count + 1] = record.ahead
     local value = letter .. pack(format, unpack(state, 1, count + 2))

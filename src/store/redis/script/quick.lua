@@ -77,7 +77,7 @@ local function answer_quickly()
     if lives_on(kept[key], empty_at) then
       call('setrange', keys[key], '1', pack('<ddd', empty_at, interval, reserved[key]))
     else
-      local until_then = plus(empty_at, SECOND)
+      local until_then = kept_until(empty_at)
       local value = pack('<c1dddd', 'l', empty_at, interval, reserved[key], until_then)
       put(keys[key], value, until_then)
     end
