@@ -12,13 +12,20 @@ use std::sync::Arc;
 pub struct Batch<A> {
     pub(crate) orders: Vec<Order<A>>,
     pub(crate) now: Option<Nanos>,
+    /// Whether a task of its own asks, and not a caller whom somebody has to poll.
+    pub(crate) is_in_a_task: bool,
 }
 
 impl<A> Batch<A> {
     /// Creates a batch of these orders.
     #[must_use]
     pub fn new(orders: Vec<Order<A>>) -> Self {
-        Self { orders, now: None }
+        Self { orders, now: None, is_in_a_task: false }
+    }
+
+    /// A task of its own asks.
+    pub(crate) fn in_a_task(self) -> Self {
+        Self { is_in_a_task: true, ..self }
     }
 
     /// Sets the instant at which to decide, instead of the store's own: for tests.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm,
-    store::{Store, StoreError},
+    store::{Batch, Store, StoreError},
 };
 use std::sync::Arc;
 use tokio::{sync::oneshot, task::yield_now};
@@ -74,7 +74,8 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
             return;
         }
         let pipeline = Arc::clone(&self.pipeline);
-        let mut answer = Box::pin(async move { pipeline.decide(groups).await });
+        let batch = |orders| Batch::new(orders).in_a_task();
+        let mut answer = Box::pin(async move { pipeline.decide(groups, batch).await });
         let (clock, end) = (&self.pipeline.clock, self.pipeline.end());
         let decided = match before(clock, end, &mut answer).await {
             Some(decided) => decided,

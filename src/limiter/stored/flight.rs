@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm,
-    store::{Store, StoreError},
+    store::{Batch, Store, StoreError},
 };
 use std::{
     pin::Pin,
@@ -30,7 +30,7 @@ impl<A: Algorithm, S: Store<A>> Flight<A, S> {
     pub(super) fn new(group: Group<A>, lead: Lead<A, S>) -> Self {
         let pipeline = Arc::clone(&lead.pipeline);
         let answer = async move {
-            let mut decided = pipeline.decide(vec![group]).await?;
+            let mut decided = pipeline.decide(vec![group], Batch::new).await?;
             decided.pop().ok_or_else(|| StoreError::new("no answer"))
         };
         Self { lead: Some(lead), answer: Some(Box::pin(answer)), is_sent: false }

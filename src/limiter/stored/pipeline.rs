@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     meters::StoreMeters,
     nanos::Nanos,
-    store::{Batch, Store, StoreError},
+    store::{Batch, Order, Store, StoreError},
 };
 use std::{
     collections::BTreeMap,
@@ -135,16 +135,17 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         Handle::try_current().unwrap_or_else(|_| self.runtime.clone())
     }
 
-    /// Asks for all of these, and brings together what belongs together.
+    /// Asks for all of these in a batch made so, and brings together what belongs together.
     pub(super) async fn decide(
         self: &Arc<Self>,
         groups: Vec<Group<A>>,
+        batch: impl FnOnce(Vec<Order<A>>) -> Batch<A>,
     ) -> Result<Vec<Decided<A, S>>, StoreError> {
         let asked = groups.iter().map(Group::len).sum();
         let mut orders = Vec::with_capacity(asked);
         orders.extend(groups.iter().flat_map(Group::orders).cloned());
         self.meters.batch(asked);
-        let decide = async { self.store.decide(Batch::new(orders)).await };
+        let decide = async { self.store.decide(batch(orders)).await };
         let answers = match shielded(decide).await {
             Some(answers) => answers,
             None => Err(StoreError::new("it panicked")),

@@ -56,7 +56,8 @@ fn by_slot<A>(batch: &Batch<A>) -> Result<Vec<Part<A>>, AcrossSlots> {
         let slot = one_slot(group)?;
         let index = *index_of.entry(slot).or_insert(parts.len());
         if index == parts.len() {
-            let batch = Batch { orders: Vec::new(), now: batch.now };
+            let Batch { now, is_in_a_task, .. } = *batch;
+            let batch = Batch { orders: Vec::new(), now, is_in_a_task };
             parts.push(Part { places: Vec::new(), batch });
         }
         if let Some(part) = parts.get_mut(index) {
