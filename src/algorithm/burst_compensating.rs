@@ -1,8 +1,8 @@
 //! Even pacing that makes up for late wake-ups, and for nothing else.
 
 use super::{
-    Algorithm, LONGEST_SPAN, Refills, Spent, WAKE_UP, end_of_time, late_life, rescale, slots_in,
-    stored::stored_fields,
+    Algorithm, LONGEST_SPAN, Measure, Refills, Spent, WAKE_UP, end_of_time, late_life, rescale,
+    slots_in, stored::stored_fields,
 };
 use crate::{
     decision::{Ask, Decision, Grant, Outcome, Take},
@@ -211,10 +211,12 @@ impl Algorithm for BurstCompensating {
     }
 
     fn carry_over(&self, before: &Self, state: &mut PacedState, now: Nanos) {
-        self.adopt(before.interval, state, now);
+        self.adopt(before.measure(), state, now);
     }
 
-    fn adopt(&self, before: Nanos, state: &mut PacedState, now: Nanos) {
+    /// Nothing is cut: a call may take any number of slots.
+    fn adopt(&self, before: Measure, state: &mut PacedState, now: Nanos) {
+        let before = before.interval;
         let slots_passed = |interval: Nanos| (now - state.next) / interval;
         let passed = slots_passed(before);
         state.next = match slots_passed(self.interval) > passed {

@@ -1,6 +1,6 @@
 //! A number of permits in each window.
 
-use super::{Algorithm, Refills, Spent, TokenBucket, WAKE_UP, tokens::Tokens};
+use super::{Algorithm, Measure, Refills, Spent, TokenBucket, WAKE_UP, tokens::Tokens};
 use crate::{
     decision::{Ask, Decision},
     nanos::Nanos,
@@ -112,6 +112,14 @@ impl Algorithm for FixedWindow {
 
     fn carry_over_unattended(&self, before: &Self, tokens: &mut Tokens, now: Nanos) {
         self.bucket.carry_over_unattended(&before.bucket, tokens, now);
+    }
+
+    fn measure(&self) -> Measure {
+        self.bucket.measure()
+    }
+
+    fn adopt(&self, before: Measure, tokens: &mut Tokens, now: Nanos) {
+        self.bucket.adopt(before, tokens, now);
     }
 }
 

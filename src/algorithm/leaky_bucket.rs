@@ -1,8 +1,8 @@
 //! A bucket that holds a burst and leaks one permit per interval.
 
 use super::{
-    Algorithm, LONGEST_SPAN, Refills, Spent, WAKE_UP, bucket::Bucket, late_life, left_of, rescale,
-    slots_in,
+    Algorithm, LONGEST_SPAN, Measure, Refills, Spent, WAKE_UP, bucket::Bucket, late_life, left_of,
+    rescale, slots_in,
 };
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
@@ -214,18 +214,23 @@ impl Algorithm for LeakyBucket {
     }
 
     fn carry_over(&self, before: &Self, empty_at: &mut Nanos, now: Nanos) {
-        self.adopt(before.interval, empty_at, now);
+        *empty_at = rescale(*empty_at, before.interval, self.interval, now);
     }
 
     fn carry_over_unattended(&self, before: &Self, empty_at: &mut Nanos, now: Nanos) {
-        self.carry_over(before, empty_at, now);
         if before != self {
-            *empty_at = (*empty_at).min(now + self.depth);
+            self.adopt(before.measure(), empty_at, now);
         }
     }
 
-    fn adopt(&self, interval: Nanos, empty_at: &mut Nanos, now: Nanos) {
-        *empty_at = rescale(*empty_at, interval, self.interval, now);
+    fn measure(&self) -> Measure {
+        Measure { interval: self.interval, capacity: self.capacity }
+    }
+
+    /// No more is in it than it holds.
+    fn adopt(&self, before: Measure, empty_at: &mut Nanos, now: Nanos) {
+        let carried = rescale(*empty_at, before.interval, self.interval, now);
+        *empty_at = carried.min(now + self.depth);
     }
 }
 

@@ -18,6 +18,7 @@
 //! Each publishes its bound as [`Algorithm::most_in`], which a property test holds it to.
 
 mod permits;
+mod measure;
 mod stored;
 mod bucket;
 mod leaky_bucket;
@@ -49,6 +50,7 @@ pub use concurrency::Concurrency;
 pub use fixed_window::FixedWindow;
 pub use holders::Holders;
 pub use leaky_bucket::LeakyBucket;
+pub use measure::Measure;
 pub use permits::{Held, Permits, Spent};
 pub use quota::Quota;
 pub use scripted::Scripted;
@@ -262,12 +264,23 @@ pub trait Algorithm: Send + Sync + 'static {
         self.carry_over(before, state, now);
     }
 
-    /// Takes over a state where of the parameters before only the [interval](Self::interval) is
-    /// known, as in a store.
+    /// Returns by what its states are counted: a store keeps that beside each, and a state left by a limit
+    /// of another measure is [adopted](Self::adopt).
+    ///
+    /// By default that is the [interval](Self::interval) alone. An algorithm whose states can hold more
+    /// than calls could take of it says its capacity as well.
+    fn measure(&self) -> Measure {
+        Measure { interval: self.interval(), capacity: 0 }
+    }
+
+    /// Takes over a state as [`carry_over_unattended`](Self::carry_over_unattended) does, where of the
+    /// limit before only the [measure](Self::measure) is known, as in a store: it is another one than
+    /// that of this limit.
     ///
     /// An algorithm whose states hold instants that depend on the interval moves them, so that no
-    /// call has to wait as long as by the old limit. For all others there is nothing to do.
-    fn adopt(&self, _interval: Nanos, _state: &mut Self::State, _now: Nanos) {}
+    /// call has to wait as long as by the old limit, and one whose states hold debts cuts them. For all
+    /// others there is nothing to do.
+    fn adopt(&self, _before: Measure, _state: &mut Self::State, _now: Nanos) {}
 }
 
 /// An algorithm that refills: whatever happened before, an ask of cost 1 is granted in the end.

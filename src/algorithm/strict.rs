@@ -1,8 +1,8 @@
 //! At least one interval between two calls.
 
 use super::{
-    Algorithm, LONGEST_SPAN, Refills, Spent, bucket::Bucket, end_of_time, left_of, rescale,
-    slots_in,
+    Algorithm, LONGEST_SPAN, Measure, Refills, Spent, bucket::Bucket, end_of_time, left_of,
+    rescale, slots_in,
 };
 use crate::{
     decision::{Ask, Decision, Grant, Outcome},
@@ -154,11 +154,12 @@ impl Algorithm for Strict {
     }
 
     fn carry_over(&self, before: &Self, next: &mut Nanos, now: Nanos) {
-        self.adopt(before.interval, next, now);
+        self.adopt(before.measure(), next, now);
     }
 
-    fn adopt(&self, interval: Nanos, next: &mut Nanos, now: Nanos) {
-        *next = rescale(*next, interval, self.interval, now);
+    /// Nothing is cut: a call may take any number of intervals.
+    fn adopt(&self, before: Measure, next: &mut Nanos, now: Nanos) {
+        *next = rescale(*next, before.interval, self.interval, now);
     }
 }
 

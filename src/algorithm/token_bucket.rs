@@ -1,7 +1,7 @@
 //! A bucket that is refilled several permits at a time.
 
 use super::{
-    Algorithm, LONGEST_SPAN, Quota, Refills, Spent, WAKE_UP, end_of_time,
+    Algorithm, LONGEST_SPAN, Measure, Quota, Refills, Spent, WAKE_UP, end_of_time,
     grid::Grid,
     tokens::{Refill, Tokens},
 };
@@ -271,6 +271,18 @@ impl Algorithm for TokenBucket {
     fn carry_over_unattended(&self, before: &Self, tokens: &mut Tokens, now: Nanos) {
         self.carry_over(before, tokens, now);
         if before != self {
+            tokens.cut(self.capacity);
+        }
+    }
+
+    fn measure(&self) -> Measure {
+        Measure { interval: self.interval(), capacity: self.capacity }
+    }
+
+    /// What has arrived is counted by this limit, as how it arrived before is not known.
+    fn adopt(&self, _: Measure, tokens: &mut Tokens, now: Nanos) {
+        if tokens.begun {
+            *tokens = self.current(tokens, now);
             tokens.cut(self.capacity);
         }
     }

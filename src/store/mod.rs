@@ -102,6 +102,10 @@ use crate::{algorithm::Algorithm, invalid::Invalid};
 /// - [`Batch::answer`] does all of this for stores that can run Rust. Others give the same
 ///   answers.
 /// - A record is kept until it [equals new](Record::new_at) at least.
+/// - A limit of the same name with other parameters goes on from the record that the one before has
+///   left: what was reserved stays where it is, and what is outstanding is
+///   [taken over](Algorithm::adopt), cut to what calls could have taken of the new limit. By the
+///   [measure](Record::measure) it knows that another one was there.
 /// - A failure that leaves the answers unknown is an error, never a "yes".
 /// - The future may be dropped at any point. Then the batch is decided as a whole, or
 ///   each group of it is decided or not.

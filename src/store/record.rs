@@ -2,7 +2,7 @@
 
 use super::{Answer, StoreAsk};
 use crate::{
-    algorithm::Algorithm,
+    algorithm::{Algorithm, Measure},
     decision::{Ask, Decision, Grant, Outcome, Take},
     nanos::Nanos,
 };
@@ -25,8 +25,8 @@ pub struct Record<S> {
     pub ahead: Nanos,
     /// The reservations before the last one that went back, by their instants and then their costs.
     pub free: Vec<Grant>,
-    /// The interval of the limit that left the record; zero in a new one.
-    pub interval: Nanos,
+    /// That of the limit which left the record; the default in a new one.
+    pub measure: Measure,
 }
 
 /// How many free slots are kept. Those beyond, which nobody may need before their time, are given
@@ -78,14 +78,15 @@ impl<S: Clone> Record<S> {
     /// Goes by the limit as it is now, whatever it was when the record was left.
     fn adopt<A: Algorithm<State = S>>(&mut self, algorithm: &A, now: Nanos) {
         if self.is_of_another(algorithm) {
-            algorithm.adopt(self.interval, &mut self.state, self.ahead.max(now));
+            // What was reserved stays where it is, and what comes behind it takes the new limit.
+            algorithm.adopt(self.measure, &mut self.state, self.ahead.max(now));
         }
-        self.interval = algorithm.interval();
+        self.measure = algorithm.measure();
     }
 
-    /// Whether a limit with another interval left it.
+    /// Whether a limit of another measure left it.
     pub(super) fn is_of_another<A: Algorithm<State = S>>(&self, algorithm: &A) -> bool {
-        self.interval != Nanos::ZERO && self.interval != algorithm.interval()
+        self.measure != Measure::default() && self.measure != algorithm.measure()
     }
 
     /// How the limit stands, for a call that takes nothing.

@@ -5,8 +5,8 @@ mod state;
 pub use state::AnyState;
 
 use super::{
-    Algorithm, BurstCompensating, Concurrency, FixedWindow, Held, LeakyBucket, Quota, Scripted,
-    Serialized, SlidingWindow, SlidingWindowCounter, Strict, TokenBucket, written,
+    Algorithm, BurstCompensating, Concurrency, FixedWindow, Held, LeakyBucket, Measure, Quota,
+    Scripted, Serialized, SlidingWindow, SlidingWindowCounter, Strict, TokenBucket, written,
 };
 use crate::{
     decision::{Ask, Decision},
@@ -195,8 +195,12 @@ impl Algorithm for AnyAlgorithm {
         }
     }
 
-    fn adopt(&self, interval: Nanos, state: &mut AnyState, now: Nanos) {
-        with!(self, limit => state.adopt(limit, interval, now));
+    fn measure(&self) -> Measure {
+        with!(self, limit => limit.measure())
+    }
+
+    fn adopt(&self, before: Measure, state: &mut AnyState, now: Nanos) {
+        with!(self, limit => state.adopt(limit, before, now));
     }
 }
 

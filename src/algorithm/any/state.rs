@@ -3,9 +3,9 @@
 use super::AnyAlgorithm;
 use crate::{
     algorithm::{
-        Algorithm, BurstCompensating, Concurrency, FixedWindow, Holders, LeakyBucket, PacedState,
-        Quota, SerialLog, Serialized, SlidingWindow, SlidingWindowCounter, StoredState, Strict,
-        TokenBucket, Tokens, WindowCounts, WindowLog,
+        Algorithm, BurstCompensating, Concurrency, FixedWindow, Holders, LeakyBucket, Measure,
+        PacedState, Quota, SerialLog, Serialized, SlidingWindow, SlidingWindowCounter, StoredState,
+        Strict, TokenBucket, Tokens, WindowCounts, WindowLog,
     },
     decision::{Ask, Decision, Outcome, Take},
     nanos::Nanos,
@@ -136,9 +136,9 @@ impl AnyState {
         }
     }
 
-    pub(super) fn adopt<A: Keep>(&mut self, limit: &A, interval: Nanos, now: Nanos) {
+    pub(super) fn adopt<A: Keep>(&mut self, limit: &A, before: Measure, now: Nanos) {
         if let Some(state) = A::kept_mut(&mut self.kept) {
-            limit.adopt(interval, state, now);
+            limit.adopt(before, state, now);
         }
     }
 

@@ -144,6 +144,12 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
     /// Replaces the algorithm in this process. Waiting calls keep their turns; other processes use
     /// theirs until it is replaced there as well.
     ///
+    /// What is outstanding of a key stays outstanding when the key is next asked about, and is then
+    /// counted in the new intervals. What calls could not have taken of the new limit is
+    /// [cut off](crate::Algorithm::adopt): a key that had used up 1,000 an hour and is asked by a bucket
+    /// of ten an hour finds it full, and does not wait for a hundred hours. Debts
+    /// made by charges stay for as long as the limit stays the same.
+    ///
     /// # Errors
     ///
     /// [`Invalid`] when the store cannot keep to it.

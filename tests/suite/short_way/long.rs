@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 use tower_ratelimit::{
     Algorithm, Ask, Decision, Nanos, Rate,
-    algorithm::{Spent, StoredState},
+    algorithm::{Measure, Spent, StoredState},
 };
 
 /// The same limit for which there is no short way: it is an algorithm that nobody knows.
@@ -51,8 +51,12 @@ impl<A: Algorithm<State = Nanos, Permits = Spent>> Algorithm for Long<A> {
         self.0.carry_over_unattended(&before.0, &mut state.0, now);
     }
 
-    fn adopt(&self, interval: Nanos, state: &mut LongState, now: Nanos) {
-        self.0.adopt(interval, &mut state.0, now);
+    fn measure(&self) -> Measure {
+        self.0.measure()
+    }
+
+    fn adopt(&self, before: Measure, state: &mut LongState, now: Nanos) {
+        self.0.adopt(before, &mut state.0, now);
     }
 }
 

@@ -165,7 +165,8 @@ impl<S: Store<AnyAlgorithm>> StoredJointLimiter<S> {
     }
 
     /// Replaces the algorithm of one of the limits in this process, for waiting calls as well;
-    /// other processes use theirs until it is replaced there as well.
+    /// other processes use theirs until it is replaced there as well. What is outstanding is taken over
+    /// as by [`StoredLimiter::set_algorithm`](crate::StoredLimiter::set_algorithm).
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 -- Asks an algorithm as of `at`, which may be later than `now`: all spans count from `now`.
 --
--- The asks are 0 take, 2 renew, 3 give back, 4 charge, 5 end; the outcomes 0 granted, 1 later, 2 in use,
--- 3 exhausted, 4 never.
+-- The asks are 0 take, 2 renew, 3 give back, 4 charge, 5 end, 9 take over a state that is of another
+-- limit; the outcomes 0 granted, 1 later, 2 in use, 3 exhausted, 4 never.
 CREATE OR REPLACE FUNCTION @ask_at(
     kind text, parameters bigint[], state bigint[], now bigint, at bigint,
     ask integer, cost bigint, queued boolean, moment bigint, OUT answer @answered
@@ -30,6 +30,20 @@ BEGIN
     answer.wait := CASE answer.outcome WHEN 0 THEN 0 ELSE answer.wait + (at - now) END;
     answer.full_after := answer.full_after + (at - now);
 END
+$$;
+
+-- Whether a limit of the same kind left a state that counts otherwise; null where none did.
+CREATE OR REPLACE FUNCTION @is_of_another(kind text, parameters bigint[], state bigint[])
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE kind
+        WHEN 'leaky_bucket' THEN state[2] <> parameters[1] OR state[3] <> parameters[2]
+        WHEN 'strict' THEN state[2] <> parameters[1]
+        WHEN 'burst_compensating' THEN state[4] <> parameters[1]
+        WHEN 'token_bucket' THEN
+            state[4] <> parameters[3] OR state[5] <> @interval(parameters[1], parameters[2])
+        WHEN 'fixed_window' THEN
+            state[4] <> parameters[3] OR state[5] <> @interval(parameters[1], parameters[2])
+    END
 $$;
 
 -- Gives the free slots before an instant back to the algorithm, behind everybody.
@@ -69,7 +83,6 @@ DECLARE
     wait bigint;
     new_at bigint;
     closed record;
-    noted @answered;
     place integer;
     at bigint;
     -- Whether the answer is how the limit stands, for a call that takes nothing.
@@ -165,11 +178,6 @@ BEGIN
         -- By then the free slots are over.
         closed := @close_free(kind, parameters, state, ahead, free, 9223372036854775807);
         answer := @ask_at(kind, parameters, closed.state, now, ahead, 0, cost, true, 0);
-        IF kind IN ('leaky_bucket', 'strict', 'burst_compensating') THEN
-            -- What is ahead is counted by the limit as it is now, also where this call is refused.
-            noted := @ask_at(kind, parameters, state, now, ahead, 0, 0, false, 0);
-            state := noted.state;
-        END IF;
     ELSIF is_nothing THEN
         answer := @ask_at(kind, parameters, state, now, greatest(ahead, now), 0, 0, false, 0);
     END IF;

@@ -1,6 +1,6 @@
 -- parameters: interval, most at once after a late wake-up
 -- state: the next slot, until when slots in the past may be taken, when the last ones were taken, and
--- the interval in which that was counted
+-- the interval of the limit that left it
 CREATE OR REPLACE FUNCTION @burst_compensating(
     parameters bigint[], state bigint[],
     now bigint, ask integer, cost bigint, queued boolean, moment bigint, OUT answer @answered
@@ -13,16 +13,6 @@ DECLARE
     taken_at bigint := coalesce(state[3], 0);
     slot bigint;
 BEGIN
-    IF state[4] <> step THEN
-        slot := greatest(now - next, 0) / state[4];
-        IF greatest(now - next, 0) / step > slot THEN
-            -- No more slots have passed than before: a change is not lateness.
-            next := now - slot * step;
-        ELSE
-            next := @rescaled(next, state[4], step, now);
-        END IF;
-        catch_up_until := @rescaled(catch_up_until, state[4], step, now);
-    END IF;
     answer.outcome := 0;
     answer.granted_at := now;
     IF NOT (queued AND ask = 0) AND now >= catch_up_until THEN
@@ -58,6 +48,15 @@ BEGIN
             next := @later(slot, length);
             taken_at := now;
         END IF;
+    WHEN 9 THEN
+        slot := greatest(now - next, 0) / state[4];
+        IF greatest(now - next, 0) / step > slot THEN
+            -- No more slots have passed than before: a change is not lateness.
+            next := now - slot * step;
+        ELSE
+            next := @rescaled(next, state[4], step, now);
+        END IF;
+        catch_up_until := @rescaled(catch_up_until, state[4], step, now);
     ELSE
         answer.granted_at := moment;
     END CASE;

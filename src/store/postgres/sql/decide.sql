@@ -70,6 +70,7 @@ DECLARE
     settings bigint[];
     what integer;
     cost bigint;
+    at bigint;
 BEGIN
     FOR index IN 1 .. cardinality(keys) LOOP
         names[index] := @place(names[index]);
@@ -112,10 +113,23 @@ BEGIN
                 before := CASE WHEN is_several THEN tried[which] ELSE kept[which] END;
                 -- What equals new is new, so that it is all the same who has forgotten it and who
                 -- has not. To one algorithm so is what another has kept.
-                was_new := before.kind IS NULL
-                    OR now >= CASE before.kind WHEN kind THEN before.new_at ELSE before.ahead END;
+                is_others := before.kind = kind AND @is_of_another(kind, settings, before.state);
+                was_new := before.kind IS NULL OR now >= CASE
+                    WHEN before.kind <> kind THEN before.ahead
+                    WHEN is_others THEN greatest(
+                        before.ahead,
+                        (@ask_at(kind, settings, before.state, now, now, 5, 0, false, 0)).new_at
+                    )
+                    ELSE before.new_at
+                END;
                 IF was_new THEN
                     before := NULL;
+                    is_others := false;
+                ELSIF is_others THEN
+                    -- What was reserved stays where it is, what comes behind it takes the new limit.
+                    at := greatest(before.ahead, now);
+                    answer := @ask_at(kind, settings, before.state, at, at, 9, 0, false, 0);
+                    before.state := answer.state;
                 END IF;
                 answer := @answer(
                     kind, settings,
@@ -141,8 +155,6 @@ BEGIN
                     -- A refusal changes nothing, but that the first call came, where the time of the
                     -- limit begins with it, and that the limit is another one since: were that
                     -- forgotten, the time that passes would go on to be counted by the old one.
-                    is_others := NOT was_new AND before.free = '{}' AND answer.state <> before.state
-                        AND kind IN ('leaky_bucket', 'strict', 'burst_compensating');
                     is_kept := what <> 1 AND (was_new OR is_others) AND answer.new_at > now;
                 END IF;
                 CONTINUE WHEN NOT is_kept AND NOT is_several;

@@ -1,5 +1,5 @@
 -- parameters: interval, capacity
--- state: when the bucket is empty, and the interval in which that was counted
+-- state: when the bucket is empty, and the interval and the capacity of the limit that left it
 CREATE OR REPLACE FUNCTION @leaky_bucket(
     parameters bigint[], state bigint[],
     now bigint, ask integer, cost bigint, queued boolean, moment bigint, OUT answer @answered
@@ -10,9 +10,6 @@ DECLARE
     empty_at bigint := coalesce(state[1], 0);
     filled_at bigint;
 BEGIN
-    IF state[2] <> step THEN
-        empty_at := @rescaled(empty_at, state[2], step, now);
-    END IF;
     answer.outcome := 0;
     answer.granted_at := now;
     CASE ask
@@ -38,10 +35,13 @@ BEGIN
         IF cost > 0 THEN
             empty_at := @later(greatest(empty_at, now), @times(step, cost));
         END IF;
+    WHEN 9 THEN
+        -- No more is in it than it holds.
+        empty_at := least(@rescaled(empty_at, state[2], step, now), @later(now, depth));
     ELSE
         answer.granted_at := moment;
     END CASE;
-    answer.state := CASE empty_at WHEN 0 THEN '{}' ELSE ARRAY[empty_at, step] END;
+    answer.state := CASE empty_at WHEN 0 THEN '{}' ELSE ARRAY[empty_at, step, parameters[2]] END;
     answer.most := parameters[2];
     answer.full_after := greatest(empty_at - now, 0);
     answer.remaining := greatest(depth - answer.full_after, 0) / step;

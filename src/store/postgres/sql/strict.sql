@@ -1,5 +1,5 @@
 -- parameters: interval
--- state: the next free slot, and the interval in which that was counted
+-- state: the next free slot, and the interval of the limit that left it
 CREATE OR REPLACE FUNCTION @strict(
     parameters bigint[], state bigint[],
     now bigint, ask integer, cost bigint, queued boolean, moment bigint, OUT answer @answered
@@ -8,9 +8,6 @@ DECLARE
     slot bigint := @times(parameters[1], cost);
     next bigint := coalesce(state[1], 0);
 BEGIN
-    IF state[2] <> parameters[1] THEN
-        next := @rescaled(next, state[2], parameters[1], now);
-    END IF;
     answer.outcome := 0;
     answer.granted_at := now;
     CASE ask
@@ -40,6 +37,8 @@ BEGIN
         IF cost > 0 THEN
             next := @later(greatest(next, now), slot);
         END IF;
+    WHEN 9 THEN
+        next := @rescaled(next, state[2], parameters[1], now);
     ELSE
         answer.granted_at := moment;
     END CASE;

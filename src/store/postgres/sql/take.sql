@@ -6,7 +6,8 @@ RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         WHEN record.kind <> 'leaky_bucket' THEN NULL
         -- What equals new is new.
         WHEN record.new_at <= now THEN now
-        WHEN record.ahead <= now AND record.free = '{}' AND record.state[2] = step
+        WHEN record.ahead <= now AND record.free = '{}'
+            AND record.state[2] = step AND record.state[3] * step = depth
             AND record.state[1] <= now + depth THEN record.state[1]
     END
 $$;
@@ -78,7 +79,8 @@ BEGIN
         -- holds what somebody else waits for.
         IF read.inserts > 0 THEN
             INSERT INTO @@
-            SELECT name, k.key, 'leaky_bucket', ARRAY[k.level + k.granted * step, step], 0, '{}',
+            SELECT name, k.key, 'leaky_bucket',
+                ARRAY[k.level + k.granted * step, step, parameters[2]], 0, '{}',
                 k.level + k.granted * step, NULL
             FROM unnest(read.keys, read.tids, read.levels, read.granted)
                 AS k (key, tid, level, granted)
@@ -89,7 +91,7 @@ BEGIN
         -- Where a row is is found faster than its key; the key says whether it still is that row.
         IF read.updates > 0 AND inserted = read.inserts THEN
             UPDATE @@ t
-            SET state = ARRAY[k.level + k.granted * step, step],
+            SET state = ARRAY[k.level + k.granted * step, step, parameters[2]],
                 ahead = CASE WHEN t.new_at <= now THEN 0 ELSE t.ahead END, free = '{}',
                 new_at = k.level + k.granted * step
             FROM unnest(read.keys, read.tids, read.levels, read.granted)

@@ -46,9 +46,16 @@ BEGIN
 END
 $$;
 
+-- How many nanoseconds a permit takes.
+CREATE OR REPLACE FUNCTION @interval(period bigint, amount bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (1000 * period + amount - 1) / amount
+$$;
+
 -- parameters: period, permits that arrive in it, capacity, permits missing at first, whether the
 -- instants are in fixed places, the first of those
--- state: permits missing at the last tick, those of them taken after it, that tick, whether begun
+-- state: permits missing at the last tick, those of them taken after it, that tick; and, once anybody
+-- has asked, the capacity and the interval of the limit that left it
 CREATE OR REPLACE FUNCTION @tokens(
     parameters bigint[], state bigint[],
     now bigint, ask integer, cost bigint, queued boolean, moment bigint, OUT answer @answered
@@ -58,7 +65,7 @@ DECLARE
     amount bigint := parameters[2];
     capacity bigint := parameters[3];
     first bigint := CASE parameters[5] WHEN 1 THEN parameters[6] ELSE -1 END;
-    is_begun boolean := coalesce(state[4], 0) = 1;
+    is_begun boolean := coalesce(state[4], 0) > 0;
     missing bigint := coalesce(state[1], 0);
     fresh bigint := coalesce(state[2], 0);
     tick bigint := coalesce(state[3], 0);
@@ -140,6 +147,11 @@ BEGIN
             fresh := fresh + CASE WHEN now > tick THEN cost ELSE 0 END;
             is_kept := true;
         END IF;
+    WHEN 9 THEN
+        -- What has arrived is counted by this limit. No more is missing than it holds.
+        missing := least(missing, capacity);
+        fresh := least(fresh, missing);
+        is_kept := is_begun;
     ELSE
         answer.granted_at := moment;
     END CASE;
@@ -147,7 +159,7 @@ BEGIN
     full_at := @full_at(amount, period, first, tick, missing);
     answer.full_after := greatest(coalesce(full_at, 18446744073709551) - now, 0);
     IF is_kept THEN
-        state := ARRAY[missing, fresh, tick, 1];
+        state := ARRAY[missing, fresh, tick, capacity, @interval(period, amount)];
     ELSIF is_begun THEN
         full_at := @full_at(amount, period, first, state[3], state[1]);
     END IF;

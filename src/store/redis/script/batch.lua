@@ -50,12 +50,17 @@ local function answer_order(record, limit, ask, a, b, is_in_group)
       b = 0
     end
   end
-  -- What was reserved stays where it is, and what comes behind it takes the new interval.
-  local is_noted = was_new
-  if limit.kind.carry_over then
-    is_noted = limit.kind.carry_over(limit.p, record.state, max(record.ahead, now)) or was_new
+  local is_of_another = limit.kind.is_of_another
+  local is_others = is_of_another and is_of_another(limit.p, record.state)
+  if is_others then
+    if not was_new then
+      -- What it is to another limit, it is not to this one until that is kept.
+      record = copy_record(record)
+    end
+    -- What was reserved stays where it is, and what comes behind it takes the new limit.
+    limit.kind.adopt(limit.p, record.state, max(record.ahead, now))
   end
-  return decide(record, now, ask, a, b), record, is_noted
+  return decide(record, now, ask, a, b), record, was_new or is_others
 end
 
 -- Keeps the record that an order has changed. A refusal changes nothing, but that the first call

@@ -1,5 +1,5 @@
 -- Parameters: interval, the longest burst. State: the next slot of the grid, until when slots in the
--- past may be taken, when the last slots were taken, and the interval.
+-- past may be taken, when the last slots were taken, and the interval of the limit that left it.
 function algorithms.burst_compensating()
   local kind = fields('b', 4)
 
@@ -7,10 +7,13 @@ function algorithms.burst_compensating()
     return max(s[1], s[2])
   end
 
-  function kind.carry_over(p, s, now)
+  function kind.is_of_another(p, s)
+    return s[4] ~= p[1]
+  end
+
+  function kind.adopt(p, s, now)
     local before, after = s[4], p[1]
-    local is_changed = before > 0 and before ~= after
-    if is_changed then
+    if before > 0 then
       local passed = floor(minus(now, s[1]) / before)
       if floor(minus(now, s[1]) / after) > passed then
         -- No more slots have passed than before: a change is not lateness.
@@ -21,7 +24,6 @@ function algorithms.burst_compensating()
       s[2] = rescale(s[2], before, after, now)
     end
     s[4] = after
-    return is_changed
   end
 
   local function standing(p, outcome, x, y, s, now)

@@ -1,7 +1,17 @@
--- Parameters: interval, capacity. State: when the bucket is empty, and the interval.
+-- Parameters: interval, capacity. State: when the bucket is empty, and the interval and the capacity of
+-- the limit that left it.
 function algorithms.leaky_bucket()
-  local kind = fields('l', 2)
-  kind.carry_over = carry_interval
+  local kind = fields('l', 3)
+
+  function kind.is_of_another(p, s)
+    return s[2] ~= p[1] or s[3] ~= p[2]
+  end
+
+  -- No more is in it than it holds.
+  function kind.adopt(p, s, now)
+    s[1] = min(rescale(s[1], s[2], p[1], now), plus(now, p[1] * p[2]))
+    s[2], s[3] = p[1], p[2]
+  end
 
   local function standing(p, outcome, x, y, empty_at, now)
     local remaining = left_in(p[1], p[2], empty_at, now)

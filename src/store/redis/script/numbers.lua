@@ -46,17 +46,6 @@ local function rescale(ends, before, after, now)
   return max(plus(ends - before * outstanding, times(after, outstanding)), now)
 end
 
--- Takes over a state of two numbers: the end of permits, and the interval. Whether that one is
--- another.
-local function carry_interval(p, s, now)
-  local is_changed = s[2] > 0 and s[2] ~= p[1]
-  if is_changed then
-    s[1] = rescale(s[1], s[2], p[1], now)
-  end
-  s[2] = p[1]
-  return is_changed
-end
-
 -- The answer of an algorithm: instants are absolute. There is one at a time, as a table for each
 -- would take as long as the rest.
 local answer = {

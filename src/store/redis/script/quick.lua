@@ -6,17 +6,17 @@ local MOST_KEYS = 1024
 
 -- When a bucket is empty, when the last reservation of it was, and until when its record is kept; nothing
 -- where that is not all there is to it.
-local function plain_bucket(value, interval)
+local function plain_bucket(value, interval, capacity)
   if not value then
     return 0, 0, 0
-  elseif #value == 33 then
-    local letter, empty_at, before, reserved, kept = read('<c1dddd', value)
+  elseif #value == 41 then
+    local letter, empty_at, before, held, reserved, kept = read('<c1ddddd', value)
     if letter ~= 'l' or reserved > now then
       return nil
     elseif empty_at <= now then
       -- What equals new is new.
       return 0, 0, kept
-    elseif before == interval then
+    elseif before == interval and held == capacity then
       return empty_at, reserved, kept
     end
   end
@@ -43,7 +43,7 @@ local function answer_quickly()
     if not empty_at then
       -- What seems not to be there may be of another type, which is an error.
       local value = values[key] or call('get', keys[key])
-      empty_at, reserved[key], kept[key] = plain_bucket(value, interval)
+      empty_at, reserved[key], kept[key] = plain_bucket(value, interval, capacity)
       if not empty_at then
         return nil
       end
@@ -75,10 +75,10 @@ local function answer_quickly()
   for key in pairs(is_changed) do
     local empty_at = ends[key]
     if lives_on(kept[key], empty_at) then
-      call('setrange', keys[key], '1', pack('<ddd', empty_at, interval, reserved[key]))
+      call('setrange', keys[key], '1', pack('<dddd', empty_at, interval, capacity, reserved[key]))
     else
       local until_then = kept_until(empty_at)
-      local value = pack('<c1dddd', 'l', empty_at, interval, reserved[key], until_then)
+      local value = pack('<c1ddddd', 'l', empty_at, interval, capacity, reserved[key], until_then)
       put(keys[key], value, until_then)
     end
   end

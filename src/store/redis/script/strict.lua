@@ -1,7 +1,14 @@
--- Parameters: interval. State: the next free slot, and the interval.
+-- Parameters: interval. State: the next free slot, and the interval of the limit that left it.
 function algorithms.strict()
   local kind = fields('s', 2)
-  kind.carry_over = carry_interval
+
+  function kind.is_of_another(p, s)
+    return s[2] ~= p[1]
+  end
+
+  function kind.adopt(p, s, now)
+    s[1], s[2] = rescale(s[1], s[2], p[1], now), p[1]
+  end
 
   local function standing(outcome, x, y, next, now)
     return decision(outcome, x, y, 1, next <= now and 1 or 0, max(next, now))

@@ -1,8 +1,14 @@
 -- Parameters: period, permits that arrive in it, capacity, permits missing at first, whether the grid
 -- is fixed, its first instant. State: permits missing at the last tick, those of them taken after
--- it, the tick, whether anybody has asked.
+-- it, the tick; and, once anybody has asked, the capacity and the interval of the limit that left it.
 local function bucket(letter)
-  local kind = fields(letter, 4)
+  local kind = fields(letter, 5)
+
+  -- How many nanoseconds a permit takes.
+  local function interval(p)
+    local whole = floor(p[1] / p[2])
+    return 1000 * whole + divide_up(1000 * (p[1] - whole * p[2]), p[2])
+  end
 
   -- How many instants of a fixed grid have come.
   local function come(p, now)
@@ -45,20 +51,31 @@ local function bucket(letter)
   -- The state with what has arrived until now.
   local function current(p, s, now)
     if s[4] == 0 then
-      return { p[4], 0, begin(p, now), 1 }
+      return { p[4], 0, begin(p, now), p[3], interval(p) }
     end
     local ticks = passed(p, s[3], now)
     local missing = minus(s[1], times(ticks, p[2]))
     if missing == 0 then
-      return { 0, 0, begin(p, now), 1 }
+      return { 0, 0, begin(p, now), s[4], s[5] }
     elseif ticks == 0 then
-      return { s[1], s[2], s[3], 1 }
+      return { s[1], s[2], s[3], s[4], s[5] }
     end
-    return { missing, 0, last(p, s[3], now), 1 }
+    return { missing, 0, last(p, s[3], now), s[4], s[5] }
   end
 
   local function keep(s, now)
-    s[1], s[2], s[3], s[4] = now[1], now[2], now[3], now[4]
+    s[1], s[2], s[3], s[4], s[5] = now[1], now[2], now[3], now[4], now[5]
+  end
+
+  function kind.is_of_another(p, s)
+    return s[4] > 0 and (s[4] ~= p[3] or s[5] ~= interval(p))
+  end
+
+  -- What has arrived is counted by this limit. No more is missing than it holds.
+  function kind.adopt(p, s, now)
+    keep(s, current(p, s, now))
+    s[1] = min(s[1], p[3])
+    s[2], s[4], s[5] = min(s[2], s[1]), p[3], interval(p)
   end
 
   local function standing(p, outcome, x, y, s, now)
@@ -117,7 +134,7 @@ local function bucket(letter)
 
   -- Puts back what has not arrived since it was taken.
   function kind.give_back(p, s, now, cost, at)
-    if s[4] == 1 and cost > 0 then
+    if s[4] > 0 and cost > 0 then
       keep(s, current(p, s, now))
       local ticks = p[5] == 1 and passed(p, at, s[3]) or divide_up(minus(s[3], at), p[1])
       local back = min(minus(cost, times(ticks, p[2])), s[1])
