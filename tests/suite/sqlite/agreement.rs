@@ -2,7 +2,10 @@
 
 use crate::{
     servers::folder::Folder,
-    stores::walk::{LIMITS, TODAY, Walk},
+    stores::{
+        changing,
+        walk::{CHANGING, LIMITS, TODAY, Walk},
+    },
 };
 use tower_ratelimit::Nanos;
 
@@ -24,4 +27,22 @@ async fn the_same_asks_at_the_same_times_get_the_same_answers() {
         };
         walk.agree(&mut store, 300, reopen).await;
     }
+}
+
+#[tokio::test]
+async fn limits_that_become_others_of_their_kind_get_the_same_answers() {
+    for (seed, lines) in CHANGING.into_iter().enumerate() {
+        for round in 0..5 {
+            let folder = Folder::new();
+            let mut store = folder.open();
+            let limits = [("first", lines[0]), ("second", LIMITS[seed])];
+            let mut walk = Walk::new(&store, &limits, TODAY, NANOSECOND, round);
+            walk.agree_while_changed(&mut store, &lines).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_changed_limit_holds_in_a_file() {
+    changing::change(Folder::new().open()).await;
 }

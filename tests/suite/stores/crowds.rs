@@ -55,19 +55,21 @@ fn crowd(random: &mut Random, limit: &Arc<StoredLimit<AnyAlgorithm>>) -> Vec<Ord
     orders
 }
 
-/// A limit that another one becomes now and then.
-pub(super) const CHANGED: &str = "leaky bucket 1/11us, capacity 30";
+/// What a leaky bucket becomes now and then: one with another interval, one with another capacity only.
+fn changed(line: &str) -> Vec<Arc<StoredLimit<AnyAlgorithm>>> {
+    match line.split_once(", capacity") {
+        Some((rate, _)) if line.starts_with("leaky") => {
+            vec![limit("leaky bucket 1/11us, capacity 30"), limit(&format!("{rate}, capacity 9"))]
+        }
+        _ => Vec::new(),
+    }
+}
 
 /// Asks a limit in crowds, from a microsecond on, as it was before it was changed and after.
-pub(super) async fn agree(
-    store: impl Store<AnyAlgorithm>,
-    [line, changed]: [&str; 2],
-    start: u64,
-    seed: u64,
-) {
+pub(super) async fn agree(store: impl Store<AnyAlgorithm>, line: &str, start: u64, seed: u64) {
     let oracle = MemoryStore::default();
     let mut random = Random::new(seed);
-    let limits = [limit(line), limit(changed)];
+    let (usual, changed) = (limit(line), changed(line));
     let mut now = start;
     for step in 0..150 {
         now = match random.below(6) {
@@ -75,8 +77,8 @@ pub(super) async fn agree(
             1..3 => now,
             _ => now + random.below(60),
         };
-        let is_changed = line.starts_with("leaky") && random.below(8) == 0;
-        let orders = crowd(&mut random, &limits[usize::from(is_changed)]);
+        let limit = changed.get(random.below(16) as usize).unwrap_or(&usual);
+        let orders = crowd(&mut random, limit);
         let at = Nanos::new(now * 1000);
         let expected = oracle.decide(Batch::new(orders.clone()).at(at)).await.unwrap();
         let answers = store.decide(Batch::new(orders.clone()).at(at)).await.unwrap();

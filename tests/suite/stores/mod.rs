@@ -10,12 +10,13 @@ mod broken;
 mod histories;
 
 mod bounds;
-mod changing;
+pub(crate) mod changing;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod crowds;
 mod forgetting;
 mod groups;
 mod kit;
+mod limits;
 mod line;
 mod memory;
 #[cfg(feature = "postgres")]

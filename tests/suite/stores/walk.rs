@@ -1,42 +1,12 @@
 //! Walks through random batches: a store answers them as the one in memory does, to the nanosecond.
 
+pub(crate) use super::limits::{CHANGING, LIMITS};
+
 use std::sync::Arc;
 use tower_ratelimit::{
     Algorithm, AnyAlgorithm, Ask, Grant, Nanos, Outcome, Take,
     store::{Answer, Batch, MemoryStore, Order, Store, StoreAsk, StoreKey, StoredLimit},
 };
-
-/// Small numbers, so that boundaries meet, and intervals that have to be rounded.
-pub(crate) const LIMITS: [&str; 28] = [
-    "leaky bucket 1/7us, capacity 1",
-    "leaky bucket 3/10us, capacity 4",
-    "leaky bucket 10/s, capacity 5, any window",
-    "leaky bucket 1/min, capacity 3",
-    "strict 1/9us",
-    "strict 3/s",
-    "burst compensating 1/10us, max burst 3",
-    "burst compensating 2/7us, max burst 1",
-    "token bucket 2/13us, capacity 5",
-    "token bucket 3/20us, capacity 3, aligned to 7us",
-    "token bucket 3/20us, capacity 7, initial 1",
-    "token bucket 3/20us, capacity 7, initial 2, aligned to 3us",
-    "quota 40",
-    "fixed window 4/30us",
-    "fixed window 4/30us, aligned to 11us",
-    "sliding window 3/20us",
-    "sliding window 2/10us and 5/40us and 9/200us",
-    "sliding window 3000/s",
-    "sliding window counter 5/30us",
-    "sliding window counter 1/9us",
-    "sliding window counter 3000000000/day",
-    "concurrency 4",
-    "concurrency 3, lease 50us",
-    "concurrency 200, lease 2s",
-    "serialized 1/10us",
-    "serialized 3/25us",
-    "serialized 1/10us, lease 7us",
-    "serialized 3/25us, lease 60us",
-];
 
 /// Today.
 pub(crate) const TODAY: Nanos = Nanos::new(1_790_000_000_000_007_000);
@@ -152,6 +122,21 @@ impl Walk {
                 );
                 self.note(order, answers[index]);
             }
+        }
+    }
+
+    /// The same with the first limit, which becomes another one of these now and then. Not for long:
+    /// waits grow until they reach the end of the time line, which is not a whole microsecond.
+    pub(crate) async fn agree_while_changed<S: Store<AnyAlgorithm>>(
+        &mut self,
+        store: &mut S,
+        lines: &[&str],
+    ) {
+        for _ in 0..15 {
+            let line = lines[self.random.below(lines.len() as u64) as usize];
+            self.change(store, line);
+            let steps = 1 + self.random.below(8) as u32;
+            self.agree(store, steps, async |_: &mut S, _, _| false).await;
         }
     }
 

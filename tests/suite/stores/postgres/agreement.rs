@@ -3,7 +3,7 @@
 use super::{
     super::{
         crowds,
-        walk::{LIMITS, TODAY, Walk},
+        walk::{CHANGING, LIMITS, TODAY, Walk},
     },
     forget, pool, store,
 };
@@ -61,6 +61,25 @@ async fn a_limit_that_becomes_another_one_agrees() {
     }
 }
 
+async fn agree_while_changed(mut store: impl Store<AnyAlgorithm>, lines: &[&str], seed: usize) {
+    let limits = [("first", lines[0]), ("second", LIMITS[seed % LIMITS.len()])];
+    let mut walk = Walk::new(&store, &limits, TODAY, MICROSECOND, seed as u64);
+    walk.agree_while_changed(&mut store, lines).await;
+}
+
+#[tokio::test]
+async fn limits_that_become_others_of_their_kind_agree() {
+    let walks = CHANGING.into_iter().enumerate().map(async |(seed, lines)| {
+        for seed in 20 * seed..20 * seed + 10 {
+            let store = store(&format!("agree_changed_{seed}")).await;
+            agree_while_changed(store, &lines, seed).await;
+        }
+        let here = store(&format!("agree_changed_here_{seed}")).await.decided_here();
+        agree_while_changed(here, &lines, seed).await;
+    });
+    stream::iter(walks).buffer_unordered(4).collect::<()>().await;
+}
+
 #[tokio::test]
 async fn long_logs_agree() {
     let lines = ["sliding window 900/9ms"];
@@ -81,7 +100,7 @@ async fn crowds_of_calls_get_the_same_answers() {
     for (seed, line) in crowds::LIMITS.into_iter().enumerate() {
         for (round, start) in crowds::STARTS.into_iter().enumerate() {
             let store = store(&format!("crowds_{seed}_{round}")).await;
-            crowds::agree(store, [line, crowds::CHANGED], start, seed as u64).await;
+            crowds::agree(store, line, start, seed as u64).await;
         }
     }
 }

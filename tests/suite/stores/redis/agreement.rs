@@ -3,7 +3,7 @@
 use super::{
     super::{
         crowds,
-        walk::{LIMITS, TODAY, Walk},
+        walk::{CHANGING, LIMITS, TODAY, Walk},
     },
     store,
 };
@@ -35,6 +35,24 @@ async fn the_same_asks_at_the_same_times_get_the_same_answers() {
     }
 }
 
+async fn agree_while_changed(mut store: impl Store<AnyAlgorithm>, lines: &[&str], seed: usize) {
+    let limits = [("first", lines[0]), ("second", LIMITS[seed % LIMITS.len()])];
+    let mut walk = Walk::new(&store, &limits, TODAY, MICROSECOND, seed as u64);
+    walk.agree_while_changed(&mut store, lines).await;
+}
+
+#[tokio::test]
+async fn limits_that_become_others_of_their_kind_get_the_same_answers() {
+    let server = Server::start().await;
+    for (seed, lines) in CHANGING.into_iter().enumerate() {
+        for seed in 20 * seed..20 * seed + 15 {
+            agree_while_changed(store(&server).await, &lines, seed).await;
+        }
+        let optimistic = store(&server).await.optimistic();
+        agree_while_changed(optimistic, &lines, seed).await;
+    }
+}
+
 #[tokio::test]
 async fn long_logs_are_read_and_written_at_their_ends() {
     let server = Server::start().await;
@@ -58,7 +76,7 @@ async fn crowds_of_calls_get_the_same_answers() {
     let server = Server::start().await;
     for (seed, line) in crowds::LIMITS.into_iter().enumerate() {
         for start in crowds::STARTS {
-            crowds::agree(store(&server).await, [line, crowds::CHANGED], start, seed as u64).await;
+            crowds::agree(store(&server).await, line, start, seed as u64).await;
         }
     }
 }
