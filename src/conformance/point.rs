@@ -117,6 +117,9 @@ pub enum Point {
     Groups,
     /// A record is kept until it equals new at least.
     Remembers,
+    /// A limit that becomes another one goes on from what it was, by its
+    /// [measure](crate::Algorithm::measure).
+    Changes,
     /// The decisions are those of [`MemoryStore`](crate::store::MemoryStore).
     Decides,
     /// An algorithm that is [kept to](crate::store::Store::keep_to) lets no more through than before.
@@ -186,6 +189,7 @@ impl Point {
             Self::LimitsApart => "limits of different names keep nothing together",
             Self::Groups => "of a group each order takes its permits, or none does",
             Self::Remembers => "a record is kept until it equals new at least",
+            Self::Changes => "a limit that becomes another one goes on from what it was",
             Self::Decides => "the decisions are those of the store in memory",
             Self::KeepsTo => "an algorithm that is kept to lets no more through than before",
             Self::Dropped => "a batch that is dropped is decided in whole groups",

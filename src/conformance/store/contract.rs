@@ -125,6 +125,20 @@ pub(super) async fn named<A: Algorithm, S: Store<A>>(
     Ok(())
 }
 
+/// Looks at a limit that becomes another one of the same name, with more taken than either has.
+pub(super) async fn changed<A: Algorithm, S: Store<A>>(
+    pair: &mut Pair<A, S>,
+    [before, after]: &[Arc<StoredLimit<A>>; 2],
+) -> Checked {
+    let key = raw("Changes");
+    pair.ask(Point::Changes, NOW, vec![Asked::new(before, &key, ALL)]).await?;
+    for now in [NOW, NOW + 1_000_000_000] {
+        let asked = [LOOK, ONE].map(|ask| Asked::new(after, &key, ask));
+        pair.ask(Point::Changes, now, asked.into()).await?;
+    }
+    Ok(())
+}
+
 /// Hostile ones, each of which somebody takes for another.
 fn keys() -> Vec<StoreKey> {
     let long = vec![b'x'; 10_000];

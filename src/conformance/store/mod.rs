@@ -83,6 +83,11 @@ pub async fn store<A: Sampled, S: Store<A>>(mut open: impl FnMut() -> S) -> Resu
     let mut pair = Pair::new(open());
     let checked = contract::named(&mut pair, &namesakes::<A, S>(&store)).await;
     checked.map_err(|broken| pair.violation(broken, None))?;
+    for change in changes::<A, S>(&store) {
+        let mut pair = Pair::new(open());
+        let checked = contract::changed(&mut pair, &change).await;
+        checked.map_err(|broken| pair.violation(broken, None))?;
+    }
     let mut random = Random::new(SEED);
     for (index, limit) in limits.iter().enumerate() {
         let next = &limits[(index + 1) % limits.len()];
@@ -130,6 +135,25 @@ fn namesakes<A: Sampled, S: Store<A>>(store: &S) -> Vec<Arc<StoredLimit<A>>> {
         Some(Arc::new(StoredLimit { name: format!("{run}{more}").into(), algorithm }))
     };
     ["", "", "x", "'x", "\0x", "X", "\u{e9}"].into_iter().filter_map(named).collect()
+}
+
+/// Each sample and the one after it, in turn under the name that the other has.
+fn changes<A: Sampled, S: Store<A>>(store: &S) -> Vec<[Arc<StoredLimit<A>>; 2]> {
+    let named = |name: &str| -> Vec<Arc<StoredLimit<A>>> {
+        let kept = A::samples().into_iter().filter_map(|sample| store.keep_to(sample).ok());
+        kept.map(|algorithm| Arc::new(StoredLimit { name: name.into(), algorithm })).collect()
+    };
+    let mut changes = Vec::new();
+    for index in 1..A::samples().len() {
+        for [before, after] in [[index - 1, index], [index, index - 1]] {
+            let limits = named(&unheard_of());
+            let change = [before, after].map(|index| limits.get(index).map(Arc::clone));
+            if let [Some(before), Some(after)] = change {
+                changes.push([before, after]);
+            }
+        }
+    }
+    changes
 }
 
 /// A name that no limit had before.

@@ -9,6 +9,7 @@ use std::{
 };
 use tower_ratelimit::{
     Algorithm, Ask, Clock, Invalid, LeakyBucket, Nanos, Outcome, Rate, Take,
+    algorithm::Measure,
     store::{
         Answer, Batch, Order, Record, Records, Store, StoreAsk, StoreError, StoreKey, StoredLimit,
     },
@@ -34,6 +35,8 @@ pub(super) enum Fault {
     KeepsFew(usize),
     /// A microsecond before the record equals new.
     ForgetsEarly,
+    /// Nobody knows of which limit a record is.
+    LosesMeasures,
     ReadsOtherClock,
     /// Grants reservations now or never.
     ReservesNothing,
@@ -238,9 +241,12 @@ impl Records<LeakyBucket> for Shelf<'_> {
         &mut self,
         limit: &StoredLimit<LeakyBucket>,
         key: &StoreKey,
-        record: Record<Nanos>,
+        mut record: Record<Nanos>,
         new_at: Nanos,
     ) -> Result<(), Self::Error> {
+        if self.fault == Fault::LosesMeasures {
+            record.measure = Measure::default();
+        }
         if let Fault::KeepsFew(few) = self.fault
             && self.kept.len() >= few
         {

@@ -72,6 +72,7 @@ async fn a_store_with_a_fault_is_found_out_for_it() {
         (Fault::TakesGroupsApart, Point::Groups),
         (Fault::KeepsFew(1_000), Point::Remembers),
         (Fault::ForgetsEarly, Point::Remembers),
+        (Fault::LosesMeasures, Point::Changes),
         (Fault::ReadsOtherClock, Point::SetTime),
         (Fault::ReservesNothing, Point::SameKey),
         (Fault::LosesReturns, Point::Decides),
