@@ -212,6 +212,47 @@ fn a_full_bucket_that_shrinks_keeps_its_debt() {
     assert_eq!(pass_at(&big, &mut empty_at, 5, 9), 3);
 }
 
+/// A limit of another measure takes a state over as if no more than all of its permits had been taken,
+/// just now.
+fn cuts_what_it_could_not_have_produced<A: Algorithm>(
+    (before, after): (A, A),
+    history: &History,
+) -> TestCaseResult {
+    if before.measure() == after.measure() {
+        return Ok(());
+    }
+    let look = Ask::Peek(Take::fresh(0));
+    walk(&before, history, |moment| {
+        let mut indebted = moment.after.clone();
+        let _ = ask(&before, &mut indebted, moment.now, Ask::Charge(100));
+        for pause in [0, 1, before.interval().get()] {
+            let now = moment.now + pause;
+            let mut full = A::State::default();
+            let all = ask(&after, &mut full, now, look).limit;
+            let longest = ask(&after, &mut full, now, Ask::Charge(all)).full_after;
+            let mut state = indebted.clone();
+            after.adopt(before.measure(), &mut state, Nanos::new(now));
+            let full_after = ask(&after, &mut state, now, look).full_after;
+            prop_assert!(full_after <= longest, "{:?}, not {:?}", full_after, longest);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_limit_of_another_measure_cuts_what_it_could_not_have_produced() {
+    fn check<A: Algorithm + Debug + Clone>(limits: impl Strategy<Value = A> + Clone) {
+        let histories = (limits.clone(), history());
+        check_with(300, histories, limits, |before, (after, history)| {
+            cuts_what_it_could_not_have_produced((before, after), &history)
+        });
+    }
+    check(std::rc::Rc::new(limits::leaky_bucket()));
+    check(std::rc::Rc::new(limits::any_window()));
+    check(std::rc::Rc::new(limits::token_bucket()));
+    check(std::rc::Rc::new(limits::fixed_window()));
+}
+
 #[test]
 fn the_time_to_catch_up_in_is_an_interval_of_the_new_rate() {
     let (slow, fast) = (BurstCompensating::new(rate(1, 100)), BurstCompensating::new(rate(1, 10)));
