@@ -35,13 +35,11 @@ $$;
 -- Whether a limit of the same kind left a state that counts otherwise; null where none did.
 CREATE OR REPLACE FUNCTION @is_of_another(kind text, parameters bigint[], state bigint[])
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE kind
-        WHEN 'leaky_bucket' THEN state[2] <> parameters[1] OR state[3] <> parameters[2]
-        WHEN 'strict' THEN state[2] <> parameters[1]
-        WHEN 'burst_compensating' THEN state[4] <> parameters[1]
-        WHEN 'token_bucket' THEN
-            state[4] <> parameters[3] OR state[5] <> @interval(parameters[1], parameters[2])
-        WHEN 'fixed_window' THEN
+    SELECT CASE
+        WHEN kind = 'leaky_bucket' THEN state[2] <> parameters[1] OR state[3] <> parameters[2]
+        WHEN kind = 'strict' THEN state[2] <> parameters[1]
+        WHEN kind = 'burst_compensating' THEN state[4] <> parameters[1]
+        WHEN kind IN ('token_bucket', 'fixed_window') THEN
             state[4] <> parameters[3] OR state[5] <> @interval(parameters[1], parameters[2])
     END
 $$;

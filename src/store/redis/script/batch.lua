@@ -54,7 +54,7 @@ local function answer_order(record, limit, ask, a, b, is_in_group)
   local is_others = is_of_another and is_of_another(limit.p, record.state)
   if is_others then
     if not was_new then
-      -- What it is to another limit, it is not to this one until that is kept.
+      -- It stays as another limit left it where the answer is not kept.
       record = copy_record(record)
     end
     -- What was reserved stays where it is, and what comes behind it takes the new limit.
