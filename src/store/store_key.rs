@@ -32,7 +32,7 @@ pub struct StoreKey {
 impl StoreKey {
     /// Creates it from a key.
     pub fn new(key: &(impl Key + ?Sized)) -> Self {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(KEPT);
         key.write(&mut |part| bytes.extend_from_slice(part));
         shorten(&mut bytes, 0);
         Self { tag: bytes.len(), bytes: bytes.into() }
