@@ -73,7 +73,7 @@ pub fn run(length: Length) -> Vec<Bound> {
         Bound::new(name, &over(&added(row), &added(other)), 0.0..=most)
     };
     vec![
-        bound(OURS, GOVERNOR, 1.0),
+        bound(OURS_QUANTA, GOVERNOR, 1.0),
         bound(OURS_QUANTA, GOVERNOR, 0.7).with_floor(&ratios(FLOOR)),
         bound(OURS_FIELDS, GOVERNOR_HEADERS, 0.75),
         bound(OURS_REFUSED, GCRA_REFUSED, 0.8),
