@@ -47,6 +47,14 @@ impl<A> Batch<A> {
         self.orders.chunk_by(|_, next| next.is_with_previous)
     }
 
+    /// Returns whether a task of the limiter asks, and not a caller, whom nobody may poll any more. A store
+    /// that lends out connections has such a caller asked for by a task of its own, or the connection is
+    /// kept from others.
+    #[must_use]
+    pub fn is_in_a_task(&self) -> bool {
+        self.is_in_a_task
+    }
+
     /// Returns the instant at which to decide, where the clock of the store does not count: in
     /// tests.
     #[must_use]

@@ -192,7 +192,7 @@ impl PostgresStore {
 impl<A: Scripted> Store<A> for PostgresStore {
     async fn decide(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
         let store = self.clone();
-        in_a_task(batch.is_in_a_task, async move { store.run(&batch).await }).await
+        in_a_task(batch.is_in_a_task(), async move { store.run(&batch).await }).await
     }
 
     fn keep_to(&self, algorithm: A) -> Result<A, Invalid> {

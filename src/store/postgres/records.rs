@@ -36,7 +36,7 @@ where
 {
     async fn decide(&self, batch: Batch<A>) -> Result<Vec<Answer>, StoreError> {
         let store = self.clone();
-        in_a_task(batch.is_in_a_task, async move { store.run(&batch).await }).await
+        in_a_task(batch.is_in_a_task(), async move { store.run(&batch).await }).await
     }
 }
 
