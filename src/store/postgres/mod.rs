@@ -9,7 +9,7 @@ mod numbers;
 mod clean_up;
 mod records;
 
-use super::{Answer, Batch, Order, Store, StoreError};
+use super::{Answer, Batch, Store, StoreError};
 use crate::{algorithm::Scripted, invalid::Invalid};
 use clean_up::CleanUp;
 use deadpool_postgres::Pool;
@@ -34,9 +34,6 @@ const LONGEST_LOG: u64 = 10_000;
 /// It runs any [scripted](Scripted) algorithm; for others see [`decided_here`](Self::decided_here).
 /// A log, of [`SlidingWindow`](crate::SlidingWindow), [`Serialized`](crate::Serialized) or
 /// [`Concurrency`](crate::Concurrency), has an entry for each call and 10,000 at most.
-///
-/// A limiter asks over two connections at the same time, each for one half of all keys, and is left alone by
-/// its [breaker](crate::StoredBuilder::breaker) for each half by itself.
 ///
 /// The pool is yours: its size, its time-outs, TLS. Nothing is prepared on a connection and nothing
 /// is left on it, so a pooler that hands out connections for each transaction may stand in between.
@@ -210,18 +207,6 @@ impl<A: Scripted> Store<A> for PostgresStore {
             false => Ok(algorithm),
         }
     }
-
-    /// One of two halves of all keys, so that two connections work at the same time and neither is in the
-    /// other's way. Limits on one key are in the same half.
-    fn shard(&self, order: &Order<A>) -> u32 {
-        half(order.key.bytes())
-    }
-}
-
-/// The highest bit of the FNV-1a hash.
-fn half(key: &[u8]) -> u32 {
-    let mix = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    key.iter().fold(0x811C_9DC5, mix) >> 31
 }
 
 impl fmt::Debug for PostgresStore {

@@ -10,12 +10,10 @@ use crate::servers::{
     proxy::{self, Cut, Proxy},
 };
 use deadpool_postgres::{Manager, Pool};
-use std::{sync::Arc, time::Duration};
-use tokio::spawn;
 use tokio_postgres::NoTls;
 use tower_ratelimit::{
-    OnFailure, Quota, StoredLimiter,
-    store::{Order, PostgresStore, Store, StoreAsk, StoreKey, StoredLimit},
+    Quota,
+    store::{PostgresStore, Store},
 };
 
 const CUTS: [Cut; 3] = [Cut::BeforeRequest, Cut::BeforeReply, Cut::InReply];
@@ -109,34 +107,4 @@ async fn a_statement_times_out_in_the_server() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_waits_for_longer_than_the_deadline() {
     locked("remote_locked", "").await;
-}
-
-/// Whoever asks for a key of the other half rides in other batches.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_is_locked_holds_up_one_half_of_all_keys() {
-    let store = made(pool(&servers::postgres::url(), 4), "remote_halves").await;
-    let half_of = |key: u32| {
-        let limit = StoredLimit { name: "halves".into(), algorithm: Quota::new(1).unwrap() };
-        let (limit, key, ask) = (Arc::new(limit), StoreKey::new(&key), StoreAsk::Forget);
-        store.shard(&Order { limit, key, ask, is_with_previous: false })
-    };
-    let limit = Quota::new(1000).unwrap();
-    let limiter = StoredLimiter::builder("halves", store.clone(), limit, OnFailure::Refuse);
-    let limiter = limiter.deadline(Duration::from_secs(10)).unwrap().build().unwrap();
-    limiter.key(&0).try_acquire().await.unwrap();
-    let other = pool(&servers::postgres::url(), 1).get().await.unwrap();
-    other.batch_execute("BEGIN; SELECT FROM remote_halves FOR UPDATE").await.unwrap();
-    // One asks by itself, and the others are a batch.
-    let held_up: Vec<_> =
-        (0..5).map(|_| limiter.key(&0).acquire().into_future()).map(spawn).collect();
-    let elsewhere: Vec<_> = (1..100).filter(|key| half_of(*key) != half_of(0)).collect();
-    assert!((20..80).contains(&elsewhere.len()), "{elsewhere:?}");
-    for key in elsewhere {
-        limiter.key(&key).try_acquire().await.unwrap();
-    }
-    assert!(held_up.iter().all(|task| !task.is_finished()));
-    other.batch_execute("COMMIT").await.unwrap();
-    for task in held_up {
-        task.await.unwrap().unwrap();
-    }
 }
