@@ -35,11 +35,18 @@ pub struct RateLimited {
     behind: Option<Arc<Behind>>,
 }
 
-/// How long until the limit is as if never used; [`MAX`](Nanos::MAX) where that is not known. It saves those
-/// who tell how the limit stands a look at it, and is no part of what a refusal says: refusals that say the
-/// same are equal.
+/// How long until the limit is as if never used, by whoever has this number; [`MAX`](Nanos::MAX) where that is
+/// not known. It saves those who tell how the limit stands a look at it, and is no part of what a refusal
+/// says: refusals that say the same are equal.
 #[derive(Clone, Copy)]
-struct FullAfter(Nanos);
+struct FullAfter {
+    by: u64,
+    span: Nanos,
+}
+
+impl FullAfter {
+    const UNKNOWN: Self = Self { by: 0, span: Nanos::MAX };
+}
 
 impl PartialEq for FullAfter {
     fn eq(&self, _: &Self) -> bool {
@@ -77,7 +84,7 @@ impl RateLimited {
             cost: 1,
             retry_after: None,
             max_wait: None,
-            full_after: FullAfter(Nanos::MAX),
+            full_after: FullAfter::UNKNOWN,
             behind: None,
         }
     }
@@ -116,15 +123,17 @@ impl RateLimited {
         Self { max_wait, ..self }
     }
 
-    /// Sets how long until the limit is as if never used, for those who tell how it stands.
-    pub(crate) fn with_full_after(self, full_after: Nanos) -> Self {
-        Self { full_after: FullAfter(full_after), ..self }
+    /// Sets how long until the limit is as if never used, for whoever has this number and tells how it
+    /// stands.
+    pub(crate) fn with_full_after(self, by: u64, span: Nanos) -> Self {
+        Self { full_after: FullAfter { by, span }, ..self }
     }
 
-    /// How long until the limit is as if never used, where the refusal knows it.
-    pub(crate) fn full_after(&self) -> Option<Nanos> {
-        let FullAfter(full_after) = self.full_after;
-        (full_after != Nanos::MAX).then_some(full_after)
+    /// How long until the limit is as if never used, where a limit of this number refused and knew it: a
+    /// refusal may be shown to others.
+    pub(crate) fn full_after(&self, by: u64) -> Option<Nanos> {
+        let FullAfter { by: who, span } = self.full_after;
+        (who == by && span != Nanos::MAX).then_some(span)
     }
 
     /// Sets the failure behind it.

@@ -103,7 +103,7 @@ impl<A: Algorithm> Shared<A> {
         match self.lanes.pour(&self.short_way, key, now, terms.cost) {
             Ok(poured) => Attempt::Now(Ok(keep(self.admit_poured(key, poured)))),
             Err(Missed::Early(wait)) if terms.refuses(Outcome::Later(wait)) => {
-                Attempt::Now(Err(self.refuse(wait, *terms)))
+                Attempt::Now(Err(self.refuse(key, wait, *terms)))
             }
             Err(_) => self.take_under_lock(key, now, terms).map(keep),
         }

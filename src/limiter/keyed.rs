@@ -261,7 +261,7 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
         decided: Result<&Kept<A>, &RateLimited>,
         tell: &mut dyn FnMut(Standing<'_>),
     ) {
-        self.0.standing(|| self.0.lanes.fingerprint(key), decided.err(), tell);
+        self.0.standing(self.0.lanes.fingerprint(key), decided.err(), tell);
     }
 
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
@@ -293,7 +293,7 @@ impl<A: Algorithm> Settles for KeyedRateLimiter<A> {
         decided: Result<&Hold<A>, &RateLimited>,
         tell: &mut dyn FnMut(Standing<'_>),
     ) {
-        self.0.standing(|| self.0.lanes.fingerprint(key), decided.err(), tell);
+        self.0.standing(self.0.lanes.fingerprint(key), decided.err(), tell);
     }
 }
 

@@ -20,18 +20,18 @@ impl<A: Algorithm> Shared<A> {
     /// How the limit of this key stands, which was asked just now, and may have refused so.
     pub(super) fn standing(
         &self,
-        key: impl FnOnce() -> Fingerprint,
+        key: Fingerprint,
         refusal: Option<&RateLimited>,
         tell: &mut dyn FnMut(Standing<'_>),
     ) {
         let name = self.settings.name.as_deref();
         let (bucket, rate) = (self.short_way.bucket(), self.short_way.rate());
         if let (Some(bucket), Some(rate), Some(full_after)) =
-            (bucket, rate, refusal.and_then(RateLimited::full_after))
+            (bucket, rate, refusal.and_then(|refusal| refusal.full_after(self.number_of(key))))
         {
             return tell(Standing::of_bucket(name, rate, bucket.look(full_after, Nanos::ZERO)));
         }
-        let (key, now) = (key(), self.now());
+        let now = self.now();
         if let (Some(bucket), Some(rate), Some(empty_at)) = (bucket, rate, self.lanes.state(key)) {
             return tell(Standing::of_bucket(name, rate, bucket.look(empty_at, now)));
         }
@@ -49,7 +49,7 @@ impl<A: Algorithm> Shared<A> {
             (Some(decision), Some(rate)) => {
                 tell(Standing::of_bucket(self.settings.name.as_deref(), rate, decision));
             }
-            _ => self.standing(|| key, None, tell),
+            _ => self.standing(key, None, tell),
         }
     }
 

@@ -236,7 +236,7 @@ impl<A: Algorithm> Limiter for RateLimiter<A> {
         decided: Result<&Kept<A>, &RateLimited>,
         tell: &mut dyn FnMut(Standing<'_>),
     ) {
-        self.shared.standing(|| self.key, decided.err(), tell);
+        self.shared.standing(self.key, decided.err(), tell);
     }
 
     fn policies(&self, tell: &mut dyn FnMut(Standing<'_>)) {
@@ -265,7 +265,7 @@ impl<A: Algorithm> Settles for RateLimiter<A> {
         decided: Result<&Hold<A>, &RateLimited>,
         tell: &mut dyn FnMut(Standing<'_>),
     ) {
-        self.shared.standing(|| self.key, decided.err(), tell);
+        self.shared.standing(self.key, decided.err(), tell);
     }
 }
 

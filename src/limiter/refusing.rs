@@ -28,13 +28,22 @@ impl<A: Algorithm> Shared<A> {
     /// The error for a call that found the bucket full for so long. It says how full, so that nobody has to
     /// look again.
     #[inline(never)]
-    pub(super) fn refuse(&self, wait: Nanos, terms: Terms) -> RateLimited {
+    pub(super) fn refuse(&self, key: Fingerprint, wait: Nanos, terms: Terms) -> RateLimited {
         let outcome = Outcome::Later(wait + self.slack(terms));
         let refusal = self.refusal(Reason::UsedUp, outcome, self.short_way.rate(), terms);
         match self.short_way.bucket() {
-            Some(bucket) => refusal.with_full_after(bucket.filled_before(wait, terms.cost)),
+            Some(bucket) => {
+                let full_after = bucket.filled_before(wait, terms.cost);
+                refusal.with_full_after(self.number_of(key), full_after)
+            }
             None => refusal,
         }
+    }
+
+    /// By which a refusal is known to be that of this limiter and this key: no other has it, but by a chance of
+    /// one in 2^64.
+    pub(super) fn number_of(&self, key: Fingerprint) -> u64 {
+        std::ptr::from_ref(self).addr() as u64 ^ key.get()
     }
 
     /// The error for a call that was not let through.

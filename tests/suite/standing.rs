@@ -76,16 +76,20 @@ fn a_refusal_says_how_full_the_bucket_was_that_refused() {
     fn compare(limiter: &impl Limiter, clock: &ManualClock) -> usize {
         // A look, whatever the refusal knows.
         let blank = RateLimited::new(Reason::UsedUp);
+        let standing =
+            |refusal: &RateLimited| told(|tell| limiter.standing("key", Err(refusal), tell));
         let mut refused = 0;
         for step in 0..500_u32 {
             clock.advance(Duration::from_nanos(u64::from(step % 7) * 9_999_999));
             let terms = Terms { cost: 1 + step % 4, patience: Patience::Now };
             if let Attempt::Now(Err(refusal)) = limiter.take("key", terms) {
                 refused += 1;
-                let found = told(|tell| limiter.standing("key", Err(&blank), tell));
-                assert_eq!(told(|tell| limiter.standing("key", Err(&refusal), tell)), found);
-                // Without the key nothing can be looked up: it is the refusal that knows.
-                assert_eq!(told(|tell| limiter.standing("nobody", Err(&refusal), tell)), found);
+                let found = standing(&blank);
+                assert_eq!(standing(&refusal), found);
+                // Later a look finds more: it is the refusal that knows.
+                clock.advance(Duration::from_millis(100));
+                assert_ne!(standing(&blank), found);
+                assert_eq!(standing(&refusal), found);
             }
         }
         refused
@@ -95,6 +99,28 @@ fn a_refusal_says_how_full_the_bucket_was_that_refused() {
     assert!(compare(&one, &clock) > 100);
     let keyed = KeyedRateLimiter::builder(bucket(5)).clock(clock.clone()).build();
     assert!(compare(&keyed, &clock) > 100);
+}
+
+/// A limiter that is made of several may show each of them the refusal of one.
+#[test]
+fn what_a_refusal_knows_is_of_the_limit_and_the_key_that_refused() {
+    let clock = ManualClock::new();
+    let new = || KeyedRateLimiter::builder(bucket(2)).clock(clock.clone()).build();
+    let (limiter, other) = (new(), new());
+    let refusal = (0..3).find_map(|_| limiter.key("used").try_acquire().err()).unwrap();
+    let remaining = |limiter: &KeyedRateLimiter<LeakyBucket>, key| {
+        told(|tell| limiter.standing(key, Err(&refusal), tell))[0].3
+    };
+    assert_eq!(remaining(&limiter, "used"), Some(0));
+    assert_eq!(remaining(&limiter, "fresh"), Some(2));
+    assert_eq!(remaining(&other, "used"), Some(2));
+    let new = || RateLimiter::builder(bucket(2)).clock(clock.clone()).build();
+    let (used, fresh) = (new(), new());
+    let refusal = (0..3).find_map(|_| used.try_acquire().err()).unwrap();
+    let remaining = |limiter: &RateLimiter<LeakyBucket>| {
+        told(|tell| limiter.standing("", Err(&refusal), tell))[0].3
+    };
+    assert_eq!((remaining(&used), remaining(&fresh)), (Some(0), Some(2)));
 }
 
 #[tokio::test]

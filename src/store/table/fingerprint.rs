@@ -18,6 +18,12 @@ impl Fingerprint {
     /// Stands for all the keys that found the table full. No key has it.
     pub(crate) const OVERFLOW: Self = Self(0);
 
+    /// The hash.
+    #[inline]
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+
     /// That of a key, by this seed.
     #[inline]
     pub(crate) fn of(seed: &Seed, key: &(impl Key + ?Sized)) -> Self {
