@@ -137,8 +137,9 @@ fn a_refusal_that_is_an_error_asks_for_no_memory() {
 fn a_refusal_asks_for_its_response_alone() {
     assert_eq!(allocations(per_peer(gone()).layer(HELLO)), MAP);
     assert_eq!(allocations(single(gone()).reply(TooManyRequests).layer(HELLO)), MAP);
-    // A wait of four digits has to be written somewhere.
-    assert_eq!(allocations(per_peer(bucket(3600, 1)).layer(HELLO)), MAP + VALUE);
+    assert_eq!(allocations(per_peer(bucket(3600, 1)).layer(HELLO)), MAP);
+    // A wait of five digits has to be written somewhere.
+    assert_eq!(allocations(per_peer(bucket(86_400, 1)).layer(HELLO)), MAP + VALUE);
     let problem = || per_peer(gone()).reply(TooManyRequests.problem());
     assert_eq!(allocations(problem().layer(HELLO)), MAP + BODY);
     let fields = || per_peer(gone()).fields(RateLimitFields::always(Draft11)).unwrap();
