@@ -25,7 +25,7 @@
 //!
 //! `Router::layer` runs a layer after the route was found. What is to hold off a flood stands in front of
 //! the router instead: it counts requests for paths that do not exist, too, and a refusal costs the server less than a
-//! response does. Routes are not known there: [`Route`] finds none.
+//! response does. Routes are not known there: `Route` finds none.
 //!
 //! ```no_run
 //! # #[cfg(feature = "axum")]
