@@ -66,13 +66,11 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
         }
         // What few calls come to is boxed, and no answer is kept meanwhile: every call has room for all that
         // it may have at once.
-        let mut now = self.since;
         let waits = loop {
             if let Some(place) = &self.place {
                 Box::pin(self.turn(place)).await?;
-                now = self.shared.now();
             }
-            let again = match self.ask(now).await {
+            let again = match self.ask().await {
                 Ok(decided) if decided.answer().is_granted() => {
                     self.place = None;
                     // The store decided before its answer came: not too early, wherever the time went.
@@ -87,7 +85,6 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
                 Err(error) => break Err(error),
             };
             Box::pin(self.ask_again(again)).await?;
-            now = self.shared.now();
         };
         match waits {
             Ok((decided, at)) => {
@@ -111,8 +108,10 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
         Ok(())
     }
 
-    /// Asks the store at this instant, by the limit as it is then.
-    async fn ask(&self, now: Nanos) -> Result<Decided<A, S>, StoreError> {
+    /// Asks the store by the limit as it is now.
+    async fn ask(&self) -> Result<Decided<A, S>, StoreError> {
+        // Who has not waited has just come.
+        let now = self.waiting.as_ref().map_or(self.since, |_| self.shared.now());
         let refused = self.known().refused.as_ref();
         let sent = refused.map(|refused| (refused, refused.sent(), now));
         // Some of its time may be over: it has stood in line, or asked before.
