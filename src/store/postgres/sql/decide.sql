@@ -113,7 +113,9 @@ BEGIN
                 before := CASE WHEN is_several THEN tried[which] ELSE kept[which] END;
                 -- What equals new is new, so that it is all the same who has forgotten it and who
                 -- has not. To one algorithm so is what another has kept.
-                is_others := before.kind = kind AND @is_of_another(kind, settings, before.state);
+                is_others := coalesce(
+                    before.kind = kind AND @is_of_another(kind, settings, before.state), false
+                );
                 was_new := before.kind IS NULL OR now >= CASE
                     WHEN before.kind <> kind THEN before.ahead
                     WHEN is_others THEN greatest(
