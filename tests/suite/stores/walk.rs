@@ -11,6 +11,21 @@ use tower_ratelimit::{
 /// Today.
 pub(crate) const TODAY: Nanos = Nanos::new(1_790_000_000_000_007_000);
 
+/// What servers count in.
+pub(crate) const MICROSECOND: Nanos = Nanos::new(1000);
+
+/// Walks through a store that counts in this unit while one of two limits becomes each of these.
+pub(crate) async fn agree_while_changed(
+    mut store: impl Store<AnyAlgorithm>,
+    lines: &[&str],
+    unit: Nanos,
+    seed: usize,
+) {
+    let limits = [("first", lines[0]), ("second", LIMITS[seed % LIMITS.len()])];
+    let mut walk = Walk::new(&store, &limits, TODAY, unit, seed as u64);
+    walk.agree_while_changed(&mut store, lines).await;
+}
+
 /// The year 2096: twice that is the last that scripts can count.
 const LATEST: u64 = 4_000_000_000_000_000_000;
 
@@ -127,11 +142,7 @@ impl Walk {
 
     /// The same with the first limit, which becomes another one of these now and then. Not for long:
     /// waits grow until they reach the end of the time line, which is not a whole microsecond.
-    pub(crate) async fn agree_while_changed<S: Store<AnyAlgorithm>>(
-        &mut self,
-        store: &mut S,
-        lines: &[&str],
-    ) {
+    async fn agree_while_changed<S: Store<AnyAlgorithm>>(&mut self, store: &mut S, lines: &[&str]) {
         for _ in 0..15 {
             let line = lines[self.random.below(lines.len() as u64) as usize];
             self.change(store, line);

@@ -3,15 +3,13 @@
 use super::{
     super::{
         crowds,
-        walk::{CHANGING, LIMITS, TODAY, Walk},
+        walk::{CHANGING, LIMITS, MICROSECOND, TODAY, Walk, agree_while_changed},
     },
     forget, pool, store,
 };
 use crate::servers;
 use futures_util::{StreamExt, stream};
 use tower_ratelimit::{AnyAlgorithm, Nanos, store::Store};
-
-const MICROSECOND: Nanos = Nanos::new(1000);
 
 /// How many batches each limit is asked.
 const BATCHES: u32 = 250;
@@ -61,21 +59,15 @@ async fn a_limit_that_becomes_another_one_agrees() {
     }
 }
 
-async fn agree_while_changed(mut store: impl Store<AnyAlgorithm>, lines: &[&str], seed: usize) {
-    let limits = [("first", lines[0]), ("second", LIMITS[seed % LIMITS.len()])];
-    let mut walk = Walk::new(&store, &limits, TODAY, MICROSECOND, seed as u64);
-    walk.agree_while_changed(&mut store, lines).await;
-}
-
 #[tokio::test]
 async fn limits_that_become_others_of_their_kind_agree() {
     let walks = CHANGING.into_iter().enumerate().map(async |(seed, lines)| {
         for seed in 20 * seed..20 * seed + 10 {
             let store = store(&format!("agree_changed_{seed}")).await;
-            agree_while_changed(store, &lines, seed).await;
+            agree_while_changed(store, &lines, MICROSECOND, seed).await;
         }
         let here = store(&format!("agree_changed_here_{seed}")).await.decided_here();
-        agree_while_changed(here, &lines, seed).await;
+        agree_while_changed(here, &lines, MICROSECOND, seed).await;
     });
     stream::iter(walks).buffer_unordered(4).collect::<()>().await;
 }

@@ -3,14 +3,12 @@
 use super::{
     super::{
         crowds,
-        walk::{CHANGING, LIMITS, TODAY, Walk},
+        walk::{CHANGING, LIMITS, MICROSECOND, TODAY, Walk, agree_while_changed},
     },
     store,
 };
 use crate::servers::redis::Server;
 use tower_ratelimit::{AnyAlgorithm, Nanos, store::Store};
-
-const MICROSECOND: Nanos = Nanos::new(1000);
 
 async fn agree(
     mut store: impl Store<AnyAlgorithm>,
@@ -35,21 +33,15 @@ async fn the_same_asks_at_the_same_times_get_the_same_answers() {
     }
 }
 
-async fn agree_while_changed(mut store: impl Store<AnyAlgorithm>, lines: &[&str], seed: usize) {
-    let limits = [("first", lines[0]), ("second", LIMITS[seed % LIMITS.len()])];
-    let mut walk = Walk::new(&store, &limits, TODAY, MICROSECOND, seed as u64);
-    walk.agree_while_changed(&mut store, lines).await;
-}
-
 #[tokio::test]
 async fn limits_that_become_others_of_their_kind_get_the_same_answers() {
     let server = Server::start().await;
     for (seed, lines) in CHANGING.into_iter().enumerate() {
         for seed in 20 * seed..20 * seed + 15 {
-            agree_while_changed(store(&server).await, &lines, seed).await;
+            agree_while_changed(store(&server).await, &lines, MICROSECOND, seed).await;
         }
         let optimistic = store(&server).await.optimistic();
-        agree_while_changed(optimistic, &lines, seed).await;
+        agree_while_changed(optimistic, &lines, MICROSECOND, seed).await;
     }
 }
 
