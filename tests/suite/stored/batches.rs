@@ -39,6 +39,19 @@ async fn asks_that_come_while_a_batch_is_under_way_ride_together_in_the_next() {
     assert!(start.elapsed() <= ms(30));
 }
 
+/// So that a store can see to it that a caller who is not polled any more keeps nothing from others.
+#[tokio::test(start_paused = true)]
+async fn a_store_is_told_whether_a_task_asks_or_a_caller() {
+    let store = Slow::new(10);
+    let limiter = limiter(&store, Quota::new(1000).unwrap());
+    limiter.key("earlier").try_acquire().await.unwrap();
+    let calls = (0..5_u64).map(|key| limiter.key(&key).acquire().into_future());
+    let calls: JoinSet<_> = calls.collect();
+    assert!(calls.join_all().await.iter().all(Result::is_ok));
+    assert_eq!(store.batches(), [1, 1, 4]);
+    assert_eq!(store.tasks(), [false, false, true]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn callers_in_a_loop_fill_every_batch() {
     let store = Slow::new(10);

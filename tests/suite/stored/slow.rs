@@ -24,6 +24,7 @@ struct Script {
     at_once: usize,
     is_spread: bool,
     batches: Vec<usize>,
+    tasks: Vec<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +69,11 @@ impl<A: Algorithm> Slow<A> {
     pub(crate) fn batches(&self) -> Vec<usize> {
         self.script.lock().unwrap().batches.clone()
     }
+
+    /// Whether a task asked, of each batch so far.
+    pub(crate) fn tasks(&self) -> Vec<bool> {
+        self.script.lock().unwrap().tasks.clone()
+    }
 }
 
 impl<A: Algorithm> Store<A> for Slow<A> {
@@ -75,6 +81,7 @@ impl<A: Algorithm> Store<A> for Slow<A> {
         let (takes, mood) = {
             let mut script = self.script.lock().unwrap();
             script.batches.push(batch.orders().len());
+            script.tasks.push(batch.is_in_a_task());
             (script.takes, script.mood)
         };
         sleep(takes / 2).await;
