@@ -7,10 +7,10 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, task::coop::consume_budget};
 
-/// A decision about the key of this number, which is let through or refused as the row says.
-pub type Decision = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Decisions in a loop until then, and how many there were.
+type Loop = Pin<Box<dyn Future<Output = u64> + Send>>;
 
 /// What is compared.
 #[derive(Clone)]
@@ -20,10 +20,12 @@ pub struct Row {
     pub keys: u64,
     /// How many callers ask at the same time.
     pub callers: u64,
-    pub decide: Arc<dyn Fn(u64) -> Decision + Send + Sync>,
+    /// What the caller of this number does. Not a decision, which would be put in a box each time.
+    calls: Arc<dyn Fn(u64, Instant) -> Loop + Send + Sync>,
 }
 
 impl Row {
+    /// A decision is about the key of a number, and let through or refused as the row says.
     pub fn new<F>(
         name: &'static str,
         keys: u64,
@@ -33,7 +35,25 @@ impl Row {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        Self { name, keys, callers, decide: Arc::new(move |key| Box::pin(decide(key))) }
+        let decide = Arc::new(decide);
+        let calls = move |caller: u64, end| {
+            let decide = Arc::clone(&decide);
+            let calls = async move {
+                let mut key = caller.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                let mut decisions = 0_u64;
+                while Instant::now() < end {
+                    // The low bits of a linear congruence repeat too soon.
+                    key = key.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    decide((key >> 33) % keys).await;
+                    decisions += 1;
+                    // What is answered from memory never yields by itself.
+                    consume_budget().await;
+                }
+                decisions
+            };
+            Box::pin(calls) as Loop
+        };
+        Self { name, keys, callers, calls: Arc::new(calls) }
     }
 }
 
@@ -51,24 +71,7 @@ pub fn measure(runtime: &Runtime, rows: &mut [Row], length: Length) -> Vec<Vec<f
 async fn load(row: &Row, span: Duration) -> f64 {
     let start = Instant::now();
     let end = start + span;
-    let callers = (0..row.callers).map(|caller| {
-        let (decide, keys) = (Arc::clone(&row.decide), row.keys);
-        tokio::spawn(async move {
-            let mut key = caller.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let mut decisions = 0_u64;
-            while Instant::now() < end {
-                // The low bits of a linear congruence repeat too soon.
-                key = key.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                decide((key >> 33) % keys).await;
-                decisions += 1;
-                if decisions.is_multiple_of(32) {
-                    // What is answered from memory never yields by itself.
-                    tokio::task::yield_now().await;
-                }
-            }
-            decisions
-        })
-    });
+    let callers = (0..row.callers).map(|caller| tokio::spawn((row.calls)(caller, end)));
     let mut decisions = 0;
     for caller in callers.collect::<Vec<_>>() {
         decisions += caller.await.expect("nobody panics");

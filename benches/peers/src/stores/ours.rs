@@ -30,16 +30,27 @@ pub fn limiter(keys: u64, callers: u64, store: &impl Store<LeakyBucket>) -> Row 
 }
 
 /// The store itself, one order a batch, with nothing before it.
-pub fn unbatched(keys: u64, callers: u64, store: &impl Store<LeakyBucket>) -> Row {
-    let store = store.clone();
-    let limit = Arc::new(StoredLimit { name: "unbatched".into(), algorithm: endless() });
-    Row::new(UNBATCHED, keys, callers, move |key| {
-        let (store, limit, key) = (store.clone(), Arc::clone(&limit), StoreKey::new(&key));
-        async move {
-            let ask = StoreAsk::Reserve { cost: 1, max_wait: Default::default() };
-            let order = Order { limit, key, ask, is_with_previous: false };
-            let answers = store.decide(Batch::new(vec![order])).await;
-            assert!(answers.expect("the store answers")[0].is_granted());
-        }
-    })
+#[derive(Clone)]
+pub struct Unbatched<S> {
+    store: S,
+    limit: Arc<StoredLimit<LeakyBucket>>,
+}
+
+impl<S: Store<LeakyBucket>> Unbatched<S> {
+    pub fn new(store: &S) -> Self {
+        let limit = StoredLimit { name: "unbatched".into(), algorithm: endless() };
+        Self { store: store.clone(), limit: Arc::new(limit) }
+    }
+
+    pub fn row(self, keys: u64, callers: u64) -> Row {
+        Row::new(UNBATCHED, keys, callers, move |key| self.clone().decide(key))
+    }
+
+    pub async fn decide(self, key: u64) {
+        let ask = StoreAsk::Reserve { cost: 1, max_wait: Default::default() };
+        let (limit, key) = (self.limit, StoreKey::new(&key));
+        let order = Order { limit, key, ask, is_with_previous: false };
+        let answers = self.store.decide(Batch::new(vec![order])).await;
+        assert!(answers.expect("the store answers")[0].is_granted());
+    }
 }

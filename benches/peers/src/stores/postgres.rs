@@ -2,7 +2,7 @@
 
 use super::{
     load::Row,
-    ours::{OURS, UNBATCHED, limiter, unbatched},
+    ours::{OURS, UNBATCHED, Unbatched, limiter},
     side_by_side::SideBySide,
 };
 use crate::harness::{Bound, Length};
@@ -65,7 +65,7 @@ async fn rows(url: &str) -> Vec<Row> {
         limiter(MANY, CALLERS, &store),
         statement(MANY, CALLERS, &pool),
         limiter(MANY, 1, &store),
-        unbatched(MANY, 1, &store),
+        Unbatched::new(&store).row(MANY, 1),
         statement(MANY, 1, &pool),
     ]
 }

@@ -2,7 +2,7 @@
 
 use super::{
     load::{self, Row},
-    ours::endless,
+    ours::{OURS, UNBATCHED, Unbatched, endless},
     server::Server,
 };
 use crate::harness::{Bound, Length, over};
@@ -10,8 +10,7 @@ use redis::{Script, aio::MultiplexedConnection};
 use std::{future::ready, sync::Arc, time::Duration};
 use tokio::runtime::Builder;
 use tower_ratelimit::{
-    KeyedRateLimiter, LeakyBucket, OnFailure, Rate, Reason, StoredLimiter,
-    store::{Batch, Order, RedisStore, Store, StoreAsk, StoreKey, StoredLimit},
+    KeyedRateLimiter, LeakyBucket, OnFailure, Rate, Reason, StoredLimiter, store::RedisStore,
 };
 
 const MANY: u64 = 1000;
@@ -103,21 +102,6 @@ fn script(keys: u64, callers: u64, connection: &MultiplexedConnection) -> Row {
     })
 }
 
-/// Our script, one order a batch, with nothing before it.
-fn unbatched(keys: u64, callers: u64, connection: &MultiplexedConnection) -> Row {
-    let store = RedisStore::new(connection.clone());
-    let limit = Arc::new(StoredLimit { name: "unbatched".into(), algorithm: endless() });
-    Row::new(UNBATCHED, keys, callers, move |key| {
-        let (store, limit, key) = (store.clone(), Arc::clone(&limit), StoreKey::new(&key));
-        async move {
-            let ask = StoreAsk::Reserve { cost: 1, max_wait: Default::default() };
-            let order = Order { limit, key, ask, is_with_previous: false };
-            let answers = store.decide(Batch::new(vec![order])).await;
-            assert!(answers.expect("the server answers")[0].is_granted());
-        }
-    })
-}
-
 /// A bucket that is filled up by a thousand permits a microsecond.
 async fn pacekeeper(url: &str) -> Row {
     use pacekeeper::{bucket, common::Decision};
@@ -171,7 +155,7 @@ async fn rows(url: &str, connection: &MultiplexedConnection) -> Vec<Row> {
         pacekeeper(url).await,
         trypema(url).await,
         ours(OURS, MANY, 1, limiter(connection, "alone", endless())),
-        unbatched(MANY, 1, connection),
+        Unbatched::new(&RedisStore::new(connection.clone())).row(MANY, 1),
         script(MANY, 1, connection),
         refused(REFUSED, limiter(connection, "refused", used_up())),
         refused(REMEMBERED, remembering),
@@ -179,8 +163,6 @@ async fn rows(url: &str, connection: &MultiplexedConnection) -> Vec<Row> {
     ]
 }
 
-const OURS: &str = "ours";
-const UNBATCHED: &str = "ours, without batching";
 const SCRIPT: &str = "one script call a decision";
 const REFUSED: &str = "ours, refused";
 const REMEMBERED: &str = "ours, refused, remembered";

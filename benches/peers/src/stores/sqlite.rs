@@ -2,7 +2,7 @@
 
 use super::{
     load::Row,
-    ours::{OURS, UNBATCHED, limiter, unbatched},
+    ours::{OURS, UNBATCHED, Unbatched, limiter},
     server::folder,
     side_by_side::SideBySide,
 };
@@ -62,17 +62,17 @@ fn rows(folder: &Path) -> Vec<Row> {
         rows.push(transaction(keys, CALLERS, &writer));
     }
     rows.push(limiter(MANY, 1, &store));
-    rows.push(unbatched(MANY, 1, &store));
+    rows.push(Unbatched::new(&store).row(MANY, 1));
     rows.push(transaction(MANY, 1, &writer));
     rows
 }
 
 /// The store without its group commit: whoever asks waits until nobody else does.
 fn one_at_a_time(keys: u64, store: &SqliteStore) -> Row {
-    let alone = unbatched(keys, CALLERS, store).decide;
+    let alone = Unbatched::new(store);
     let turn = Arc::new(Mutex::new(()));
     Row::new(ONE_AT_A_TIME, keys, CALLERS, move |key| {
-        let (turn, decision) = (Arc::clone(&turn), alone(key));
+        let (turn, decision) = (Arc::clone(&turn), alone.clone().decide(key));
         async move {
             let _turn = turn.lock().await;
             decision.await;
