@@ -217,7 +217,7 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
     /// Returns how many batches one limiter may ask of each shard at the same time, 1 at
     /// least, beside a single order that a caller sends by itself, and those batches that are given up because
     /// they take too long. Orders of different batches are decided in any order.
-    /// It sends a second one beside a large one only where there are many keys to ask about.
+    /// Callers are shared out among them where there are many.
     fn batches_at_once(&self) -> usize {
         1
     }

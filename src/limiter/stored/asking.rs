@@ -73,13 +73,13 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
             let again = match self.ask().await {
                 Ok(decided) if decided.answer().is_granted() => {
                     self.place = None;
+                    let wait = decided.answer().wait;
                     // The store decided before its answer came: not too early, wherever the time went.
-                    let now = self.shared.now();
-                    let at = now + decided.answer().wait;
-                    if at <= now {
+                    let at = decided.at + wait;
+                    if wait == Nanos::ZERO {
                         return Ok(self.granted(decided, at));
                     }
-                    break Ok((Box::new(decided), at));
+                    break Ok((decided, at));
                 }
                 Ok(decided) => self.asks_again_at(decided.answer().decision)?,
                 Err(error) => break Err(error),
@@ -90,7 +90,7 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
             Ok((decided, at)) => {
                 self.wait()?;
                 Box::pin(self.slot(at)).await?;
-                Ok(self.granted(*decided, at))
+                Ok(self.granted(decided, at))
             }
             Err(error) => {
                 (self.place, self.waiting) = (None, None);

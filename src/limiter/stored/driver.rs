@@ -3,18 +3,15 @@
 use super::{
     group::Decided,
     pipeline::{Pipeline, TOO_LATE},
-    queue::{Queued, Reply},
+    queue::{Caller, Load, Queued},
     time::before,
 };
 use crate::{
     algorithm::Algorithm,
+    nanos::Nanos,
     store::{Batch, Store, StoreError},
 };
-use std::sync::Arc;
-use tokio::{sync::oneshot, task::yield_now};
-
-/// How many groups ride in a batch at most, so that no batch takes long.
-const MOST: usize = 1024;
+use std::{future::poll_fn, mem, sync::Arc, task::Poll};
 
 /// How often all others are let run at most before a batch leaves.
 const YIELDS: usize = 3;
@@ -24,15 +21,14 @@ const YIELDS: usize = 3;
 pub(super) struct Driver<A: Algorithm, S: Store<A>> {
     pipeline: Arc<Pipeline<A, S>>,
     shard: u32,
-    /// How many groups were in its last batch.
-    last: usize,
+    load: Load,
     has_ended: bool,
 }
 
 impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     /// One that is counted already.
-    pub(super) fn new(pipeline: Arc<Pipeline<A, S>>, shard: u32) -> Self {
-        Self { pipeline, shard, last: 0, has_ended: false }
+    pub(super) fn new(pipeline: Arc<Pipeline<A, S>>, shard: u32, load: Load) -> Self {
+        Self { pipeline, shard, load, has_ended: false }
     }
 
     pub(super) async fn run(mut self) {
@@ -44,20 +40,21 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
 
     /// Those who wait, or the end of this driver.
     fn next(&mut self) -> Option<Vec<Queued<A, S>>> {
-        let batch = self.pipeline.lock().entry(self.shard).or_default().next(self.last, MOST);
-        self.last = batch.as_ref().map_or(0, Vec::len);
+        let mut queues = self.pipeline.lock();
+        let queue = queues.entry(self.shard).or_default();
+        let batch = queue.next(&mut self.load, self.pipeline.most_drivers);
         self.has_ended = batch.is_none();
         batch
     }
 
-    /// Lets those ask who are about to, above all those who have their answers: until nobody more has come
-    /// while all others were let run.
+    /// Lets those ask who are about to, above all those who have their answers: until as many have come as
+    /// had them, or nobody more while all others were let run.
     async fn gather(&self) {
         let mut gathered = 0;
         for _ in 0..YIELDS {
-            yield_now().await;
+            let_others_run().await;
             let waiting = self.pipeline.lock().entry(self.shard).or_default().len();
-            if waiting == gathered || waiting >= MOST {
+            if waiting == gathered || waiting >= self.load.groups {
                 break;
             }
             gathered = waiting;
@@ -66,9 +63,9 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
 
     async fn serve(&self, batch: Vec<Queued<A, S>>) {
         let is_wanted =
-            |queued: &Queued<A, S>| !queued.caller.as_ref().is_some_and(|c| c.is_closed());
+            |queued: &Queued<A, S>| !queued.caller.as_ref().is_some_and(Caller::is_gone);
         let wanted = batch.into_iter().filter(is_wanted);
-        let (groups, callers): (Vec<_>, Vec<_>) =
+        let (groups, mut callers): (Vec<_>, Vec<_>) =
             wanted.map(|Queued { group, caller }| (group, caller)).unzip();
         if groups.is_empty() {
             return;
@@ -77,11 +74,15 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
         let batch = |orders| Batch::new(orders).in_a_task();
         let mut answer = Box::pin(async move { pipeline.decide(groups, batch).await });
         let (clock, end) = (&self.pipeline.clock, self.pipeline.end());
-        let decided = match before(clock, end, &mut answer).await {
-            Some(decided) => decided,
-            None => {
+        let decided = loop {
+            let first_end = self.first_end(&callers).map_or(end, |first| first.min(end));
+            if let Some(decided) = before(clock, first_end, &mut answer).await {
+                break decided;
+            }
+            self.tell_overdue(&mut callers, clock.now());
+            if first_end == end {
                 self.pipeline.abandon(answer);
-                Err(StoreError::new(TOO_LATE))
+                break Err(StoreError::new(TOO_LATE));
             }
         };
         // Before anybody hears of it, who may ask again at once.
@@ -89,24 +90,40 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
         self.deliver(callers, decided);
     }
 
+    /// When somebody in this batch or behind it is told that there is no answer.
+    fn first_end(&self, callers: &[Option<Caller<A, S>>]) -> Option<Nanos> {
+        let waiting = self.pipeline.lock().entry(self.shard).or_default().first_end();
+        callers.iter().flatten().filter_map(Caller::end).chain(waiting).min()
+    }
+
+    fn tell_overdue(&self, callers: &mut [Option<Caller<A, S>>], now: Nanos) {
+        let waiting = self.pipeline.lock().entry(self.shard).or_default().overdue(now);
+        let mut waiting: Vec<_> = waiting.into_iter().map(|queued| queued.caller).collect();
+        for caller in waiting.iter_mut().chain(callers).flatten() {
+            if caller.is_overdue(now) {
+                caller.tell(Err(StoreError::new(TOO_LATE)));
+            }
+        }
+    }
+
     fn deliver(
         &self,
-        callers: Vec<Option<oneshot::Sender<Reply<A, S>>>>,
+        callers: Vec<Option<Caller<A, S>>>,
         decided: Result<Vec<Decided<A, S>>, StoreError>,
     ) {
         match decided {
             // What nobody takes goes back as it is dropped.
             Ok(decided) => {
                 for (caller, decided) in callers.into_iter().zip(decided) {
-                    if let Some(caller) = caller {
-                        let _ = caller.send(Ok(decided));
+                    if let Some(mut caller) = caller {
+                        caller.tell(Ok(decided));
                     }
                 }
             }
             Err(error) => {
                 for caller in callers {
                     match caller {
-                        Some(caller) => drop(caller.send(Err(error.clone()))),
+                        Some(mut caller) => caller.tell(Err(error.clone())),
                         None => self.pipeline.meters.failed(),
                     }
                 }
@@ -115,12 +132,26 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     }
 }
 
+/// Lets all tasks run that are ready. Tokio's own yield looks at all sockets and timers before it goes on, for
+/// which it asks the system.
+async fn let_others_run() {
+    let mut has_let = false;
+    poll_fn(|cx| match mem::replace(&mut has_let, true) {
+        true => Poll::Ready(()),
+        false => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
 impl<A: Algorithm, S: Store<A>> Drop for Driver<A, S> {
     fn drop(&mut self) {
         if self.has_ended {
             return;
         }
-        let left = self.pipeline.lock().entry(self.shard).or_default().lose_driver(self.last);
+        let left = self.pipeline.lock().entry(self.shard).or_default().lose_driver(&mut self.load);
         // Whoever is told so may ask again.
         drop(left);
     }

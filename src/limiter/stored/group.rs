@@ -4,36 +4,69 @@ use super::{pipeline::Pipeline, ticket::Taken};
 use crate::{
     algorithm::Algorithm,
     decision::Ask,
+    nanos::Nanos,
     store::{Answer, Order, Store, StoreAsk},
 };
 use std::{fmt, sync::Arc};
 
-/// The orders of one call: most have one.
-pub(super) struct Group<A> {
-    pub(super) first: Order<A>,
-    pub(super) others: Vec<Order<A>>,
+/// The orders of one call, and room for what is answered. In a box, as it goes through many hands.
+pub(super) struct Group<A>(Box<Asked<A>>);
+
+/// Most have one order.
+struct Asked<A> {
+    first: Order<A>,
+    others: Vec<Order<A>>,
+    answers: Answers,
+}
+
+/// Those to a group: most have one, for which there is room without any further ado.
+#[derive(Debug)]
+enum Answers {
+    None,
+    One([Answer; 1]),
+    Several(Vec<Answer>),
+}
+
+impl Answers {
+    fn all(&self) -> &[Answer] {
+        match self {
+            Self::None => &[],
+            Self::One(answer) => answer,
+            Self::Several(answers) => answers,
+        }
+    }
 }
 
 impl<A> Group<A> {
     pub(super) fn one(order: Order<A>) -> Self {
-        Self { first: order, others: Vec::new() }
+        Self(Box::new(Asked { first: order, others: Vec::new(), answers: Answers::None }))
     }
 
     /// All of these; nothing where there are none. Whether they are taken together each of them
     /// says.
     pub(super) fn of(orders: impl IntoIterator<Item = Order<A>>) -> Option<Self> {
         let mut orders = orders.into_iter();
-        let first = orders.next()?;
-        Some(Self { first, others: orders.collect() })
+        let mut group = Self::one(orders.next()?);
+        group.0.others.extend(orders);
+        Some(group)
     }
 
     /// How many orders.
     pub(super) fn len(&self) -> usize {
-        1 + self.others.len()
+        1 + self.0.others.len()
+    }
+
+    pub(super) fn first(&self) -> &Order<A> {
+        &self.0.first
+    }
+
+    /// Whether others may have permits after it that they had not before.
+    pub(super) fn frees(&self) -> bool {
+        self.orders().any(|order| order.ask.frees())
     }
 
     pub(super) fn orders(&self) -> impl Iterator<Item = &Order<A>> {
-        std::iter::once(&self.first).chain(&self.others)
+        std::iter::once(&self.0.first).chain(&self.0.others)
     }
 }
 
@@ -43,38 +76,24 @@ pub(super) struct Decided<A: Algorithm, S: Store<A>> {
     pipeline: Arc<Pipeline<A, S>>,
     /// Nothing once it was taken.
     group: Option<Group<A>>,
-    answers: Answers,
-}
-
-/// Those to a group: most have one, for which there is room without any further ado.
-#[derive(Debug)]
-enum Answers {
-    One([Answer; 1]),
-    Several(Vec<Answer>),
-}
-
-impl Answers {
-    fn all(&self) -> &[Answer] {
-        match self {
-            Self::One(answer) => answer,
-            Self::Several(answers) => answers,
-        }
-    }
+    /// When the answers came.
+    pub(super) at: Nanos,
 }
 
 impl<A: Algorithm, S: Store<A>> Decided<A, S> {
-    /// A group and the next answers, which are those to it.
+    /// A group and the next answers, which are those to it, and came at this instant.
     pub(super) fn new(
         pipeline: Arc<Pipeline<A, S>>,
-        group: Group<A>,
+        mut group: Group<A>,
         answers: &mut impl Iterator<Item = Answer>,
+        at: Nanos,
     ) -> Self {
         let mut answers = answers.take(group.len());
-        let answers = match (group.len(), answers.next()) {
+        group.0.answers = match (group.len(), answers.next()) {
             (1, Some(answer)) => Answers::One([answer]),
             (_, first) => Answers::Several(first.into_iter().chain(answers).collect()),
         };
-        Self { pipeline, group: Some(group), answers }
+        Self { pipeline, group: Some(group), at }
     }
 
     /// The answer to the first order.
@@ -84,33 +103,36 @@ impl<A: Algorithm, S: Store<A>> Decided<A, S> {
 
     /// The answers to all orders.
     pub(super) fn answers(&self) -> &[Answer] {
-        self.answers.all()
+        self.group.as_ref().map_or(&[], |group| group.0.answers.all())
     }
 
     /// Whoever has it looks after the permits from now on.
     pub(super) fn take(mut self) -> Answer {
+        let answer = self.answer();
         self.group = None;
-        self.answer()
+        answer
     }
 
     /// The same with the answers to all orders.
     pub(super) fn take_all(mut self) -> Vec<Answer> {
+        let answers = self.answers().to_vec();
         self.group = None;
-        self.answers().to_vec()
+        answers
     }
 
     /// The same with the first order, as what was taken.
     pub(super) fn take_order(mut self) -> Taken<A> {
+        let answer = self.answer();
         let group = self.group.take().expect("it is there until it is taken");
-        let Order { limit, key, .. } = group.first;
-        Taken { limit, key, answer: self.answer() }
+        let Order { limit, key, .. } = group.0.first;
+        Taken { limit, key, answer }
     }
 }
 
 impl<A: Algorithm, S: Store<A>> Drop for Decided<A, S> {
     fn drop(&mut self) {
         let Some(group) = self.group.take() else { return };
-        let answers = self.answers.all();
+        let answers = group.0.answers.all();
         if !answers.iter().all(Answer::is_granted) {
             return;
         }

@@ -7,7 +7,7 @@ use super::{
     group::{Decided, Group},
     known::Known,
     line::Lane,
-    queue::{Queue, Queued, Reply},
+    queue::{Caller, Load, Queue, Queued, Reply},
     settings::Settings,
     time::{before, shielded},
 };
@@ -50,7 +50,7 @@ pub(super) struct Pipeline<A: Algorithm, S: Store<A>> {
     /// By shard. There are no more than the store has, so they stay.
     queues: Mutex<BTreeMap<u32, Queue<A, S>>>,
     /// How many drivers there may be for each shard.
-    most_drivers: usize,
+    pub(super) most_drivers: usize,
     /// Where drivers run whose callers run nowhere.
     runtime: Handle,
 }
@@ -91,15 +91,19 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         lanes.iter().for_each(|lane| self.known.freed(&lane.key));
         let shard = self.shard(&group);
         let queued = Queued { group, caller: None };
-        let needs_driver = self.lock().entry(shard).or_default().join(queued, self.most_drivers);
-        self.drive_if(needs_driver, shard);
+        let driver = {
+            let mut queues = self.lock();
+            let queue = queues.entry(shard).or_default();
+            queue.join(queued, self.is_elsewhere(), self.most_drivers)
+        };
+        self.drive(driver, shard);
         lanes.iter().for_each(|lane| self.known.lines.call(lane));
     }
 
     /// Asks the [shard](Self::shard) of a group.
     ///
     /// Dropped, it takes nothing: what was not sent is not sent, and what was granted goes back.
-    pub(super) fn ask(self: &Arc<Self>, group: Group<A>, shard: u32) -> Way<A, S> {
+    pub(super) fn ask(self: &Arc<Self>, group: Group<A>, shard: u32, end: Nanos) -> Way<A, S> {
         let mut queues = self.lock();
         let queue = queues.entry(shard).or_default();
         if !queue.is_led && queue.drivers() == 0 {
@@ -108,22 +112,31 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
             let lead = Lead { pipeline: Arc::clone(self), shard };
             return Way::Alone(Flight::new(group, lead));
         }
-        let (caller, answer) = oneshot::channel();
-        let needs_driver = queue.join(Queued { group, caller: Some(caller) }, self.most_drivers);
+        let is_elsewhere = self.is_elsewhere();
+        let is_timed = !is_elsewhere && queue.keeps_time();
+        let (reply, answer) = oneshot::channel();
+        let caller = Caller::new(reply, is_timed.then_some(end));
+        let driver =
+            queue.join(Queued { group, caller: Some(caller) }, is_elsewhere, self.most_drivers);
         drop(queues);
-        self.drive_if(needs_driver, shard);
-        Way::InQueue(answer)
+        self.drive(driver, shard);
+        Way::InQueue { answer, is_timed }
     }
 
     /// Where a group is sent. What is not taken together may be kept elsewhere, which the store knows.
     pub(super) fn shard(&self, group: &Group<A>) -> u32 {
-        self.store.shard(&group.first)
+        self.store.shard(group.first())
     }
 
-    fn drive_if(self: &Arc<Self>, needs_driver: bool, shard: u32) {
-        if needs_driver {
-            self.runtime().spawn(Driver::new(Arc::clone(self), shard).run());
+    fn drive(self: &Arc<Self>, driver: Option<Load>, shard: u32) {
+        if let Some(load) = driver {
+            self.runtime().spawn(Driver::new(Arc::clone(self), shard, load).run());
         }
+    }
+
+    /// Whether whoever calls runs in another runtime than the limiter's.
+    fn is_elsewhere(&self) -> bool {
+        Handle::try_current().is_ok_and(|here| here.id() != self.runtime.id())
     }
 
     pub(super) fn store(&self) -> &S {
@@ -150,6 +163,7 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
             Some(answers) => answers,
             None => Err(StoreError::new("it panicked")),
         };
+        let at = self.clock.now();
         // Also when the answer is lost: it may have happened.
         for order in groups.iter().flat_map(Group::orders).filter(|order| order.ask.frees()) {
             self.known.freed(&order.key);
@@ -160,7 +174,7 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
             return Err(StoreError::new(format!("{answered} answers to {asked} asks")));
         }
         let mut answers = answers.into_iter();
-        let decided = |group| Decided::new(Arc::clone(self), group, &mut answers);
+        let decided = |group| Decided::new(Arc::clone(self), group, &mut answers, at);
         Ok(groups.into_iter().map(decided).collect())
     }
 
@@ -185,7 +199,11 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
 /// How a caller asks.
 pub(super) enum Way<A: Algorithm, S: Store<A>> {
     Alone(Flight<A, S>),
-    InQueue(oneshot::Receiver<Reply<A, S>>),
+    InQueue {
+        answer: oneshot::Receiver<Reply<A, S>>,
+        /// Whether its driver keeps the time.
+        is_timed: bool,
+    },
 }
 
 impl<A: Algorithm, S: Store<A>> Future for Way<A, S> {
@@ -194,7 +212,7 @@ impl<A: Algorithm, S: Store<A>> Future for Way<A, S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply<A, S>> {
         match self.get_mut() {
             Self::Alone(flight) => Pin::new(flight).poll(cx),
-            Self::InQueue(answer) => Pin::new(answer).poll(cx).map(|reply| {
+            Self::InQueue { answer, .. } => Pin::new(answer).poll(cx).map(|reply| {
                 reply.unwrap_or_else(|_| Err(StoreError::new("the task that asks it has ended")))
             }),
         }

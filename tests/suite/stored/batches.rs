@@ -1,6 +1,6 @@
 //! Asks that travel together.
 
-use super::{Slow, bucket, limiter, ms};
+use super::{Slow, bucket, limiter, ms, since};
 use std::time::Duration;
 use tokio::{
     task::JoinSet,
@@ -73,15 +73,14 @@ async fn callers_in_a_loop_fill_every_batch() {
     assert!(batches.len() <= 110, "{} batches", batches.len());
 }
 
-/// So many callers with keys of their own ask, and 3 ms later twenty others. When those have their
-/// answers.
-async fn answered_beside(others: u64, key: impl Fn(u64) -> u64) -> Duration {
+/// So many callers ask, and 3 ms later so many more. When those have their answers.
+async fn answered_beside(others: u64, more: u64) -> Duration {
     let limiter = limiter(&Slow::new(10).at_once(2), Quota::new(1000).unwrap());
     let start = Instant::now();
     let mut calls = JoinSet::new();
-    for caller in 0..others + 20 {
+    for caller in 0..others + more {
         let is_other = caller < others;
-        let limit = limiter.key(&if is_other { caller } else { 1000 + key(caller) });
+        let limit = limiter.key("alice");
         calls.spawn(async move {
             sleep(if is_other { ms(0) } else { ms(3) }).await;
             limit.try_acquire().await.unwrap();
@@ -92,11 +91,52 @@ async fn answered_beside(others: u64, key: impl Fn(u64) -> u64) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn beside_a_batch_of_many_another_one_leaves_only_if_it_asks_about_many_keys() {
-    assert_eq!(answered_beside(20, |caller| caller).await, ms(13));
-    assert_eq!(answered_beside(20, |_| 0).await, ms(20));
-    assert_eq!(answered_beside(20, |caller| caller % 2).await, ms(13), "one after the other");
-    assert_eq!(answered_beside(10, |_| 0).await, ms(13));
+async fn beside_a_batch_of_many_another_one_leaves_only_if_it_is_of_many() {
+    assert_eq!(answered_beside(20, 16).await, ms(13));
+    assert_eq!(answered_beside(20, 15).await, ms(20));
+    assert_eq!(answered_beside(16, 15).await, ms(13), "one on its own way, 15 in a batch");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_callers_are_shared_out_among_the_batches_that_may_be_under_way() {
+    let store = Slow::new(10).at_once(2);
+    let limiter = limiter(&store, Quota::new(100_000).unwrap());
+    let calls = (0..65).map(|_| {
+        let limit = limiter.key("alice");
+        async move {
+            for _ in 0..20 {
+                limit.try_acquire().await.unwrap();
+            }
+        }
+    });
+    calls.collect::<JoinSet<_>>().join_all().await;
+    let batches = store.batches();
+    assert_eq!(batches[..3], [1, 32, 32]);
+    assert!(batches[3..].iter().all(|batch| (16..=34).contains(batch)), "{batches:?}");
+    assert_eq!(batches.iter().sum::<usize>(), 1300);
+}
+
+/// Otherwise who asks after it could be answered before it.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_gives_something_back_is_followed_by_no_other_until_it_is_answered() {
+    let limiter = limiter(&Slow::new(10).at_once(2), Quota::new(1000).unwrap());
+    let permit = limiter.key("alice").try_acquire().await.unwrap();
+    let start = Instant::now();
+    let mut calls = JoinSet::new();
+    for caller in 0..60_u64 {
+        let limit = limiter.key("alice");
+        calls.spawn(async move {
+            sleep(ms(caller / 20)).await;
+            limit.try_acquire().await.unwrap();
+            (caller / 20, since(start))
+        });
+    }
+    // It rides with those who ask after a millisecond.
+    sleep(ms(1)).await;
+    permit.refund();
+    let answered = calls.join_all().await;
+    let of = |wave| answered.iter().filter(move |(of, _)| *of == wave).map(|(_, at)| *at).max();
+    assert_eq!([of(0), of(1), of(2)], [Some(10), Some(11), Some(21)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ mod bounded;
 mod changing;
 mod chaos;
 mod control;
+mod deadlines;
 mod dropping;
 mod failing;
 mod histories;
