@@ -167,7 +167,8 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
     /// Answers a batch.
     ///
     /// It need not bound how long that takes: the limiter has a
-    /// [deadline](crate::StoredBuilder::deadline).
+    /// [deadline](crate::StoredBuilder::deadline). But it must not block the thread for longer than a
+    /// moment: the task that asks also tells callers when it is too late.
     ///
     /// # Errors
     ///
@@ -217,7 +218,8 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
     /// Returns how many batches one limiter may ask of each shard at the same time, 1 at
     /// least, beside a single order that a caller sends by itself, and those batches that are given up because
     /// they take too long. Orders of different batches are decided in any order.
-    /// Callers are shared out among them where there are many.
+    /// Callers are shared out among them where there are many. A batch with something that nobody waits
+    /// for, such as permits that go back, is followed by no other until it is answered.
     fn batches_at_once(&self) -> usize {
         1
     }

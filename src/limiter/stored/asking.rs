@@ -74,11 +74,12 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
                 Ok(decided) if decided.answer().is_granted() => {
                     self.place = None;
                     let wait = decided.answer().wait;
+                    if wait == Nanos::ZERO {
+                        // They are not older than this caller's knowledge of them.
+                        return Ok(self.granted(decided, self.shared.now()));
+                    }
                     // The store decided before its answer came: not too early, wherever the time went.
                     let at = decided.at + wait;
-                    if wait == Nanos::ZERO {
-                        return Ok(self.granted(decided, at));
-                    }
                     break Ok((decided, at));
                 }
                 Ok(decided) => self.asks_again_at(decided.answer().decision)?,

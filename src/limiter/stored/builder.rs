@@ -133,8 +133,9 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
         self
     }
 
-    /// Builds the limiter. It belongs to the runtime in which it is built: batches travel there for
-    /// threads that have none.
+    /// Builds the limiter. It belongs to the runtime in which it is built, which has to be running
+    /// wherever calls come from: batches travel there for threads that have no runtime, and the
+    /// deadlines of its own callers are kept there.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Sending batches for those who wait in the queue.
 
 use super::{
-    group::Decided,
+    group::{Decided, Group},
     pipeline::{Pipeline, TOO_LATE},
     queue::{Caller, Load, Queued},
     time::before,
@@ -12,6 +12,7 @@ use crate::{
     store::{Batch, Store, StoreError},
 };
 use std::{future::poll_fn, mem, sync::Arc, task::Poll};
+use tokio::task::yield_now;
 
 /// How often all others are let run at most before a batch leaves.
 const YIELDS: usize = 3;
@@ -22,13 +23,15 @@ pub(super) struct Driver<A: Algorithm, S: Store<A>> {
     pipeline: Arc<Pipeline<A, S>>,
     shard: u32,
     load: Load,
+    /// How many groups were in its last batch.
+    last: usize,
     has_ended: bool,
 }
 
 impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     /// One that is counted already.
     pub(super) fn new(pipeline: Arc<Pipeline<A, S>>, shard: u32, load: Load) -> Self {
-        Self { pipeline, shard, load, has_ended: false }
+        Self { pipeline, shard, load, last: 0, has_ended: false }
     }
 
     pub(super) async fn run(mut self) {
@@ -40,9 +43,8 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
 
     /// Those who wait, or the end of this driver.
     fn next(&mut self) -> Option<Vec<Queued<A, S>>> {
-        let mut queues = self.pipeline.lock();
-        let queue = queues.entry(self.shard).or_default();
-        let batch = queue.next(&mut self.load, self.pipeline.most_drivers);
+        let batch = self.pipeline.lock().entry(self.shard).or_default().next(&mut self.load);
+        self.last = batch.as_ref().map_or(0, Vec::len);
         self.has_ended = batch.is_none();
         batch
     }
@@ -50,60 +52,70 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     /// Lets those ask who are about to, above all those who have their answers: until as many have come as
     /// had them, or nobody more while all others were let run.
     async fn gather(&self) {
-        let mut gathered = 0;
+        let mut waiting = 0;
         for _ in 0..YIELDS {
             let_others_run().await;
-            let waiting = self.pipeline.lock().entry(self.shard).or_default().len();
-            if waiting == gathered || waiting >= self.load.groups {
+            let now_waiting = self.pipeline.lock().entry(self.shard).or_default().len();
+            let gathered = mem::replace(&mut waiting, now_waiting);
+            if waiting == gathered || waiting >= self.last {
                 break;
             }
-            gathered = waiting;
+        }
+        if waiting == 0 {
+            // It is about to end. Whoever has blocked on a future runs after all tasks.
+            yield_now().await;
         }
     }
 
-    async fn serve(&self, batch: Vec<Queued<A, S>>) {
-        let is_wanted =
-            |queued: &Queued<A, S>| !queued.caller.as_ref().is_some_and(Caller::is_gone);
-        let wanted = batch.into_iter().filter(is_wanted);
+    async fn serve(&mut self, mut batch: Vec<Queued<A, S>>) {
+        let now = self.pipeline.clock.now();
+        // Whoever has made this task may have held it up.
+        tell_overdue(batch.iter_mut().filter_map(|queued| queued.caller.as_mut()), now);
+        batch.retain(|queued| !queued.caller.as_ref().is_some_and(Caller::is_gone));
         let (groups, mut callers): (Vec<_>, Vec<_>) =
-            wanted.map(|Queued { group, caller }| (group, caller)).unzip();
-        if groups.is_empty() {
-            return;
-        }
+            batch.into_iter().map(|Queued { group, caller }| (group, caller)).unzip();
+        let decided = match groups.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.decide(groups, &mut callers, now + self.pipeline.deadline).await,
+        };
+        self.pipeline.lock().entry(self.shard).or_default().unload(&mut self.load);
+        self.deliver(callers, decided);
+    }
+
+    /// What the store answers by then.
+    async fn decide(
+        &self,
+        groups: Vec<Group<A>>,
+        callers: &mut [Option<Caller<A, S>>],
+        end: Nanos,
+    ) -> Result<Vec<Decided<A, S>>, StoreError> {
         let pipeline = Arc::clone(&self.pipeline);
         let batch = |orders| Batch::new(orders).in_a_task();
         let mut answer = Box::pin(async move { pipeline.decide(groups, batch).await });
-        let (clock, end) = (&self.pipeline.clock, self.pipeline.end());
+        let clock = &self.pipeline.clock;
         let decided = loop {
-            let first_end = self.first_end(&callers).map_or(end, |first| first.min(end));
+            let first_end = self.first_end(callers).map_or(end, |first| first.min(end));
             if let Some(decided) = before(clock, first_end, &mut answer).await {
                 break decided;
             }
-            self.tell_overdue(&mut callers, clock.now());
             if first_end == end {
                 self.pipeline.abandon(answer);
                 break Err(StoreError::new(TOO_LATE));
             }
+            let now = clock.now();
+            let mut waiting = self.pipeline.lock().entry(self.shard).or_default().overdue(now);
+            let waiting = waiting.iter_mut().filter_map(|queued| queued.caller.as_mut());
+            tell_overdue(waiting.chain(callers.iter_mut().flatten()), now);
         };
         // Before anybody hears of it, who may ask again at once.
         self.pipeline.breaker.tell(self.shard, &decided, || clock.now());
-        self.deliver(callers, decided);
+        decided
     }
 
     /// When somebody in this batch or behind it is told that there is no answer.
     fn first_end(&self, callers: &[Option<Caller<A, S>>]) -> Option<Nanos> {
         let waiting = self.pipeline.lock().entry(self.shard).or_default().first_end();
         callers.iter().flatten().filter_map(Caller::end).chain(waiting).min()
-    }
-
-    fn tell_overdue(&self, callers: &mut [Option<Caller<A, S>>], now: Nanos) {
-        let waiting = self.pipeline.lock().entry(self.shard).or_default().overdue(now);
-        let mut waiting: Vec<_> = waiting.into_iter().map(|queued| queued.caller).collect();
-        for caller in waiting.iter_mut().chain(callers).flatten() {
-            if caller.is_overdue(now) {
-                caller.tell(Err(StoreError::new(TOO_LATE)));
-            }
-        }
     }
 
     fn deliver(
@@ -132,8 +144,17 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     }
 }
 
-/// Lets all tasks run that are ready. Tokio's own yield looks at all sockets and timers before it goes on, for
-/// which it asks the system.
+fn tell_overdue<'a, A: Algorithm, S: Store<A>>(
+    callers: impl Iterator<Item = &'a mut Caller<A, S>>,
+    now: Nanos,
+) {
+    for caller in callers.filter(|caller| caller.is_overdue(now)) {
+        caller.tell(Err(StoreError::new(TOO_LATE)));
+    }
+}
+
+/// Lets the tasks of this worker run that are ready. Tokio's own yield looks at all sockets and timers before it
+/// goes on, for which it asks the system.
 async fn let_others_run() {
     let mut has_let = false;
     poll_fn(|cx| match mem::replace(&mut has_let, true) {

@@ -60,11 +60,6 @@ impl<A> Group<A> {
         &self.0.first
     }
 
-    /// Whether others may have permits after it that they had not before.
-    pub(super) fn frees(&self) -> bool {
-        self.orders().any(|order| order.ask.frees())
-    }
-
     pub(super) fn orders(&self) -> impl Iterator<Item = &Order<A>> {
         std::iter::once(&self.0.first).chain(&self.0.others)
     }

@@ -26,8 +26,8 @@ use std::{
 /// this process and in others. It stands wherever a [`KeyedRateLimiter`](crate::KeyedRateLimiter)
 /// may: in layers, routes and clients. For a limit over all calls, use the key `()`.
 ///
-/// Asks of many callers travel together: while one batch is under way the next one gathers. A call
-/// that has to wait is told the instant of its turn by the one answer, in the order in which asks
+/// Asks of many callers travel together: while the store has as many batches as it may be asked
+/// [at once](Store::batches_at_once), the next one gathers. A call that has to wait is told the instant of its turn by the one answer, in the order in which asks
 /// come to the store, and sleeps until then.
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! Group commit: asks that come while a batch is under way ride together in the next one.
+//! Group commit: asks that come while others are under way ride together in the next batch.
 
 use super::{
     breaker::Breaker,
@@ -34,8 +34,8 @@ const LATE: u32 = 10;
 /// The way to a store.
 ///
 /// A caller who finds nobody else asking sends its own ask, and waits for the answer itself: a hop
-/// to another task would cost as much as the rest. Whoever comes meanwhile gets in a queue, which a
-/// driver empties: a task that is there as long as the queue is not empty. So no caller waits for
+/// to another task would cost as much as the rest. Whoever comes meanwhile gets in a queue, which
+/// drivers empty: tasks that are there as long as the queue is not empty. So no caller waits for
 /// another one to be polled.
 ///
 /// There is a queue for each shard of the store, so that a server which is away fails or holds up only
@@ -46,12 +46,12 @@ pub(super) struct Pipeline<A: Algorithm, S: Store<A>> {
     pub(super) meters: StoreMeters,
     pub(super) breaker: Breaker,
     pub(super) clock: Clock,
-    deadline: Nanos,
+    pub(super) deadline: Nanos,
     /// By shard. There are no more than the store has, so they stay.
     queues: Mutex<BTreeMap<u32, Queue<A, S>>>,
     /// How many drivers there may be for each shard.
-    pub(super) most_drivers: usize,
-    /// Where drivers run whose callers run nowhere.
+    most_drivers: usize,
+    /// Where drivers run whose callers run nowhere, and keep the time of callers.
     runtime: Handle,
 }
 
@@ -113,7 +113,7 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
             return Way::Alone(Flight::new(group, lead));
         }
         let is_elsewhere = self.is_elsewhere();
-        let is_timed = !is_elsewhere && queue.keeps_time();
+        let is_timed = !is_elsewhere && queue.keeps_time(end);
         let (reply, answer) = oneshot::channel();
         let caller = Caller::new(reply, is_timed.then_some(end));
         let driver =
@@ -176,11 +176,6 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         let mut answers = answers.into_iter();
         let decided = |group| Decided::new(Arc::clone(self), group, &mut answers, at);
         Ok(groups.into_iter().map(decided).collect())
-    }
-
-    /// The deadline of what is asked now.
-    pub(super) fn end(&self) -> Nanos {
-        self.clock.now() + self.deadline
     }
 
     /// Nobody waits for this answer any more. It is listened to for a while, as what it grants has

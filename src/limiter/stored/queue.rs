@@ -6,7 +6,7 @@ use crate::{
     nanos::Nanos,
     store::{Store, StoreError},
 };
-use std::mem;
+use std::{collections::VecDeque, mem};
 use tokio::sync::oneshot;
 
 /// From how many on groups are many. A script call in Redis takes as long by itself as to answer about ten
@@ -20,20 +20,24 @@ const MOST: usize = 1024;
 ///
 /// Where several batches may be under way, many callers are shared out among them: while one is at the store,
 /// those who were answered by another ask again. Few ride together, as each batch costs something by itself.
-/// A batch that gives something back is followed by no other until it was answered, so that whoever asks
-/// after it has its turn after it.
+/// A batch with something that nobody waits for, such as permits that go back, is followed by no other until it
+/// was answered, so that whoever asks after it is decided after it.
 ///
 /// While all drivers run in the runtime of the limiter they keep the time of callers there, who then need no
 /// timers. A runtime that nobody drives keeps no time: others have timers of their own.
 pub(super) struct Queue<A: Algorithm, S: Store<A>> {
-    waiting: Vec<Queued<A, S>>,
+    waiting: VecDeque<Queued<A, S>>,
     drivers: usize,
     /// How many of those run elsewhere.
     elsewhere: usize,
+    /// How many of them have been polled: one that was not may be held up by whoever made it.
+    begun: usize,
     /// How many groups are under way.
     under_way: usize,
-    /// How many batches give something back.
-    freeing: usize,
+    /// In how many batches is something that nobody waits for.
+    unawaited: usize,
+    /// The latest deadline that a driver keeps.
+    latest_end: Nanos,
     /// Whether a caller is on its own way.
     pub(super) is_led: bool,
 }
@@ -42,11 +46,16 @@ pub(super) struct Queue<A: Algorithm, S: Store<A>> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
     is_elsewhere: bool,
-    /// How many groups are in its batch.
-    pub(super) groups: usize,
-    /// Whether that gives something back.
-    frees: bool,
+    has_begun: bool,
+    /// How many groups of its batch are under way.
+    groups: usize,
+    /// Whether there is something among them that nobody waits for.
+    is_unawaited: bool,
 }
+
+/// A clock that was set back makes later callers have earlier deadlines: by more than this, and they keep the
+/// time themselves.
+const SET_BACK: Nanos = Nanos::new(1_000_000);
 
 /// What a caller is told.
 pub(super) type Reply<A, S> = Result<Decided<A, S>, StoreError>;
@@ -94,8 +103,16 @@ impl<A: Algorithm, S: Store<A>> Caller<A, S> {
 
 impl<A: Algorithm, S: Store<A>> Default for Queue<A, S> {
     fn default() -> Self {
-        let (waiting, is_led) = (Vec::new(), false);
-        Self { waiting, drivers: 0, elsewhere: 0, under_way: 0, freeing: 0, is_led }
+        Self {
+            waiting: VecDeque::new(),
+            drivers: 0,
+            elsewhere: 0,
+            begun: 0,
+            under_way: 0,
+            unawaited: 0,
+            latest_end: Nanos::ZERO,
+            is_led: false,
+        }
     }
 }
 
@@ -107,39 +124,40 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
         is_elsewhere: bool,
         most_drivers: usize,
     ) -> Option<Load> {
-        self.waiting.push(queued);
-        // Beside those that keep the time of callers there is none that runs elsewhere.
-        let may_run = !is_elsewhere || self.drivers == self.elsewhere;
+        self.waiting.push_back(queued);
         let is_needed = self.drivers == 0 || self.drivers < most_drivers && self.is_worth_it();
-        if !may_run || !is_needed {
+        // None from elsewhere takes those with it whose time is kept here.
+        if !is_needed || is_elsewhere && self.first_end().is_some() {
             return None;
         }
         self.drivers += 1;
         self.elsewhere += usize::from(is_elsewhere);
-        Some(Load { is_elsewhere, groups: 0, frees: false })
+        Some(Load { is_elsewhere, has_begun: false, groups: 0, is_unawaited: false })
     }
 
     /// The next batch of a driver, or the end of it: whoever comes after it needs another one.
-    pub(super) fn next(
-        &mut self,
-        load: &mut Load,
-        most_drivers: usize,
-    ) -> Option<Vec<Queued<A, S>>> {
-        self.unload(load);
+    pub(super) fn next(&mut self, load: &mut Load) -> Option<Vec<Queued<A, S>>> {
+        self.begun += usize::from(!mem::replace(&mut load.has_begun, true));
         if self.waiting.is_empty() || self.drivers > 1 && !self.is_worth_it() {
             self.lose(load);
             return None;
         }
         let waiting = self.waiting.len();
-        let share = (waiting + self.under_way).div_ceil(most_drivers).max(MANY);
+        let share = (waiting + self.under_way).div_ceil(self.drivers).max(MANY);
         // No fewer are left to others than are worth a batch.
         let size = if waiting >= share + MANY { share } else { waiting };
         let batch: Vec<_> = self.waiting.drain(..size.min(MOST)).collect();
         load.groups = batch.len();
-        load.frees = batch.iter().any(|queued| queued.group.frees());
+        load.is_unawaited = batch.iter().any(|queued| queued.caller.is_none());
         self.under_way += load.groups;
-        self.freeing += usize::from(load.frees);
+        self.unawaited += usize::from(load.is_unawaited);
         Some(batch)
+    }
+
+    /// The batch of a driver was answered.
+    pub(super) fn unload(&mut self, load: &mut Load) {
+        self.under_way -= mem::take(&mut load.groups);
+        self.unawaited -= usize::from(mem::take(&mut load.is_unawaited));
     }
 
     /// How many drivers empty it.
@@ -147,9 +165,13 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
         self.drivers
     }
 
-    /// Whether its drivers keep the time of callers in the runtime of the limiter.
-    pub(super) fn keeps_time(&self) -> bool {
-        self.elsewhere == 0
+    /// Whether its drivers tell a caller in the runtime of the limiter at this deadline.
+    pub(super) fn keeps_time(&mut self, end: Nanos) -> bool {
+        let keeps = self.elsewhere == 0 && self.begun > 0 && end + SET_BACK >= self.latest_end;
+        if keeps {
+            self.latest_end = self.latest_end.max(end);
+        }
+        keeps
     }
 
     /// How many wait.
@@ -164,33 +186,34 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
 
     /// Those who have waited for too long.
     pub(super) fn overdue(&mut self, now: Nanos) -> Vec<Queued<A, S>> {
-        let is_overdue =
-            |queued: &mut Queued<A, S>| queued.caller.as_ref().is_some_and(|c| c.is_overdue(now));
-        self.waiting.extract_if(.., is_overdue).collect()
+        let end = |queued: &Queued<A, S>| queued.caller.as_ref().and_then(Caller::end);
+        let is_later = |queued: &Queued<A, S>| end(queued).is_some_and(|end| end > now);
+        let earlier = self.waiting.iter().position(is_later).unwrap_or(self.waiting.len());
+        let is_overdue = |queued: &Queued<A, S>| end(queued).is_some();
+        let (overdue, others): (Vec<_>, Vec<_>) =
+            self.waiting.drain(..earlier).partition(is_overdue);
+        others.into_iter().rev().for_each(|queued| self.waiting.push_front(queued));
+        overdue
     }
 
     /// A driver is dropped with its runtime, and its batch. Those that it leaves to nobody.
-    pub(super) fn lose_driver(&mut self, load: &mut Load) -> Vec<Queued<A, S>> {
+    pub(super) fn lose_driver(&mut self, load: &mut Load) -> VecDeque<Queued<A, S>> {
         self.unload(load);
         self.lose(load);
         match self.drivers {
             0 => mem::take(&mut self.waiting),
-            _ => Vec::new(),
+            _ => VecDeque::new(),
         }
-    }
-
-    fn unload(&mut self, load: &mut Load) {
-        self.under_way -= mem::take(&mut load.groups);
-        self.freeing -= usize::from(mem::take(&mut load.frees));
     }
 
     fn lose(&mut self, load: &Load) {
         self.drivers -= 1;
         self.elsewhere -= usize::from(load.is_elsewhere);
+        self.begun -= usize::from(load.has_begun);
     }
 
     /// Whether those who wait are a batch of their own, and do not wait for the next of another driver.
     fn is_worth_it(&self) -> bool {
-        self.freeing == 0 && (self.under_way < MANY || self.waiting.len() >= MANY)
+        self.unawaited == 0 && (self.under_way < MANY || self.waiting.len() >= MANY)
     }
 }

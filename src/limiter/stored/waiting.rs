@@ -19,7 +19,7 @@ type Way<A> = Pin<Box<dyn Future<Output = Result<StoredTicket<A>, RateLimited>> 
 ///
 /// # Panics
 ///
-/// When polled outside a tokio runtime with a timer, and when polled again after it was ready.
+/// When polled outside a tokio runtime with a timer while it needs one, and when polled again after it was ready.
 #[must_use = "futures do nothing unless polled"]
 pub struct StoredWaiting<A: Algorithm>(Way<A>);
 

@@ -1,12 +1,21 @@
 //! Who is told when that there is no answer.
 
 use super::{Slow, bucket, builder, ms, refused, since, slow::Mood};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::channel,
+    },
+    time::Duration,
+};
 use tokio::{
     runtime::{Builder, Runtime},
+    sync::oneshot,
     task::{JoinSet, yield_now},
     time::{Instant, sleep, timeout},
 };
-use tower_ratelimit::{LeakyBucket, Reason, limiter::StoredKey};
+use tower_ratelimit::{Clock, LeakyBucket, Reason, limiter::StoredKey};
 
 type Limit = StoredKey<LeakyBucket, Slow<LeakyBucket>>;
 
@@ -51,20 +60,21 @@ async fn everybody_is_told_at_the_deadline_of_its_own() {
 async fn what_nobody_waits_for_any_more_is_not_sent() {
     let store = silent();
     let limit = limit(&store);
-    let calls: JoinSet<_> = (0..1100).map(|_| told(limit.clone())).collect();
+    leave_calls(&limit, 3).await;
+    // Behind a batch that is given up at their own deadline.
+    let calls: JoinSet<_> = (0..5).map(|_| told(limit.clone())).collect();
     assert!(calls.join_all().await.iter().all(|after| *after == 100));
     sleep(ms(5000)).await;
-    // One on its own way, and as many as ride in a batch at most.
-    assert_eq!(store.batches(), [1, 1024]);
+    assert_eq!(store.batches(), [1, 2]);
 }
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
 }
 
-/// Calls that are under way when this runtime stops: one by itself, the others in a batch.
-async fn leave_calls(limit: &Limit) {
-    for _ in 0..3 {
+/// Calls that are under way when this runtime stops: one by itself, the others in a batch, or behind one.
+async fn leave_calls(limit: &Limit, calls: u64) {
+    for _ in 0..calls {
         tokio::spawn(told(limit.clone()));
     }
     for _ in 0..10 {
@@ -77,7 +87,7 @@ async fn leave_calls(limit: &Limit) {
 fn a_caller_behind_another_runtime_keeps_its_own_time() {
     let (home, elsewhere) = (runtime(), runtime());
     let limit = home.block_on(async { limit(&silent()) });
-    home.block_on(leave_calls(&limit));
+    home.block_on(leave_calls(&limit, 3));
     assert_eq!(elsewhere.block_on(told(limit)), 100);
 }
 
@@ -85,20 +95,56 @@ fn a_caller_behind_another_runtime_keeps_its_own_time() {
 fn a_caller_at_home_behind_another_runtime_keeps_its_own_time() {
     let (home, elsewhere) = (runtime(), runtime());
     let limit = home.block_on(async { limit(&silent()) });
-    elsewhere.block_on(leave_calls(&limit));
+    elsewhere.block_on(leave_calls(&limit, 3));
     assert_eq!(home.block_on(told(limit)), 100);
 }
 
 /// They would take those with them whose time is kept at home.
 #[test]
-fn beside_a_batch_from_home_none_leaves_from_elsewhere() {
+fn before_those_who_wait_at_home_no_batch_leaves_from_elsewhere() {
     let (home, elsewhere) = (runtime(), runtime());
     let store = silent().at_once(2);
     let limit = home.block_on(async { limit(&store) });
-    home.block_on(leave_calls(&limit));
-    elsewhere.block_on(leave_calls(&limit));
-    assert_eq!(store.batches(), [1, 2]);
-    home.block_on(async {
-        assert_eq!(told(limit).await, 100);
+    home.block_on(leave_calls(&limit, 20));
+    home.block_on(leave_calls(&limit, 3));
+    elsewhere.block_on(leave_calls(&limit, 20));
+    assert_eq!(store.batches(), [1, 19]);
+    assert_eq!(home.block_on(told(limit)), 100);
+}
+
+/// The task that asks cannot run before it has ended.
+#[test]
+fn a_caller_behind_somebody_who_holds_up_the_runtime_keeps_its_own_time() {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let limit = limit(&Slow::new(0));
+        let permit = limit.try_acquire().await.unwrap();
+        let (begun, begins) = oneshot::channel();
+        let (told, is_told) = channel();
+        let holds_up = tokio::spawn(async move {
+            permit.refund();
+            begun.send(()).unwrap();
+            is_told.recv_timeout(Duration::from_secs(20))
+        });
+        begins.await.unwrap();
+        drop(limit.try_acquire().await);
+        told.send(()).unwrap();
+        holds_up.await.unwrap().expect("told meanwhile");
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_delays_nobody() {
+    let start = Instant::now();
+    let ahead = Arc::new(AtomicU64::new(3600));
+    let clock = Clock::from_fn({
+        let ahead = Arc::clone(&ahead);
+        move || start.elapsed() + Duration::from_secs(ahead.load(Ordering::SeqCst))
+    });
+    let builder = builder(&silent(), bucket(1, 10)).deadline(ms(100)).unwrap().clock(clock);
+    let limit = builder.build().unwrap().key("alice");
+    leave_calls(&limit, 3).await;
+    leave_calls(&limit, 1).await;
+    ahead.store(0, Ordering::SeqCst);
+    assert_eq!(told(limit).await, 100);
 }

@@ -57,7 +57,7 @@ type Way = Pin<Box<dyn Future<Output = Result<StoredJointTicket, RateLimited>> +
 ///
 /// # Panics
 ///
-/// When polled outside a tokio runtime with a timer, and when polled again after it was ready.
+/// When polled outside a tokio runtime with a timer while it needs one, and when polled again after it was ready.
 #[must_use = "futures do nothing unless polled"]
 pub struct StoredJointWaiting(Way);
 
