@@ -35,15 +35,19 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     }
 
     pub(super) async fn run(mut self) {
-        while let Some(batch) = self.next() {
-            self.serve(batch).await;
+        loop {
+            let now = self.pipeline.clock.now();
+            let Some(batch) = self.next(now) else { break };
+            self.serve(batch, now).await;
             self.gather().await;
         }
     }
 
     /// Those who wait, or the end of this driver.
-    fn next(&mut self) -> Option<Vec<Queued<A, S>>> {
-        let batch = self.pipeline.lock().entry(self.shard).or_default().next(&mut self.load);
+    fn next(&mut self, now: Nanos) -> Option<Vec<Queued<A, S>>> {
+        let end = now + self.pipeline.deadline;
+        let mut queues = self.pipeline.lock();
+        let batch = queues.entry(self.shard).or_default().next(&mut self.load, now, end);
         self.last = batch.as_ref().map_or(0, Vec::len);
         self.has_ended = batch.is_none();
         batch
@@ -67,8 +71,7 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
         }
     }
 
-    async fn serve(&mut self, mut batch: Vec<Queued<A, S>>) {
-        let now = self.pipeline.clock.now();
+    async fn serve(&mut self, mut batch: Vec<Queued<A, S>>, now: Nanos) {
         // Whoever has made this task may have held it up.
         tell_overdue(batch.iter_mut().filter_map(|queued| queued.caller.as_mut()), now);
         batch.retain(|queued| !queued.caller.as_ref().is_some_and(Caller::is_gone));
@@ -94,7 +97,7 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
         let mut answer = Box::pin(async move { pipeline.decide(groups, batch).await });
         let clock = &self.pipeline.clock;
         let decided = loop {
-            let first_end = self.first_end(callers).map_or(end, |first| first.min(end));
+            let first_end = self.sleeps_until(callers, end);
             if let Some(decided) = before(clock, first_end, &mut answer).await {
                 break decided;
             }
@@ -113,9 +116,9 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     }
 
     /// When somebody in this batch or behind it is told that there is no answer.
-    fn first_end(&self, callers: &[Option<Caller<A, S>>]) -> Option<Nanos> {
-        let waiting = self.pipeline.lock().entry(self.shard).or_default().first_end();
-        callers.iter().flatten().filter_map(Caller::end).chain(waiting).min()
+    fn sleeps_until(&self, callers: &[Option<Caller<A, S>>], end: Nanos) -> Nanos {
+        let ends = callers.iter().flatten().filter_map(Caller::end);
+        self.pipeline.lock().entry(self.shard).or_default().sleeps_until(ends, end)
     }
 
     fn deliver(

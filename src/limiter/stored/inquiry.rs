@@ -109,7 +109,7 @@ impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
             ));
         }
         let end = now + self.settings.deadline;
-        Ok(Sent { under_way, shard, end, way: self.pipeline.ask(group, shard, end) })
+        Ok(Sent { under_way, shard, end, way: self.pipeline.ask(group, shard, now) })
     }
 }
 

@@ -91,10 +91,11 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         lanes.iter().for_each(|lane| self.known.freed(&lane.key));
         let shard = self.shard(&group);
         let queued = Queued { group, caller: None };
+        let now = self.clock.now();
         let driver = {
             let mut queues = self.lock();
             let queue = queues.entry(shard).or_default();
-            queue.join(queued, self.is_elsewhere(), self.most_drivers)
+            queue.join(queued, self.is_elsewhere(), self.most_drivers, now)
         };
         self.drive(driver, shard);
         lanes.iter().for_each(|lane| self.known.lines.call(lane));
@@ -103,7 +104,7 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
     /// Asks the [shard](Self::shard) of a group.
     ///
     /// Dropped, it takes nothing: what was not sent is not sent, and what was granted goes back.
-    pub(super) fn ask(self: &Arc<Self>, group: Group<A>, shard: u32, end: Nanos) -> Way<A, S> {
+    pub(super) fn ask(self: &Arc<Self>, group: Group<A>, shard: u32, now: Nanos) -> Way<A, S> {
         let mut queues = self.lock();
         let queue = queues.entry(shard).or_default();
         if !queue.is_led && queue.drivers() == 0 {
@@ -113,11 +114,12 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
             return Way::Alone(Flight::new(group, lead));
         }
         let is_elsewhere = self.is_elsewhere();
+        let end = now + self.deadline;
         let is_timed = !is_elsewhere && queue.keeps_time(end);
         let (reply, answer) = oneshot::channel();
         let caller = Caller::new(reply, is_timed.then_some(end));
-        let driver =
-            queue.join(Queued { group, caller: Some(caller) }, is_elsewhere, self.most_drivers);
+        let queued = Queued { group, caller: Some(caller) };
+        let driver = queue.join(queued, is_elsewhere, self.most_drivers, now);
         drop(queues);
         self.drive(driver, shard);
         Way::InQueue { answer, is_timed }

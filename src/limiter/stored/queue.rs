@@ -34,9 +34,13 @@ pub(super) struct Queue<A: Algorithm, S: Store<A>> {
     begun: usize,
     /// How many groups are under way.
     under_way: usize,
+    /// How many groups there were, waiting and under way, when the last batch left.
+    callers: usize,
     /// In how many batches is something that nobody waits for.
     unawaited: usize,
-    /// The latest deadline that a driver keeps.
+    /// When the last of those is given up, if anybody drives its driver.
+    unawaited_until: Nanos,
+    /// The latest deadline that a driver keeps, or to which it sleeps.
     latest_end: Nanos,
     /// Whether a caller is on its own way.
     pub(super) is_led: bool,
@@ -109,7 +113,9 @@ impl<A: Algorithm, S: Store<A>> Default for Queue<A, S> {
             elsewhere: 0,
             begun: 0,
             under_way: 0,
+            callers: 0,
             unawaited: 0,
+            unawaited_until: Nanos::ZERO,
             latest_end: Nanos::ZERO,
             is_led: false,
         }
@@ -123,9 +129,10 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
         queued: Queued<A, S>,
         is_elsewhere: bool,
         most_drivers: usize,
+        now: Nanos,
     ) -> Option<Load> {
         self.waiting.push_back(queued);
-        let is_needed = self.drivers == 0 || self.drivers < most_drivers && self.is_worth_it();
+        let is_needed = self.drivers == 0 || self.drivers < most_drivers && self.is_worth_it(now);
         // None from elsewhere takes those with it whose time is kept here.
         if !is_needed || is_elsewhere && self.first_end().is_some() {
             return None;
@@ -135,22 +142,34 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
         Some(Load { is_elsewhere, has_begun: false, groups: 0, is_unawaited: false })
     }
 
-    /// The next batch of a driver, or the end of it: whoever comes after it needs another one.
-    pub(super) fn next(&mut self, load: &mut Load) -> Option<Vec<Queued<A, S>>> {
+    /// The next batch of a driver, which is given up at `end`; or the end of the driver: whoever comes after it
+    /// needs another one.
+    pub(super) fn next(
+        &mut self,
+        load: &mut Load,
+        now: Nanos,
+        end: Nanos,
+    ) -> Option<Vec<Queued<A, S>>> {
         self.begun += usize::from(!mem::replace(&mut load.has_begun, true));
-        if self.waiting.is_empty() || self.drivers > 1 && !self.is_worth_it() {
+        if self.waiting.is_empty() || self.drivers > 1 && !self.is_worth_it(now) {
             self.lose(load);
             return None;
         }
         let waiting = self.waiting.len();
-        let share = (waiting + self.under_way).div_ceil(self.drivers).max(MANY);
+        let callers = waiting + self.under_way;
+        // Those who have just been answered come back.
+        let lately = mem::replace(&mut self.callers, callers);
+        let share = callers.max(lately).div_ceil(self.drivers).max(MANY);
         // No fewer are left to others than are worth a batch.
         let size = if waiting >= share + MANY { share } else { waiting };
         let batch: Vec<_> = self.waiting.drain(..size.min(MOST)).collect();
         load.groups = batch.len();
         load.is_unawaited = batch.iter().any(|queued| queued.caller.is_none());
         self.under_way += load.groups;
-        self.unawaited += usize::from(load.is_unawaited);
+        if load.is_unawaited {
+            self.unawaited += 1;
+            self.unawaited_until = self.unawaited_until.max(end);
+        }
         Some(batch)
     }
 
@@ -180,8 +199,15 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
     }
 
     /// When the first caller is told that there is no answer: those behind it have come later.
-    pub(super) fn first_end(&self) -> Option<Nanos> {
+    fn first_end(&self) -> Option<Nanos> {
         self.waiting.iter().find_map(|queued| queued.caller.as_ref()?.end())
+    }
+
+    /// Until when a driver sleeps: the first of these deadlines and those of who waits.
+    pub(super) fn sleeps_until(&mut self, ends: impl Iterator<Item = Nanos>, end: Nanos) -> Nanos {
+        let first = ends.chain(self.first_end()).fold(end, Nanos::min);
+        self.latest_end = self.latest_end.max(first);
+        first
     }
 
     /// Those who have waited for too long.
@@ -210,10 +236,14 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
         self.drivers -= 1;
         self.elsewhere -= usize::from(load.is_elsewhere);
         self.begun -= usize::from(load.has_begun);
+        if self.drivers == 0 {
+            self.latest_end = Nanos::ZERO;
+        }
     }
 
     /// Whether those who wait are a batch of their own, and do not wait for the next of another driver.
-    fn is_worth_it(&self) -> bool {
-        self.unawaited == 0 && (self.under_way < MANY || self.waiting.len() >= MANY)
+    fn is_worth_it(&self, now: Nanos) -> bool {
+        (self.unawaited == 0 || now >= self.unawaited_until)
+            && (self.under_way < MANY || self.waiting.len() >= MANY)
     }
 }

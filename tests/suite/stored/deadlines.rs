@@ -133,8 +133,8 @@ fn a_caller_behind_somebody_who_holds_up_the_runtime_keeps_its_own_time() {
     });
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_clock_that_is_set_back_delays_nobody() {
+/// The clock is set back while so many others wait behind those who ask.
+async fn delays_nobody(others: u64) {
     let start = Instant::now();
     let ahead = Arc::new(AtomicU64::new(3600));
     let clock = Clock::from_fn({
@@ -144,7 +144,35 @@ async fn a_clock_that_is_set_back_delays_nobody() {
     let builder = builder(&silent(), bucket(1, 10)).deadline(ms(100)).unwrap().clock(clock);
     let limit = builder.build().unwrap().key("alice");
     leave_calls(&limit, 3).await;
-    leave_calls(&limit, 1).await;
+    leave_calls(&limit, others).await;
     ahead.store(0, Ordering::SeqCst);
     assert_eq!(told(limit).await, 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_delays_nobody() {
+    delays_nobody(0).await;
+    // Whose time is kept by the task that asks.
+    delays_nobody(1).await;
+}
+
+/// What goes back there lets nobody else ask until it is answered, or given up.
+#[test]
+fn what_goes_back_in_a_runtime_that_nobody_drives_holds_others_up_for_one_deadline() {
+    let (home, elsewhere) = (runtime(), runtime());
+    let store = Slow::new(0).at_once(2);
+    let limit = home.block_on(async { limit(&store) });
+    let permit = home.block_on(limit.try_acquire()).unwrap();
+    elsewhere.block_on(async {
+        store.set(Mood::Hangs);
+        permit.refund();
+        leave_calls(&limit, 0).await;
+        store.set(Mood::Answers);
+    });
+    home.block_on(async {
+        assert_eq!(told(limit.clone()).await, 100);
+        // The clocks of the two are set apart by what passed between their beginnings.
+        sleep(ms(5000)).await;
+        limit.try_acquire().await.unwrap();
+    });
 }
