@@ -75,7 +75,7 @@ impl<'a, A: Algorithm, S: Store<A>> Asking<'a, A, S> {
                     self.place = None;
                     let wait = decided.answer().wait;
                     if wait == Nanos::ZERO {
-                        // They are not older than this caller's knowledge of them.
+                        // Permits do not age while their caller waits to be run.
                         return Ok(self.granted(decided, self.shared.now()));
                     }
                     // The store decided before its answer came: not too early, wherever the time went.

@@ -1,9 +1,10 @@
 //! Sending batches for those who wait in the queue.
 
 use super::{
+    caller::Caller,
     group::{Decided, Group},
     pipeline::{Pipeline, TOO_LATE},
-    queue::{Caller, Load, Queued},
+    queue::{Load, Queued},
     time::before,
 };
 use crate::{
@@ -37,15 +38,15 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     pub(super) async fn run(mut self) {
         loop {
             let now = self.pipeline.clock.now();
-            let Some(batch) = self.next(now) else { break };
-            self.serve(batch, now).await;
+            let end = now + self.pipeline.deadline;
+            let Some(batch) = self.next(now, end) else { break };
+            self.serve(batch, now, end).await;
             self.gather().await;
         }
     }
 
     /// Those who wait, or the end of this driver.
-    fn next(&mut self, now: Nanos) -> Option<Vec<Queued<A, S>>> {
-        let end = now + self.pipeline.deadline;
+    fn next(&mut self, now: Nanos, end: Nanos) -> Option<Vec<Queued<A, S>>> {
         let mut queues = self.pipeline.lock();
         let batch = queues.entry(self.shard).or_default().next(&mut self.load, now, end);
         self.last = batch.as_ref().map_or(0, Vec::len);
@@ -71,7 +72,7 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
         }
     }
 
-    async fn serve(&mut self, mut batch: Vec<Queued<A, S>>, now: Nanos) {
+    async fn serve(&mut self, mut batch: Vec<Queued<A, S>>, now: Nanos, end: Nanos) {
         // Whoever has made this task may have held it up.
         tell_overdue(batch.iter_mut().filter_map(|queued| queued.caller.as_mut()), now);
         batch.retain(|queued| !queued.caller.as_ref().is_some_and(Caller::is_gone));
@@ -79,7 +80,7 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
             batch.into_iter().map(|Queued { group, caller }| (group, caller)).unzip();
         let decided = match groups.is_empty() {
             true => Ok(Vec::new()),
-            false => self.decide(groups, &mut callers, now + self.pipeline.deadline).await,
+            false => self.decide(groups, &mut callers, end).await,
         };
         self.pipeline.lock().entry(self.shard).or_default().unload(&mut self.load);
         self.deliver(callers, decided);

@@ -22,7 +22,6 @@ struct Asked<A> {
 /// Those to a group: most have one, for which there is room without any further ado.
 #[derive(Debug)]
 enum Answers {
-    None,
     One([Answer; 1]),
     Several(Vec<Answer>),
 }
@@ -30,7 +29,6 @@ enum Answers {
 impl Answers {
     fn all(&self) -> &[Answer] {
         match self {
-            Self::None => &[],
             Self::One(answer) => answer,
             Self::Several(answers) => answers,
         }
@@ -39,7 +37,8 @@ impl Answers {
 
 impl<A> Group<A> {
     pub(super) fn one(order: Order<A>) -> Self {
-        Self(Box::new(Asked { first: order, others: Vec::new(), answers: Answers::None }))
+        let (others, answers) = (Vec::new(), Answers::Several(Vec::new()));
+        Self(Box::new(Asked { first: order, others, answers }))
     }
 
     /// All of these; nothing where there are none. Whether they are taken together each of them

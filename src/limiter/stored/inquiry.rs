@@ -77,14 +77,16 @@ impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
         // Not in the future, which would have room for the group as long as it is there.
         let asked = self.send(group, sent);
         async move {
-            let Sent { under_way: _under_way, shard, end, way } = asked?;
+            let Sent { under_way: _under_way, shard, way } = asked?;
             // Otherwise it is one of many, and the driver tells of all of them.
             let is_alone = matches!(way, Way::Alone(_));
             let decided = match way {
                 Way::InQueue { is_timed: true, .. } => way.await,
-                _ => before_since(self.clock(), Some(sent), end, pin!(way))
-                    .await
-                    .unwrap_or_else(|| Err(StoreError::new(TOO_LATE))),
+                _ => {
+                    let end = sent + self.settings.deadline;
+                    let answered = before_since(self.clock(), Some(sent), end, pin!(way)).await;
+                    answered.unwrap_or_else(|| Err(StoreError::new(TOO_LATE)))
+                }
             };
             if is_alone {
                 self.pipeline.breaker.tell(shard, &decided, || self.now());
@@ -108,8 +110,7 @@ impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
                 "it has failed several times, and is left alone for a while",
             ));
         }
-        let end = now + self.settings.deadline;
-        Ok(Sent { under_way, shard, end, way: self.pipeline.ask(group, shard, now) })
+        Ok(Sent { under_way, shard, way: self.pipeline.ask(group, shard, now) })
     }
 }
 
@@ -117,8 +118,6 @@ impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
 struct Sent<'a, A: Algorithm, S: Store<A>> {
     under_way: UnderWay<'a>,
     shard: u32,
-    /// When it is too late.
-    end: Nanos,
     way: Way<A, S>,
 }
 

@@ -2,6 +2,7 @@
 
 mod limiter;
 mod builder;
+mod caller;
 mod key;
 mod acquire;
 mod permit;

@@ -2,12 +2,13 @@
 
 use super::{
     breaker::Breaker,
+    caller::{Caller, Reply},
     driver::Driver,
     flight::{Flight, Lead},
     group::{Decided, Group},
     known::Known,
     line::Lane,
-    queue::{Caller, Load, Queue, Queued, Reply},
+    queue::{Load, Queue, Queued},
     settings::Settings,
     time::{before, shielded},
 };

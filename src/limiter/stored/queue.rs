@@ -1,13 +1,8 @@
 //! Those who wait to ask a store.
 
-use super::group::{Decided, Group};
-use crate::{
-    algorithm::Algorithm,
-    nanos::Nanos,
-    store::{Store, StoreError},
-};
+use super::{caller::Caller, group::Group};
+use crate::{algorithm::Algorithm, nanos::Nanos, store::Store};
 use std::{collections::VecDeque, mem};
-use tokio::sync::oneshot;
 
 /// From how many on groups are many. A script call in Redis takes as long by itself as to answer about ten
 /// keys, and as long again on the way.
@@ -61,48 +56,10 @@ pub(super) struct Load {
 /// time themselves.
 const SET_BACK: Nanos = Nanos::new(1_000_000);
 
-/// What a caller is told.
-pub(super) type Reply<A, S> = Result<Decided<A, S>, StoreError>;
-
 /// A group on its way, and who wants to know what becomes of it.
 pub(super) struct Queued<A: Algorithm, S: Store<A>> {
     pub(super) group: Group<A>,
     pub(super) caller: Option<Caller<A, S>>,
-}
-
-/// Who wants to know what becomes of a group.
-pub(super) struct Caller<A: Algorithm, S: Store<A>> {
-    /// Nothing once it was told.
-    reply: Option<oneshot::Sender<Reply<A, S>>>,
-    /// When it is told that there is no answer; nothing where it sees to that itself.
-    end: Option<Nanos>,
-}
-
-impl<A: Algorithm, S: Store<A>> Caller<A, S> {
-    pub(super) fn new(reply: oneshot::Sender<Reply<A, S>>, end: Option<Nanos>) -> Self {
-        Self { reply: Some(reply), end }
-    }
-
-    /// Nobody wants to know any more, or was told already.
-    pub(super) fn is_gone(&self) -> bool {
-        self.reply.as_ref().is_none_or(oneshot::Sender::is_closed)
-    }
-
-    /// When it is told that there is no answer.
-    pub(super) fn end(&self) -> Option<Nanos> {
-        self.end.filter(|_| self.reply.is_some())
-    }
-
-    pub(super) fn is_overdue(&self, now: Nanos) -> bool {
-        self.end().is_some_and(|end| end <= now)
-    }
-
-    /// What nobody takes goes back as it is dropped.
-    pub(super) fn tell(&mut self, told: Reply<A, S>) {
-        if let Some(reply) = self.reply.take() {
-            let _ = reply.send(told);
-        }
-    }
 }
 
 impl<A: Algorithm, S: Store<A>> Default for Queue<A, S> {
