@@ -1,5 +1,5 @@
--- The bytes of a name or a key as they are kept: an index cannot hold many, so most of those of a
--- long one are a digest. It is longer than any that is not, so that no two are the same.
+-- The bytes of a limit's name as they are kept: an index cannot hold many, so most of those of a long one
+-- are a digest. It is longer than any that is not, so that no two are the same. Keys are never long.
 CREATE OR REPLACE FUNCTION @place(bytes bytea) RETURNS bytea
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -22,6 +22,9 @@ $$;
 -- that are to change, provided that they still are as they were read: mostly nobody was in between.
 -- Otherwise those keys are locked whose records are to change, and those of the same groups, and where
 -- others have changed one of them, the orders about the locked keys are answered once more.
+--
+-- Names are looked for in an array of one. A plan that was made while the table was small could otherwise
+-- read all of it, in the order of the names.
 CREATE OR REPLACE FUNCTION @decide(
     set_now bigint, names bytea[], keys bytea[],
     kinds text[], parameters bigint[], ends integer[], orders bigint[]
@@ -74,12 +77,11 @@ DECLARE
 BEGIN
     FOR index IN 1 .. cardinality(keys) LOOP
         names[index] := @place(names[index]);
-        keys[index] := @place(keys[index]);
     END LOOP;
     stored := ARRAY(
         SELECT t
         FROM unnest(names, keys) WITH ORDINALITY AS k (limit_name, key, index)
-        LEFT JOIN @@ t ON t.limit_name = k.limit_name AND t.key = k.key
+        LEFT JOIN @@ t ON t.limit_name = ANY (ARRAY[k.limit_name]) AND t.key = k.key
         ORDER BY k.index
     );
 
@@ -238,7 +240,7 @@ BEGIN
                     new_at = (kept[k.index]).new_at, bytes = NULL
                 FROM generate_series(1, cardinality(keys)) AS k (index)
                 WHERE changed[k.index]
-                    AND t.limit_name = names[k.index] AND t.key = keys[k.index]
+                    AND t.limit_name = ANY (ARRAY[names[k.index]]) AND t.key = keys[k.index]
                     AND t IS NOT DISTINCT FROM stored[k.index];
                 GET DIAGNOSTICS written = ROW_COUNT;
                 IF written = writes THEN
@@ -267,7 +269,7 @@ BEGIN
         FOR read IN
             SELECT k.index, t AS standing
             FROM unnest(names, keys) WITH ORDINALITY AS k (limit_name, key, index)
-            JOIN @@ t ON t.limit_name = k.limit_name AND t.key = k.key
+            JOIN @@ t ON t.limit_name = ANY (ARRAY[k.limit_name]) AND t.key = k.key
             WHERE locked[k.index] AND NOT own[k.index]
             ORDER BY k.index FOR UPDATE OF t
         LOOP

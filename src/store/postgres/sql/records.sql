@@ -12,7 +12,8 @@ BEGIN
     FOR read IN
         SELECT k.index, t.bytes
         FROM unnest(names, keys) WITH ORDINALITY AS k (limit_name, key, index)
-        JOIN @@ t ON t.limit_name = @place(k.limit_name) AND t.key = @place(k.key)
+        CROSS JOIN LATERAL (SELECT @place(k.limit_name) AS limit_name) AS p
+        JOIN @@ t ON t.limit_name = ANY (ARRAY[p.limit_name]) AND t.key = k.key
     LOOP
         records[read.index] := read.bytes;
     END LOOP;
@@ -28,14 +29,12 @@ CREATE OR REPLACE FUNCTION @swap(
 SET enable_seqscan = off AS $$
 DECLARE
     which_name bytea;
-    which_key bytea;
 BEGIN
     FOR index IN 1 .. cardinality(keys) LOOP
         which_name := @place(names[index]);
-        which_key := @place(keys[index]);
         IF before[index] IS NULL THEN
             INSERT INTO @@ AS t VALUES (
-                which_name, which_key, 'bytes', '{}', 0, '{}', equals_new_at[index], after[index]
+                which_name, keys[index], 'bytes', '{}', 0, '{}', equals_new_at[index], after[index]
             )
             ON CONFLICT (limit_name, key) DO UPDATE
             SET kind = excluded.kind, state = excluded.state, ahead = excluded.ahead,
@@ -43,10 +42,10 @@ BEGIN
             WHERE t.bytes IS NULL;
         ELSIF after[index] IS NULL THEN
             DELETE FROM @@ t
-            WHERE t.limit_name = which_name AND t.key = which_key AND t.bytes = before[index];
+            WHERE t.limit_name = which_name AND t.key = keys[index] AND t.bytes = before[index];
         ELSE
             UPDATE @@ t SET bytes = after[index], new_at = equals_new_at[index]
-            WHERE t.limit_name = which_name AND t.key = which_key AND t.bytes = before[index];
+            WHERE t.limit_name = which_name AND t.key = keys[index] AND t.bytes = before[index];
         END IF;
         IF NOT FOUND THEN
             RAISE serialization_failure;

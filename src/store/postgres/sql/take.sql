@@ -27,10 +27,9 @@ CREATE OR REPLACE FUNCTION @take(
     set_now bigint, names bytea[], keys bytea[], parameters bigint[],
     costs bigint[], counts bigint[], moments bigint[]
 ) RETURNS bigint[] LANGUAGE plpgsql VOLATILE
--- For the reasons that the long way has; nor may a plan read all keys of a limit at once.
+-- For the reasons that the long way has.
 SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-SET enable_bitmapscan = off SET enable_material = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     now bigint := coalesce(set_now, @clock());
     name bytea := @place(names[1]);
@@ -42,8 +41,7 @@ DECLARE
     updated bigint := 0;
 BEGIN
     SELECT
-        array_agg(r.place) AS keys, array_agg(r.tid) AS tids,
-        array_agg(r.level) AS levels, array_agg(r.granted) AS granted,
+        array_agg(r.tid) AS tids, array_agg(r.level) AS levels, array_agg(r.granted) AS granted,
         array_agg((now + depth - r.level) / step) AS remaining,
         array_agg(r.level - now) AS full_after,
         bool_and(coalesce(
@@ -56,12 +54,11 @@ BEGIN
     INTO read
     FROM (
         SELECT
-            p.place, k.cost, k.count, k.moment, l.level, t.ctid AS tid,
+            k.cost, k.count, k.moment, l.level, t.ctid AS tid,
             least(k.count, (now + depth - l.level) / (step * k.cost)) * k.cost AS granted
-        FROM unnest(keys, costs, counts, moments)
-            WITH ORDINALITY AS k (key, cost, count, moment, index)
-        CROSS JOIN LATERAL (SELECT @place(k.key) AS place) AS p
-        LEFT JOIN @@ t ON t.limit_name = name AND t.key = p.place
+        FROM unnest(names, keys, costs, counts, moments)
+            WITH ORDINALITY AS k (name, key, cost, count, moment, index)
+        LEFT JOIN @@ t ON t.limit_name = ANY (ARRAY[@place(k.name)]) AND t.key = k.key
         CROSS JOIN LATERAL (SELECT @level(t, now, step, depth) AS level) AS l
         ORDER BY k.index
     ) AS r;
@@ -82,7 +79,7 @@ BEGIN
             SELECT name, k.key, 'leaky_bucket',
                 ARRAY[k.level + k.granted * step, step, parameters[2]], 0, '{}',
                 k.level + k.granted * step, NULL
-            FROM unnest(read.keys, read.tids, read.levels, read.granted)
+            FROM unnest(keys, read.tids, read.levels, read.granted)
                 AS k (key, tid, level, granted)
             WHERE k.granted > 0 AND k.tid IS NULL
             ON CONFLICT DO NOTHING;
@@ -94,9 +91,10 @@ BEGIN
             SET state = ARRAY[k.level + k.granted * step, step, parameters[2]],
                 ahead = CASE WHEN t.new_at <= now THEN 0 ELSE t.ahead END, free = '{}',
                 new_at = k.level + k.granted * step
-            FROM unnest(read.keys, read.tids, read.levels, read.granted)
+            FROM unnest(keys, read.tids, read.levels, read.granted)
                 AS k (key, tid, level, granted)
-            WHERE k.granted > 0 AND t.ctid = k.tid AND t.limit_name = name AND t.key = k.key
+            WHERE k.granted > 0 AND t.ctid = k.tid
+                AND (t.limit_name, t.key) IS NOT DISTINCT FROM (name, k.key)
                 AND @level(t, now, step, depth) = k.level;
             GET DIAGNOSTICS updated = ROW_COUNT;
         END IF;

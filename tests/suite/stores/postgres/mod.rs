@@ -11,6 +11,7 @@ use tower_ratelimit::{
 
 mod agreement;
 mod many;
+mod plans;
 mod table;
 mod trouble;
 
