@@ -5,6 +5,7 @@ mod task;
 mod table;
 mod request;
 mod takes;
+mod streak;
 mod numbers;
 mod clean_up;
 mod records;
@@ -16,6 +17,7 @@ use deadpool_postgres::Pool;
 pub use records::PostgresRecords;
 use request::Request;
 use std::{fmt, sync::Arc};
+use streak::Streak;
 use table::Table;
 use takes::Takes;
 use task::in_a_task;
@@ -80,14 +82,15 @@ pub struct PostgresStore {
     table: Arc<Table>,
     is_logged: bool,
     clean_up: Arc<CleanUp>,
+    streak: Arc<Streak>,
 }
 
 impl PostgresStore {
     /// Creates a store in the table `rate_limits` of the first schema in the search path.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
-        let (table, clean_up) = (Arc::default(), Arc::default());
-        Self { pool, table, is_logged: false, clean_up }
+        let (table, clean_up, streak) = (Arc::default(), Arc::default(), Arc::default());
+        Self { pool, table, is_logged: false, clean_up, streak }
     }
 
     /// Sets the name of the table, `table` or `schema.table`. The names of its functions begin with
@@ -163,16 +166,18 @@ impl PostgresStore {
         let request = Request::new(batch);
         let takes = Takes::new(&request);
         let mut parameters = Vec::from(request.parameters());
+        parameters.extend(takes.iter().flat_map(Takes::parameters));
         let statement = match &takes {
-            Some(takes) => {
-                parameters.extend(takes.parameters());
-                &self.table.take
-            }
+            Some(_) if self.streak.is_long() => &self.table.grant,
+            Some(_) => &self.table.take,
             None => &self.table.decide,
         };
         let row = connection::ask(&self.pool, statement, &parameters).await?;
         let numbers: Vec<Option<i64>> = row.try_get(0).map_err(StoreError::new)?;
         let told = takes::told(&request, &numbers);
+        if takes.is_some() {
+            self.streak.note(told.as_ref().is_some_and(|told| told.are_known_and_granted));
+        }
         let spelled_out = told.as_ref().map_or(&numbers, |told| &told.numbers);
         let answers = numbers::answers(batch, spelled_out)?;
         if batch.now().is_none() {

@@ -4,7 +4,7 @@ use crate::invalid::Invalid;
 use std::fmt;
 
 /// What is created, in order.
-const SOURCES: [&str; 18] = [
+const SOURCES: [&str; 19] = [
     include_str!("sql/table.sql"),
     include_str!("sql/answered.sql"),
     include_str!("sql/numbers.sql"),
@@ -21,9 +21,15 @@ const SOURCES: [&str; 18] = [
     include_str!("sql/answer.sql"),
     include_str!("sql/decide.sql"),
     include_str!("sql/take.sql"),
+    include_str!("sql/grant.sql"),
     include_str!("sql/forget.sql"),
     include_str!("sql/records.sql"),
 ];
+
+/// The ways of a batch, each of which says null where another one has to be taken but the long one.
+const DECIDE: &str = "@decide($1, $2, $3, $4, $5, $6, $7)";
+const TAKE: &str = "@take($1, $2, $3, $5, $8, $9, $10)";
+const GRANT: &str = "@grant($1, $2, $3, $5, $8, $9)";
 
 const DEFAULT_NAME: &str = "rate_limits";
 
@@ -38,6 +44,8 @@ pub(super) struct Table {
     pub(super) decide: String,
     /// The statement that decides one of which the quick way can be tried.
     pub(super) take: String,
+    /// The statement that decides one of which the quickest way can be tried, too.
+    pub(super) grant: String,
     /// The statement that takes a step of a clean-up.
     pub(super) forget: String,
     /// The statement that reads records.
@@ -67,17 +75,18 @@ impl Table {
 
     fn new(schema: Option<String>, name: String) -> Self {
         let empty = String::new;
-        let (decide, take, forget) = (empty(), empty(), empty());
-        let (read, swap) = (empty(), empty());
-        let table = Self { schema, name, decide, take, forget, read, swap };
-        let decide = table.with_names("SELECT @decide($1, $2, $3, $4, $5, $6, $7)");
-        let take = table.with_names(
-            "SELECT coalesce(@take($1, $2, $3, $5, $8, $9, $10), @decide($1, $2, $3, $4, $5, $6, $7))",
-        );
+        let (decide, take, grant) = (empty(), empty(), empty());
+        let (forget, read, swap) = (empty(), empty(), empty());
+        let table = Self { schema, name, decide, take, grant, forget, read, swap };
+        let ways = [DECIDE, TAKE, GRANT];
+        let [decide, take, grant] = [1, 2, 3].map(|many| {
+            let ways: Vec<_> = ways[..many].iter().rev().copied().collect();
+            table.with_names(&["SELECT coalesce(", &ways.join(", "), ")"].concat())
+        });
         let forget = table.with_names("SELECT * FROM @forget($1, $2, $3, $4)");
         let read = table.with_names("SELECT * FROM @read($1, $2, $3)");
         let swap = table.with_names("SELECT @swap($1, $2, $3, $4, $5)");
-        Self { decide, take, forget, read, swap, ..table }
+        Self { decide, take, grant, forget, read, swap, ..table }
     }
 
     /// Creates what is not there. Sent together, the statements are one transaction.

@@ -1,4 +1,4 @@
-//! What the quick way is told of a batch, and what it answers.
+//! What the quick ways are told of a batch, and what they answer.
 
 use super::{
     connection::Parameter,
@@ -65,18 +65,20 @@ impl Takes {
     }
 }
 
-/// What the quick way says.
+/// What a quick way says.
 pub(super) struct Told {
     /// The numbers that the long way would have returned.
     pub(super) numbers: Vec<Option<i64>>,
-    /// How many records may have been put into the table, those of buckets that were empty; one if
-    /// anything was granted at all, so that the clean-up goes on where all keys are known.
+    /// How many records were put into the table; one if anything was granted at all, so that the clean-up
+    /// goes on where all keys are known.
     pub(super) added: usize,
+    /// Whether there was a record of each key, and each call was granted.
+    pub(super) are_known_and_granted: bool,
 }
 
-/// What these numbers of the quick way say. Nothing if they are not of it.
+/// What these numbers say. Nothing if they are not of a quick way.
 pub(super) fn told(request: &Request<'_>, numbers: &[Option<i64>]) -> Option<Told> {
-    let [None, Some(now), numbers @ ..] = numbers else {
+    let [None, Some(now), Some(added), numbers @ ..] = numbers else {
         return None;
     };
     let many = request.keys.len();
@@ -91,6 +93,7 @@ pub(super) fn told(request: &Request<'_>, numbers: &[Option<i64>]) -> Option<Tol
     let (remaining, full_after) = rest.split_at(many);
     let mut taken = vec![0; many];
     let mut answers = Vec::with_capacity(8 * request.orders.len() / WIDTH);
+    let mut are_granted = true;
     for &[key, _, _, cost, ..] in orders(request) {
         let key = place(key)?;
         let filled = |permits: i64| full_after[key] + step * permits;
@@ -99,16 +102,19 @@ pub(super) fn told(request: &Request<'_>, numbers: &[Option<i64>]) -> Option<Tol
                 taken[key] += cost;
                 (0, 0)
             }
-            false => (1, filled(taken[key] + cost) - step * capacity),
+            false => {
+                are_granted = false;
+                (1, filled(taken[key] + cost) - step * capacity)
+            }
         };
         let left = remaining[key] - taken[key];
         let answer = [*now, outcome, *now, wait, capacity, left, filled(taken[key]), 0];
         answers.extend(answer.map(Some));
     }
-    let written = granted.iter().zip(full_after).filter(|(granted, _)| **granted > 0);
-    let added = written.clone().filter(|(_, full_after)| **full_after == 0).count();
-    let added = added.max(written.count().min(1));
-    Some(Told { numbers: answers, added })
+    let are_known_and_granted = are_granted && *added == 0;
+    let added = usize::try_from(*added).ok()?;
+    let added = added.max(usize::from(granted.iter().any(|permits| *permits > 0)));
+    Some(Told { numbers: answers, added, are_known_and_granted })
 }
 
 /// The orders, of so many numbers each.

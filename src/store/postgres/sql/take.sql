@@ -1,4 +1,5 @@
--- Until when a bucket is taken that nobody has reserved of; null where there is more to its record.
+-- Until when a bucket is taken that nobody has reserved of; null where there is more to its record. It is
+-- now, or the instant from which the record equals a new one.
 CREATE OR REPLACE FUNCTION @level(record @@, now bigint, step bigint, depth bigint)
 RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -8,7 +9,8 @@ RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         WHEN record.new_at <= now THEN now
         WHEN record.ahead <= now AND record.free = '{}'
             AND record.state[2] = step AND record.state[3] * step = depth
-            AND record.state[1] <= now + depth THEN record.state[1]
+            AND record.state[1] = record.new_at
+            AND record.new_at <= now + depth THEN record.new_at
     END
 $$;
 
@@ -20,9 +22,9 @@ $$;
 -- costs, counts, moments: how many permits each call about a key takes, how many such calls there
 -- are, and how long the most patient of them would wait.
 --
--- The answer is a null, when it was decided, and three numbers of each key, first of all keys the
--- first: how many permits were granted, how many there had been, and how long until the bucket would
--- have been full.
+-- The answer is a null, when it was decided, how many records are new, and three numbers of each key, first
+-- of all keys the first: how many permits were granted, how many there had been, and how long until the
+-- bucket would have been full.
 CREATE OR REPLACE FUNCTION @take(
     set_now bigint, names bytea[], keys bytea[], parameters bigint[],
     costs bigint[], counts bigint[], moments bigint[]
@@ -66,7 +68,7 @@ BEGIN
     IF NOT read.are_all OR now + 2 * depth > 18446744073709551 THEN
         RETURN NULL;
     END IF;
-    answers := ARRAY[NULL, now] || read.granted || read.remaining || read.full_after;
+    answers := ARRAY[NULL, now, read.inserts] || read.granted || read.remaining || read.full_after;
     IF read.inserts + read.updates = 0 THEN
         RETURN answers;
     END IF;

@@ -1,0 +1,190 @@
+//! Batches that are decided and written at once, where all is known and granted, and what comes behind
+//! them.
+
+use super::{super::crowds, limit, order, pool, store, take};
+use crate::servers;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
+use tower_ratelimit::{
+    AnyAlgorithm, Ask, Invalid, LeakyBucket, Nanos, Rate, Take,
+    algorithm::Scripted,
+    store::{Answer, Batch, PostgresStore, Store, StoreAsk, StoreError, StoredLimit},
+};
+
+/// After how many batches that could have gone the quickest way the next one does. The first one makes a
+/// record, which that way cannot.
+const MANY: u32 = 9;
+
+fn endless() -> LeakyBucket {
+    LeakyBucket::new(Rate::per_second(1).unwrap()).capacity(3_000_000_000).unwrap()
+}
+
+/// Asks for nothing but what is known and granted, at this instant or now.
+async fn encourage<A: Scripted>(
+    store: &PostgresStore,
+    limit: &Arc<StoredLimit<A>>,
+    now: Option<Nanos>,
+) {
+    for _ in 0..MANY {
+        let batch = Batch::new(vec![order(limit, b"known", take(1))]);
+        let batch = match now {
+            Some(now) => batch.at(now),
+            None => batch,
+        };
+        assert!(store.decide(batch).await.unwrap()[0].is_granted());
+    }
+}
+
+/// Has some of the ways of a table fail.
+async fn break_ways(table: &str, ways: &[&str]) {
+    let client = pool(&servers::postgres::url(), 1).get().await.unwrap();
+    let body = "LANGUAGE plpgsql AS $$ BEGIN RAISE 'a way that is broken'; END $$";
+    let keys = "set_now bigint, names bytea[], keys bytea[]";
+    let counts = "parameters bigint[], costs bigint[], counts bigint[]";
+    for way in ways {
+        let others = match *way {
+            "grant" => counts.to_owned(),
+            "take" => format!("{counts}, moments bigint[]"),
+            _ => "kinds text[], parameters bigint[], ends integer[], orders bigint[]".to_owned(),
+        };
+        let function = format!("CREATE OR REPLACE FUNCTION {table}_{way}({keys}, {others})");
+        client.batch_execute(&format!("{function} RETURNS bigint[] {body}")).await.unwrap();
+    }
+}
+
+fn is_broken(answers: Result<Vec<Answer>, StoreError>) -> bool {
+    answers.is_err_and(|error| format!("{error:?}").contains("a way that is broken"))
+}
+
+#[tokio::test]
+async fn what_is_known_and_granted_goes_no_other_way() {
+    let store = store("quickest").await;
+    let endless = limit("endless", endless());
+    encourage(&store, &endless, None).await;
+    break_ways("quickest", &["take", "decide"]).await;
+    for cost in 1..20 {
+        let reserve = StoreAsk::Reserve { cost, max_wait: Default::default() };
+        let orders =
+            vec![order(&endless, b"known", take(cost)), order(&endless, b"known", reserve)];
+        let answers = store.decide(Batch::new(orders)).await.unwrap();
+        assert!(answers.iter().all(Answer::is_granted));
+        // What it took, and before it nine.
+        let expected = 3_000_000_000 - MANY - cost * (cost - 1) - 2 * cost;
+        let remaining = answers[1].decision.remaining;
+        // A permit a second comes back.
+        assert!((expected..expected + 60).contains(&remaining), "{remaining} and {expected}");
+    }
+    let unknown = vec![order(&endless, b"known", take(1)), order(&endless, b"unknown", take(1))];
+    assert!(is_broken(store.decide(Batch::new(unknown)).await));
+}
+
+#[tokio::test]
+async fn after_what_is_refused_or_unknown_others_go_first() {
+    let table = "discouraged";
+    let store = store(table).await;
+    let once = LeakyBucket::new(Rate::per_hour(1).unwrap()).capacity(1).unwrap();
+    let (endless, once) = (limit("endless", endless()), limit("once", once));
+    let ask = async |limit, key| store.decide(Batch::new(vec![order(limit, key, take(1))])).await;
+    assert!(ask(&once, b"refused").await.unwrap()[0].is_granted());
+    for (limit, key, is_granted) in
+        [(&once, b"refused" as &[u8], false), (&endless, b"unknown", true)]
+    {
+        store.create_tables().await.unwrap();
+        encourage(&store, &endless, None).await;
+        assert_eq!(ask(limit, key).await.unwrap()[0].is_granted(), is_granted);
+        break_ways(table, &["grant"]).await;
+        for _ in 1..MANY {
+            assert!(ask(&endless, b"known").await.unwrap()[0].is_granted());
+        }
+        assert!(is_broken(ask(&endless, b"known").await));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_granted_that_ends_behind_the_time_line() {
+    let store = store("last_day").await;
+    let endless = limit("endless", endless());
+    encourage(&store, &endless, None).await;
+    let day = 86_400;
+    let late = Nanos::MAX - Nanos::new(day * 1_000_000_000);
+    for (cost, is_granted) in [(day as u32 + 1, false), (day as u32 / 2, true)] {
+        let batch = Batch::new(vec![order(&endless, b"known", take(cost))]).at(late);
+        assert_eq!(store.decide(batch).await.unwrap()[0].is_granted(), is_granted);
+    }
+}
+
+/// A store that tries the quickest way, mostly.
+#[derive(Clone, Debug)]
+struct Encouraged {
+    store: PostgresStore,
+    asked: Arc<AtomicU32>,
+}
+
+impl Store<AnyAlgorithm> for Encouraged {
+    async fn decide(&self, batch: Batch<AnyAlgorithm>) -> Result<Vec<Answer>, StoreError> {
+        if self.asked.fetch_add(1, Relaxed).is_multiple_of(3) {
+            encourage(&self.store, &limit("other", endless()), batch.now()).await;
+        }
+        self.store.decide(batch).await
+    }
+
+    fn keep_to(&self, algorithm: AnyAlgorithm) -> Result<AnyAlgorithm, Invalid> {
+        self.store.keep_to(algorithm)
+    }
+}
+
+#[tokio::test]
+async fn crowds_of_calls_get_the_same_answers() {
+    for (seed, line) in crowds::LIMITS.into_iter().enumerate() {
+        if !line.starts_with("leaky bucket") {
+            // They go the long way only.
+            continue;
+        }
+        for (round, start) in crowds::STARTS.into_iter().enumerate() {
+            let store = store(&format!("quickest_{seed}_{round}")).await;
+            let store = Encouraged { store, asked: Arc::default() };
+            crowds::agree(store, line, start, 100 + seed as u64).await;
+        }
+    }
+}
+
+/// Batches about some of the same keys, in all orders, of all ways: some about known keys only, some with
+/// a new one, some with a question. A server that finds two that wait for each other lets one go on after
+/// a second; this one never does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_of_all_ways_never_lock_each_other_out() {
+    drop(store("ways").await);
+    let options = "options='-c deadlock_timeout=1h -c statement_timeout=20s'";
+    let pool = pool(&format!("{} {options}", servers::postgres::url()), 8);
+    let store = PostgresStore::new(pool).table("ways").unwrap();
+    let endless = limit("endless", endless());
+    let peek = StoreAsk::Ask(Ask::Peek(Take::fresh(1)));
+    let tasks = (0..8_u8).map(|task| {
+        let (store, endless) = (store.clone(), Arc::clone(&endless));
+        tokio::spawn(async move {
+            for step in 0..80_u8 {
+                let key = |index: u8| (task ^ step.wrapping_mul(7)).wrapping_add(index * 5) % 16;
+                let mut orders: Vec<_> =
+                    (0..8).map(|index| order(&endless, &[key(index)], take(1))).collect();
+                match (step.is_multiple_of(10), task) {
+                    (true, 0..2) => orders.push(order(&endless, &[16 + step, task / 4], take(1))),
+                    (true, 2..4) => orders.push(order(&endless, &[key(0)], peek)),
+                    _ => {}
+                }
+                let answers = store.decide(Batch::new(orders)).await.unwrap();
+                assert!(answers.iter().all(Answer::is_granted));
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    let orders = (0..16).map(|key| order(&endless, &[key], take(0))).collect();
+    let answers = store.decide(Batch::new(orders)).await.unwrap();
+    let taken: u32 = answers.iter().map(|answer| 3_000_000_000 - answer.decision.remaining).sum();
+    let expected = 8 * 80 * 8;
+    // A permit a second comes back of each.
+    assert!((expected - 16 * 30..=expected).contains(&taken), "{taken} of {expected}");
+}
