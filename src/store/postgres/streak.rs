@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// How many batches in a row have to be such that the quickest way could have decided them before the next
-/// one tries it. Where it fails, what it did is undone and done again, which takes half as long again.
+/// one tries it. Where it fails, what it wrote is undone and written again, which takes half as long again
+/// and leaves dead rows.
 const LONG: u32 = 8;
 
 /// How many batches in a row the quickest way could have decided.
@@ -22,7 +23,11 @@ impl Streak {
             // It matters to nobody whether one is lost to somebody who counts at the same time.
             true if !self.is_long() => self.0.store(self.0.load(Relaxed) + 1, Relaxed),
             true => {}
-            false => self.0.store(0, Relaxed),
+            false => self.end(),
         }
+    }
+
+    pub(super) fn end(&self) {
+        self.0.store(0, Relaxed);
     }
 }

@@ -26,7 +26,7 @@ const SOURCES: [&str; 19] = [
     include_str!("sql/records.sql"),
 ];
 
-/// The ways of a batch, each of which says null where another one has to be taken but the long one.
+/// The ways of a batch. Each but the long one says null where another has to be taken.
 const DECIDE: &str = "@decide($1, $2, $3, $4, $5, $6, $7)";
 const TAKE: &str = "@take($1, $2, $3, $5, $8, $9, $10)";
 const GRANT: &str = "@grant($1, $2, $3, $5, $8, $9)";

@@ -72,8 +72,8 @@ pub(super) struct Told {
     /// How many records were put into the table; one if anything was granted at all, so that the clean-up
     /// goes on where all keys are known.
     pub(super) added: usize,
-    /// Whether there was a record of each key, and each call was granted.
-    pub(super) are_known_and_granted: bool,
+    /// Whether there was a record of each key of which anything was granted.
+    pub(super) are_known: bool,
 }
 
 /// What these numbers say. Nothing if they are not of a quick way.
@@ -93,7 +93,6 @@ pub(super) fn told(request: &Request<'_>, numbers: &[Option<i64>]) -> Option<Tol
     let (remaining, full_after) = rest.split_at(many);
     let mut taken = vec![0; many];
     let mut answers = Vec::with_capacity(8 * request.orders.len() / WIDTH);
-    let mut are_granted = true;
     for &[key, _, _, cost, ..] in orders(request) {
         let key = place(key)?;
         let filled = |permits: i64| full_after[key] + step * permits;
@@ -102,19 +101,16 @@ pub(super) fn told(request: &Request<'_>, numbers: &[Option<i64>]) -> Option<Tol
                 taken[key] += cost;
                 (0, 0)
             }
-            false => {
-                are_granted = false;
-                (1, filled(taken[key] + cost) - step * capacity)
-            }
+            false => (1, filled(taken[key] + cost) - step * capacity),
         };
         let left = remaining[key] - taken[key];
         let answer = [*now, outcome, *now, wait, capacity, left, filled(taken[key]), 0];
         answers.extend(answer.map(Some));
     }
-    let are_known_and_granted = are_granted && *added == 0;
+    let are_known = *added == 0;
     let added = usize::try_from(*added).ok()?;
     let added = added.max(usize::from(granted.iter().any(|permits| *permits > 0)));
-    Some(Told { numbers: answers, added, are_known_and_granted })
+    Some(Told { numbers: answers, added, are_known })
 }
 
 /// The orders, of so many numbers each.

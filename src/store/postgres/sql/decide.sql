@@ -23,8 +23,8 @@ $$;
 -- Otherwise those keys are locked whose records are to change, and those of the same groups, and where
 -- others have changed one of them, the orders about the locked keys are answered once more.
 --
--- Names are looked for in an array of one. A plan that was made while the table was small could otherwise
--- read all of it, in the order of the names.
+-- Names are looked for in an array of one. Were they compared as they are, a plan that was made while the
+-- table was small could read all of it, in the order of the names, as if that were of use to a merge join.
 CREATE OR REPLACE FUNCTION @decide(
     set_now bigint, names bytea[], keys bytea[],
     kinds text[], parameters bigint[], ends integer[], orders bigint[]
@@ -298,10 +298,9 @@ BEGIN
                 free = before.free, new_at = before.new_at, bytes = NULL
             WHERE t.limit_name = names[index] AND t.key = keys[index];
         ELSE
-            INSERT INTO @@ VALUES (before.*) ON CONFLICT DO NOTHING;
-            IF NOT FOUND THEN
-                RAISE serialization_failure;
-            END IF;
+            -- It was not to change at first. To insert it now might wait for somebody who waits for what is
+            -- locked here.
+            RAISE serialization_failure;
         END IF;
     END LOOP;
     RETURN answers;

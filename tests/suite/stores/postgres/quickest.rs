@@ -3,10 +3,12 @@
 
 use super::{super::crowds, limit, order, pool, store, take};
 use crate::servers;
+use deadpool_postgres::Client;
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering::Relaxed},
 };
+use tokio_postgres::types::Type;
 use tower_ratelimit::{
     AnyAlgorithm, Ask, Invalid, LeakyBucket, Nanos, Rate, Take,
     algorithm::Scripted,
@@ -15,7 +17,7 @@ use tower_ratelimit::{
 
 /// After how many batches that could have gone the quickest way the next one does. The first one makes a
 /// record, which that way cannot.
-const MANY: u32 = 9;
+pub(super) const MANY: u32 = 9;
 
 fn endless() -> LeakyBucket {
     LeakyBucket::new(Rate::per_second(1).unwrap()).capacity(3_000_000_000).unwrap()
@@ -150,6 +152,77 @@ async fn crowds_of_calls_get_the_same_answers() {
     }
 }
 
+/// How many connections wait for a lock of this table's records.
+async fn waiting(client: &Client, table: &str) -> i64 {
+    let query =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1";
+    let call = format!("%{table}_grant%");
+    client.query_typed_one(query, &[(&call, Type::TEXT)]).await.unwrap().get(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_record_goes_by_what_and_when_it_is_then() {
+    let table = "behind_a_lock";
+    let store = store(table).await;
+    let hourly = LeakyBucket::new(Rate::per_hour(1).unwrap()).capacity(5).unwrap();
+    let hourly = limit("hourly", hourly);
+    let orders = || vec![order(&hourly, b"key", take(2)), order(&hourly, b"other", take(1))];
+    let one = vec![order(&hourly, b"key", take(1)), order(&hourly, b"other", take(1))];
+    assert!(store.decide(Batch::new(one)).await.unwrap().iter().all(Answer::is_granted));
+    encourage(&store, &limit("endless", endless()), None).await;
+
+    let client = pool(&servers::postgres::url(), 1).get().await.unwrap();
+    let lock = format!("BEGIN; SELECT FROM {table} FOR UPDATE");
+    client.batch_execute(&lock).await.unwrap();
+    let tasks = (0..4).map(|_| {
+        let (store, batch) = (store.clone(), Batch::new(orders()));
+        tokio::spawn(async move { store.decide(batch).await.unwrap() })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    // Within a transaction nothing new is seen.
+    let other = pool(&servers::postgres::url(), 1).get().await.unwrap();
+    while waiting(&other, table).await < 4 {
+        tokio::task::yield_now().await;
+    }
+    // More than the hundredth of a second for which an instant is good.
+    let until = format!("SELECT {table}_clock() FROM pg_sleep(0.02)");
+    let until: i64 = client.query_typed_one(&until, &[]).await.unwrap().get(0);
+    client.batch_execute("COMMIT").await.unwrap();
+    let mut granted = 0;
+    for task in tasks {
+        let answers = task.await.unwrap();
+        granted += answers.iter().filter(|answer| answer.is_granted()).count();
+        for grant in answers.iter().filter_map(|answer| answer.decision.grant()) {
+            assert!(grant.at >= Nanos::new(until as u64 * 1000), "{:?} and {until}", grant.at);
+        }
+    }
+    // Of the one key two times two of the four that were left, of the other one of four each.
+    assert_eq!(granted, 2 + 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_beaten_to_a_record_is_not_discouraged() {
+    let table = "beaten";
+    let store = store(table).await;
+    let endless = limit("endless", endless());
+    encourage(&store, &endless, None).await;
+    // As if others were in the way of the quick ways.
+    let client = pool(&servers::postgres::url(), 1).get().await.unwrap();
+    let nothing = |way: &str, others: &str| {
+        format!(
+            "CREATE OR REPLACE FUNCTION {table}_{way}(set_now bigint, names bytea[], keys bytea[], \
+             parameters bigint[], costs bigint[], counts bigint[]{others}) RETURNS bigint[] \
+             LANGUAGE sql AS 'SELECT NULL::bigint[]'"
+        )
+    };
+    client.batch_execute(&nothing("grant", "")).await.unwrap();
+    client.batch_execute(&nothing("take", ", moments bigint[]")).await.unwrap();
+    let ask = async || store.decide(Batch::new(vec![order(&endless, b"known", take(1))])).await;
+    assert!(ask().await.unwrap()[0].is_granted());
+    break_ways(table, &["grant"]).await;
+    assert!(is_broken(ask().await));
+}
+
 /// Batches about some of the same keys, in all orders, of all ways: some about known keys only, some with
 /// a new one, some with a question. A server that finds two that wait for each other lets one go on after
 /// a second; this one never does.
@@ -160,6 +233,7 @@ async fn batches_of_all_ways_never_lock_each_other_out() {
     let pool = pool(&format!("{} {options}", servers::postgres::url()), 8);
     let store = PostgresStore::new(pool).table("ways").unwrap();
     let endless = limit("endless", endless());
+    encourage(&store, &endless, None).await;
     let peek = StoreAsk::Ask(Ask::Peek(Take::fresh(1)));
     let tasks = (0..8_u8).map(|task| {
         let (store, endless) = (store.clone(), Arc::clone(&endless));
@@ -186,5 +260,5 @@ async fn batches_of_all_ways_never_lock_each_other_out() {
     let taken: u32 = answers.iter().map(|answer| 3_000_000_000 - answer.decision.remaining).sum();
     let expected = 8 * 80 * 8;
     // A permit a second comes back of each.
-    assert!((expected - 16 * 30..=expected).contains(&taken), "{taken} of {expected}");
+    assert!((expected / 2..=expected).contains(&taken), "{taken} of {expected}");
 }
