@@ -18,19 +18,6 @@ local FINISH, CHARGE, RESERVE, RETURN, FORGET = 5, 6, 7, 8, 9
 local min, max, floor = math.min, math.max, math.floor
 local pack, read, call = struct.pack, struct.unpack, redis.call
 
--- A number as text: by itself it would be written with 14 digits, or slowly.
-local function text(number)
-  return string.format('%d', number)
-end
-
-local function plus(a, b)
-  return min(a + b, END)
-end
-
-local function minus(a, b)
-  return a > b and a - b or 0
-end
-
 local told, first_order = read('<d', ARGV[1])
 local now = told
 if told < 0 then
@@ -38,17 +25,12 @@ if told < 0 then
   now = time[1] * 1000000 + time[2]
 end
 
--- How long it is until then, or -1 where that never comes.
-local function span(instant)
-  return instant >= END and -1 or minus(instant, now)
-end
-
 -- How many milliseconds it is until then, as text, and nothing where nothing ends by itself: so is it
 -- where the time is told, which does not pass by itself.
 local function life_until(instant)
   if instant < END and told < 0 then
     -- Never too few: the server counts from the one in which it is now.
-    return text(floor(instant / 1000) + 1 - floor(now / 1000))
+    return string.format('%d', floor(instant / 1000) + 1 - floor(now / 1000))
   end
 end
 
@@ -66,10 +48,5 @@ end
 -- call, which takes longer than to write it: by a sixteenth of it, or else a second.
 local SECOND = 1000000
 local function kept_until(ends)
-  return plus(ends, max(SECOND, floor(minus(ends, now) / 16)))
-end
-
--- Whether what is kept until an instant is kept long enough, and not too long, to be there until another.
-local function lives_on(kept, ends)
-  return kept >= ends and kept <= kept_until(ends)
+  return min(ends + max(SECOND, floor(max(ends - now, 0) / 16)), END)
 end

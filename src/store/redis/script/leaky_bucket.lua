@@ -14,7 +14,7 @@ function algorithms.leaky_bucket()
   end
 
   local function standing(p, outcome, x, y, empty_at, now)
-    local remaining = left_in(p[1], p[2], empty_at, now)
+    local remaining = floor(minus(p[1] * p[2], minus(empty_at, now)) / p[1])
     return decision(outcome, x, y, p[2], remaining, max(empty_at, now))
   end
 
@@ -23,13 +23,18 @@ function algorithms.leaky_bucket()
   end
 
   function kind.take(p, s, now, cost, queued, dry)
-    local outcome, at, empty_at = pour(p[1], p[2], s[1], now, cost, 1)
-    if outcome ~= GRANTED then
-      return standing(p, outcome, at, 0, empty_at, now)
+    local empty_at, depth = s[1], p[1] * p[2]
+    local filled = max(empty_at, now) + p[1] * cost
+    if cost > p[2] then
+      return standing(p, NEVER, 0, 0, empty_at, now)
+    elseif filled > END then
+      return standing(p, LATER, END, 0, empty_at, now)
+    elseif filled - now > depth and cost > 0 then
+      return standing(p, LATER, filled - depth, 0, empty_at, now)
     elseif cost > 0 and not dry then
-      s[1] = empty_at
+      s[1] = filled
     end
-    return standing(p, GRANTED, cost, at, empty_at, now)
+    return standing(p, GRANTED, cost, now, filled, now)
   end
 
   function kind.renew(p, s, now, cost, at)

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 /// functions of a script anew for each call, so a script has those only that it needs, and what can do
 /// without the others stands before them.
 const KINDS: [(&str, &[&str]); 10] = [
-    ("leaky_bucket", &[POUR, QUICK, NUMBERS, include_str!("leaky_bucket.lua")]),
+    ("leaky_bucket", &[QUICK, NUMBERS, include_str!("leaky_bucket.lua")]),
     ("strict", &[NUMBERS, include_str!("strict.lua")]),
     ("burst_compensating", &[NUMBERS, include_str!("burst_compensating.lua")]),
     ("token_bucket", &[NUMBERS, include_str!("token_bucket.lua")]),
@@ -19,7 +19,6 @@ const KINDS: [(&str, &[&str]); 10] = [
     ("serialized", &[NUMBERS, LOG, WINDOW_LOG, include_str!("serialized.lua")]),
 ];
 
-const POUR: &str = include_str!("pour.lua");
 const QUICK: &str = include_str!("quick.lua");
 const NUMBERS: &str = include_str!("numbers.lua");
 const LOG: &str = include_str!("log.lua");

@@ -1,6 +1,29 @@
 -- What makes each algorithm, when a batch needs it: making all of them takes longer than most batches.
 local algorithms = {}
 
+-- A number as text: by itself it would be written with 14 digits, or slowly.
+local function text(number)
+  return string.format('%d', number)
+end
+
+local function plus(a, b)
+  return min(a + b, END)
+end
+
+local function minus(a, b)
+  return a > b and a - b or 0
+end
+
+-- How long it is until then, or -1 where that never comes.
+local function span(instant)
+  return instant >= END and -1 or minus(instant, now)
+end
+
+-- Whether what is kept until an instant is kept long enough, and not too long, to be there until another.
+local function lives_on(kept, ends)
+  return kept >= ends and kept <= kept_until(ends)
+end
+
 local function times(a, b)
   return min(a * b, END)
 end

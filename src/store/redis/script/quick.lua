@@ -1,91 +1,89 @@
 -- The quick way of a batch that takes permits of one leaky bucket on keys where nobody has reserved any.
--- Most are such, and to make what the long way needs takes longer than to answer them. Nothing is
--- written before all are answered: where something else turns up, the batch goes the long way as if
--- it had not been here.
+-- Most are such, and to make what the long way needs takes longer than to answer them: here is no function
+-- of its own, nor a table for each key. Nothing is written before all are answered: where something else
+-- turns up, the batch goes the long way as if it had not been here.
 local MOST_KEYS = 1024
 
--- When a bucket is empty, when the last reservation of it was, and until when its record is kept; nothing
--- where that is not all there is to it.
-local function plain_bucket(value, interval, capacity)
-  if not value then
-    return 0, 0, 0
-  elseif #value == 41 then
-    local letter, empty_at, before, held, reserved, kept = read('<c1ddddd', value)
-    if letter ~= 'l' or reserved > now then
-      return nil
-    elseif empty_at <= now then
-      -- What equals new is new.
-      return 0, 0, kept
-    elseif before == interval and held == capacity then
-      return empty_at, reserved, kept
-    end
-  end
-end
-
-local function answer_quickly()
-  local orders, keys = ARGV[1], KEYS
-  if #ARGV ~= 3 or #keys > MOST_KEYS then
-    return nil
-  end
-  local interval, capacity = read('<dd', ARGV[3])
+local is_quick = #ARGV == 3 and #KEYS <= MOST_KEYS
+if is_quick then
+  local orders, keys, next_order = ARGV[1], KEYS, first_order
   local values = call('mget', unpack(keys))
-  local ends, reserved, kept, is_changed = {}, {}, {}, {}
-  local answers, length, next_order = { pack('<d', now) }, 1, first_order
+  local interval, capacity = read('<dd', ARGV[3])
+  local depth = interval * capacity
+  -- When the bucket of a key is empty, as orders have left it; the last reservation, and until when its
+  -- record is kept; and when it is empty that has changed.
+  local ends, reserved, kept, changed = {}, {}, {}, {}
+  local answers, many = { pack('<d', now) }, 1
+  -- At the end of the time line answers are no longer alike.
+  is_quick = now + 2 * depth < END
 
-  while next_order <= #orders do
+  while is_quick and next_order <= #orders do
     local ask, key, _, count, cost, wait, next = read('<dddddd', orders, next_order)
     next_order = next
-    if ask ~= RESERVE and ask ~= TAKE or cost == 0 then
-      return nil
-    end
 
+    is_quick = (ask == RESERVE or ask == TAKE) and cost > 0 and cost <= capacity
     local empty_at = ends[key]
-    if not empty_at then
+    if is_quick and not empty_at then
       -- What seems not to be there may be of another type, which is an error.
       local value = values[key] or call('get', keys[key])
-      empty_at, reserved[key], kept[key] = plain_bucket(value, interval, capacity)
-      if not empty_at then
-        return nil
+      if not value then
+        empty_at, reserved[key], kept[key] = 0, 0, 0
+      elseif #value == 41 then
+        local letter, first, before, held, last, until_then = read('<c1ddddd', value)
+        if letter == 'l' and last <= now then
+          if first <= now then
+            -- What equals new is new.
+            empty_at, reserved[key], kept[key] = 0, 0, until_then
+          elseif before == interval and held == capacity then
+            empty_at, reserved[key], kept[key] = first, last, until_then
+          end
+        end
       end
+      is_quick = empty_at
     end
 
-    while count > 0 do
-      local outcome, at, filled, more = pour(interval, capacity, empty_at, now, cost, count)
-      local x, y, fewer, later = cost, now, cost, interval * cost
-      if outcome == GRANTED then
-        is_changed[key] = true
-      elseif outcome == LATER and ask == RESERVE and at - now <= wait then
-        return nil
-      else
-        -- A refusal changes nothing, so that all that are left get the same answer.
-        x, y, more, fewer, later = outcome == LATER and span(at) or 0, 0, count - 1, 0, 0
+    if is_quick then
+      local length, filled = interval * cost, max(empty_at, now)
+      local granted = min(count, max(floor((now + depth - filled) / length), 0))
+      if granted > 0 then
+        filled = filled + length
+        many = many + 1
+        answers[many] = pack('<dddddddd', GRANTED, cost, now, capacity,
+          floor((now + depth - filled) / interval), filled - now, 0, 0)
+        if granted > 1 then
+          many = many + 1
+          answers[many] = pack('<dddddddd', MORE, granted - 1, 0, 0, cost, length, 0, 0)
+          filled = filled + (granted - 1) * length
+        end
+        empty_at, changed[key] = filled, filled
       end
-      length = length + 1
-      answers[length] = pack('<dddddddd', outcome, x, y, capacity,
-        left_in(interval, capacity, filled, now), span(max(filled, now)), 0, 0)
-      if more > 0 then
-        length = length + 1
-        answers[length] = pack('<dddddddd', MORE, more, 0, 0, fewer, later, 0, 0)
+      if granted < count then
+        local later = filled + length - depth - now
+        is_quick = ask == TAKE or later > wait
+        many = many + 1
+        answers[many] = pack('<dddddddd', LATER, later, 0, capacity,
+          floor(max(now + depth - filled, 0) / interval), filled - now, 0, 0)
+        if count - granted > 1 then
+          -- A refusal changes nothing, so that all that are left get the same answer.
+          many = many + 1
+          answers[many] = pack('<dddddddd', MORE, count - granted - 1, 0, 0, 0, 0, 0, 0)
+        end
       end
-      empty_at, count = filled + more * later, count - 1 - more
+      ends[key] = empty_at
     end
-    ends[key] = empty_at
   end
 
-  for key in pairs(is_changed) do
-    local empty_at = ends[key]
-    if lives_on(kept[key], empty_at) then
-      call('setrange', keys[key], '1', pack('<dddd', empty_at, interval, capacity, reserved[key]))
-    else
+  if is_quick then
+    for key, empty_at in pairs(changed) do
       local until_then = kept_until(empty_at)
-      local value = pack('<c1ddddd', 'l', empty_at, interval, capacity, reserved[key], until_then)
-      put(keys[key], value, until_then)
+      if kept[key] >= empty_at and kept[key] <= until_then then
+        call('setrange', keys[key], '1', pack('<dddd', empty_at, interval, capacity, reserved[key]))
+      else
+        local value =
+          pack('<c1ddddd', 'l', empty_at, interval, capacity, reserved[key], until_then)
+        put(keys[key], value, until_then)
+      end
     end
+    return table.concat(answers)
   end
-  return table.concat(answers)
-end
-
-local answers = answer_quickly()
-if answers then
-  return answers
 end
