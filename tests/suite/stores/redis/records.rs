@@ -49,6 +49,35 @@ async fn a_record_lives_until_it_equals_new_and_hardly_longer() {
     }
 }
 
+/// Adds an hour to the life of the record of a leaky bucket, and to how long it says that it lives.
+const AN_HOUR_LONGER: &str = "
+    local value = redis.call('get', KEYS[1])
+    local kept = struct.unpack('<d', value, 34) + 3600000000
+    local life = redis.call('pttl', KEYS[1]) + 3600000
+    redis.call('set', KEYS[1], string.sub(value, 1, 33) .. struct.pack('<d', kept), 'PX', life)
+    return life
+";
+
+#[tokio::test]
+async fn a_record_that_is_kept_for_too_long_is_not_when_it_changes() {
+    let server = Server::start().await;
+    let namespace = unique();
+    let store = RedisStore::new(server.connect().await).namespace(&*namespace);
+    let limit = limit("bucket", "leaky bucket 1/min, capacity 4");
+    let others =
+        [StoreAsk::Ask(Ask::Charge(1)), StoreAsk::Reserve { cost: 1, max_wait: Nanos::ZERO }];
+    assert!(ask(&store, order(&limit, "key", take(1))).await.is_granted());
+    let name = names(&server, &namespace).await.swap_remove(0);
+    for what in others {
+        let long: i64 = server.ask(&["EVAL", AN_HOUR_LONGER, "1", &name]).await;
+        assert!(long > 3_600_000, "{long} ms");
+        assert!(ask(&store, order(&limit, "key", what)).await.is_granted());
+        let life: i64 = server.ask(&["PTTL", &name]).await;
+        // Up to three minutes, and a sixteenth.
+        assert!((0..200_000).contains(&life), "{life} ms after {what:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_never_equals_new_is_kept() {
     let server = Server::start().await;
