@@ -39,7 +39,7 @@ if is_quick then
           end
         end
       end
-      is_quick = empty_at
+      is_quick = empty_at and empty_at + depth < END
     end
 
     if is_quick then

@@ -79,6 +79,21 @@ async fn a_record_that_is_kept_for_too_long_is_not_when_it_changes() {
 }
 
 #[tokio::test]
+async fn a_bucket_that_is_filled_for_longer_than_the_server_counts_is_never_empty() {
+    let server = Server::start().await;
+    let store = store(&server).await;
+    let limit = limit("bucket", "leaky bucket 1/s, capacity 10");
+    let charge = StoreAsk::Ask(Ask::Charge(u32::MAX));
+    let now = Nanos::new(1_795_000_000_000_000_000);
+    let charges = Batch::new(vec![order(&limit, "key", charge), order(&limit, "key", charge)]);
+    store.decide(charges.at(now)).await.unwrap();
+    let take = Batch::new(vec![order(&limit, "key", take(1))]).at(now);
+    let decision = store.decide(take).await.unwrap()[0].decision;
+    assert_eq!(decision.outcome, Outcome::Later(Nanos::MAX - now));
+    assert_eq!(decision.full_after, Nanos::MAX - now);
+}
+
+#[tokio::test]
 async fn what_never_equals_new_is_kept() {
     let server = Server::start().await;
     let namespace = unique();
