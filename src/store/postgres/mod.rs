@@ -180,10 +180,13 @@ impl PostgresStore {
         let spelled_out = told.as_ref().map_or(&numbers, |told| &told.numbers);
         let answers = numbers::answers(batch, spelled_out)?;
         if takes.is_some() {
-            // A quick way that others got in the way of leaves it to the long one.
-            let are_known = told.as_ref().is_none_or(|told| told.are_known);
             let is_let_go = |answer: &Answer| answer.is_granted() && answer.wait == Nanos::ZERO;
-            self.streak.note(are_known && answers.iter().all(is_let_go));
+            match (&told, answers.iter().all(is_let_go)) {
+                (Some(told), true) if told.are_known => self.streak.go_on(),
+                // Others may have been in the way.
+                (None, true) => self.streak.pause(),
+                _ => self.streak.end(),
+            }
         }
         if batch.now().is_none() {
             // The long way does not say how many records are new: at most one for each grant.

@@ -17,14 +17,19 @@ impl Streak {
         self.0.load(Relaxed) >= LONG
     }
 
-    /// One more, or the end of it.
-    pub(super) fn note(&self, goes_on: bool) {
-        match goes_on {
-            // It matters to nobody whether one is lost to somebody who counts at the same time.
-            true if !self.is_long() => self.0.store(self.0.load(Relaxed) + 1, Relaxed),
-            true => {}
-            false => self.end(),
+    /// One more.
+    pub(super) fn go_on(&self) {
+        // It matters to nobody whether one is lost to somebody who counts at the same time.
+        let many = self.0.load(Relaxed);
+        if many < LONG {
+            self.0.store(many + 1, Relaxed);
         }
+    }
+
+    /// The next batch does not try it, and the one behind that may.
+    pub(super) fn pause(&self) {
+        let many = self.0.load(Relaxed);
+        self.0.store(many.min(LONG - 1), Relaxed);
     }
 
     pub(super) fn end(&self) {
