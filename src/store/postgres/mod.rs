@@ -19,7 +19,7 @@ use request::Request;
 use std::{fmt, sync::Arc};
 use streak::Streak;
 use table::Table;
-use takes::Takes;
+use takes::{Takes, Told};
 use task::in_a_task;
 
 /// The most entries of a log, which is read and written as a whole.
@@ -102,7 +102,7 @@ impl PostgresStore {
     /// not begin with a digit.
     pub fn table(self, name: &str) -> Result<Self, Invalid> {
         let table = Arc::new(Table::named(name)?);
-        Ok(Self { table, ..Self { is_logged: self.is_logged, ..Self::new(self.pool) } })
+        Ok(Self { table, is_logged: self.is_logged, ..Self::new(self.pool) })
     }
 
     /// Has the server log the table, where it has yet to be created: it outlives a crash and is
@@ -180,13 +180,7 @@ impl PostgresStore {
         let spelled_out = told.as_ref().map_or(&numbers, |told| &told.numbers);
         let answers = numbers::answers(batch, spelled_out)?;
         if takes.is_some() {
-            let is_let_go = |answer: &Answer| answer.is_granted() && answer.wait == Nanos::ZERO;
-            match (&told, answers.iter().all(is_let_go)) {
-                (Some(told), true) if told.are_known => self.streak.go_on(),
-                // Others may have been in the way.
-                (None, true) => self.streak.pause(),
-                _ => self.streak.end(),
-            }
+            self.note(told.as_ref(), &answers);
         }
         if batch.now().is_none() {
             // The long way does not say how many records are new: at most one for each grant.
@@ -195,6 +189,17 @@ impl PostgresStore {
             self.clean_up.pass(&self.pool, &self.table, added).await;
         }
         Ok(answers)
+    }
+
+    /// Notes whether the quickest way could have decided these, of which a quick way told this.
+    fn note(&self, told: Option<&Told>, answers: &[Answer]) {
+        let is_let_go = |answer: &Answer| answer.is_granted() && answer.wait == Nanos::ZERO;
+        match (told, answers.iter().all(is_let_go)) {
+            (Some(told), true) if told.are_known => self.streak.go_on(),
+            // Others may have been in the way.
+            (None, true) => self.streak.pause(),
+            _ => self.streak.end(),
+        }
     }
 }
 
