@@ -11,6 +11,16 @@ pub(crate) use std::sync::{
     atomic::{AtomicU64, Ordering, fence},
 };
 
+/// So many zeros, if there is memory for them. The system makes it as somebody writes there.
+#[cfg(not(loom))]
+pub(crate) fn zeros(count: usize) -> Option<Box<[AtomicU64]>> {
+    bytemuck::allocation::try_zeroed_slice_box(count).ok()
+}
+#[cfg(loom)]
+pub(crate) fn zeros(count: usize) -> Option<Box<[AtomicU64]>> {
+    Some((0..count).map(|_| AtomicU64::new(0)).collect())
+}
+
 /// Runs a model with all the switches between threads that this many interruptions allow. Three are
 /// done at once with two threads, and not in minutes with three.
 #[cfg(all(test, loom))]

@@ -8,7 +8,7 @@ use crate::nanos::Nanos;
 #[derive(Debug)]
 pub(crate) struct Held<'a> {
     keeper: &'a mut Keeper,
-    pair: &'a Pair,
+    pair: Pair<'a>,
     line: usize,
     state: Nanos,
     /// What becomes of the key: the state that it goes on with, or nothing.

@@ -37,12 +37,7 @@ mod models;
 
 pub(crate) use self::{held::Held, put::Put};
 
-use self::{
-    due::Due,
-    lines::{Ahead, Lines},
-    packed::Packed,
-    pair::Pair,
-};
+use self::{due::Due, lines::Lines, packed::Packed, pair::Pair, put::SPARE};
 use crate::nanos::Nanos;
 
 /// How many of a line's slots are taken, on average, before there is a line more, if every key has a home
@@ -64,13 +59,12 @@ pub(crate) struct Words {
 pub(crate) struct Keeper {
     kept: usize,
     due: Due,
-    ahead: Ahead,
 }
 
 /// The state of a key, as it was found.
 #[derive(Debug)]
 pub(crate) struct Word<'a> {
-    pair: &'a Pair,
+    pair: Pair<'a>,
     packed: Packed,
     state: Nanos,
 }
@@ -79,9 +73,9 @@ impl Words {
     /// A table for this many keys, of which this shard may have some more than its share. It takes more
     /// than that, but grows little after that, and the more there are the more of them are homeless.
     pub(crate) fn new(most_keys: usize) -> (Self, Keeper) {
-        let lines = Lines::new(most_keys);
+        let lines = Lines::new(most_keys.div_ceil(TAKEN) + SPARE);
         let due = Due::new(lines.shape());
-        (Self { lines }, Keeper { kept: 0, due, ahead: Ahead::default() })
+        (Self { lines }, Keeper { kept: 0, due })
     }
 
     /// The state of this key. `None` when it has to be looked for by the keeper: it is not here, or
@@ -113,19 +107,19 @@ impl Words {
     }
 
     /// The slot of this key, and the line it is in.
-    fn slot(&self, key: u64) -> Option<(usize, &Pair)> {
+    fn slot(&self, key: u64) -> Option<(usize, Pair<'_>)> {
         self.slots(key).find(|(_, pair)| pair.key() == Some(key))
     }
 
     /// The slots where this key may be, and the lines that they are in.
-    fn slots(&self, key: u64) -> impl Iterator<Item = (usize, &Pair)> {
+    fn slots(&self, key: u64) -> impl Iterator<Item = (usize, Pair<'_>)> {
         let lines = self.lines.shape().lines(key).into_iter();
         lines.flat_map(move |line| self.lines.line(line).slots(key).map(|pair| (line, pair)))
     }
 
     /// The keys of one line, and their states.
     fn kept_in(&self, line: usize) -> impl Iterator<Item = (u64, Nanos)> {
-        let pairs = self.lines.line(line).pairs().iter();
+        let pairs = self.lines.line(line).pairs();
         pairs.filter_map(|pair| Some((pair.key()?, pair.state()?)))
     }
 }

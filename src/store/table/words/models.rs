@@ -22,7 +22,7 @@ const fn line_0_and(second: u64, number: u64) -> u64 {
 }
 
 fn table(keys: &[u64]) -> (Arc<Words>, Keeper) {
-    let (words, mut keeper) = Words::new(100);
+    let (words, mut keeper) = Words::new(12);
     for key in keys {
         assert!(!words.put(&mut keeper, *key, STATE, Nanos::ZERO).homeless);
     }

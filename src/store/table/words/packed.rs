@@ -7,8 +7,9 @@ use crate::nanos::Nanos;
 /// later is kept elsewhere.
 const INSTANT: u32 = 62;
 
-/// Stands for the instant while nobody but the keeper may change the state.
-const HELD: u64 = (1 << INSTANT) - 1;
+/// The bits of the instant, which are zero while nobody but the keeper may change the state: what equals new
+/// since the beginning of time is not kept.
+const STATE: u64 = (1 << INSTANT) - 1;
 
 /// The state of a slot, and which of the slot's owners, modulo 4, it belongs to.
 ///
@@ -18,25 +19,23 @@ const HELD: u64 = (1 << INSTANT) - 1;
 pub(super) struct Packed(pub(super) u64);
 
 impl Packed {
-    /// That of a slot that never had an owner.
-    pub(super) const UNUSED: Self = Self(HELD);
-
-    /// Takes the state away, whatever it is, when a word is combined with this by "or".
-    pub(super) const HOLD: u64 = HELD;
+    /// Takes the state away, whatever it is, when a word is combined with this by "and".
+    pub(super) const HELD: u64 = !STATE;
 
     /// The first instant that a word cannot say.
-    pub(super) const END: Nanos = Nanos::new(HELD);
+    pub(super) const END: Nanos = Nanos::new(1 << INSTANT);
 
     /// Whether this is an instant that a word can say.
+    #[inline]
     pub(super) const fn says(state: Nanos) -> bool {
-        state.get() < HELD
+        state.get() != 0 && state.get() <= STATE
     }
 
     /// The state, if it is anybody's to change.
     #[inline]
     pub(super) const fn state(self) -> Option<Nanos> {
-        match self.0 & HELD {
-            HELD => None,
+        match self.0 & STATE {
+            0 => None,
             instant => Some(Nanos::new(instant)),
         }
     }
@@ -45,19 +44,20 @@ impl Packed {
     #[inline]
     pub(super) const fn with(self, state: Nanos) -> Option<Self> {
         match Self::says(state) {
-            true => Some(Self(self.0 & !HELD | state.get())),
+            true => Some(Self(self.held().0 | state.get())),
             false => None,
         }
     }
 
     /// The same owner, whose state is held.
+    #[inline]
     pub(super) const fn held(self) -> Self {
-        Self(self.0 | HELD)
+        Self(self.0 & Self::HELD)
     }
 
     /// The next owner, whose state is held.
     pub(super) const fn next_owner(self) -> Self {
-        Self(self.0.wrapping_add(1 << INSTANT) | HELD)
+        Self(self.0.wrapping_add(1 << INSTANT) & Self::HELD)
     }
 
     /// Whether two words of one slot are of the same owner.
@@ -69,31 +69,33 @@ impl Packed {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{HELD, Packed};
+    use super::{Packed, STATE};
     use crate::nanos::Nanos;
 
+    const UNUSED: Packed = Packed(0);
+
     #[test]
-    fn a_word_says_all_instants_but_the_last_of_146_years() {
-        let last = Nanos::new(HELD - 1);
-        let packed = Packed::UNUSED.next_owner();
-        assert_eq!(packed.with(last).and_then(Packed::state), Some(last));
-        assert_eq!(packed.with(Nanos::ZERO).and_then(Packed::state), Some(Nanos::ZERO));
-        assert_eq!(packed.with(Nanos::new(HELD)), None);
+    fn a_word_says_all_instants_of_146_years_but_the_first() {
+        let packed = UNUSED.next_owner();
+        for state in [1, 2, STATE].map(Nanos::new) {
+            assert_eq!(packed.with(state).and_then(Packed::state), Some(state));
+        }
+        assert_eq!(packed.with(Nanos::ZERO), None);
+        assert_eq!(packed.with(Packed::END), None);
         assert_eq!(packed.with(Nanos::MAX), None);
         assert_eq!(packed.state(), None);
     }
 
     #[test]
     fn owners_are_told_apart_by_their_number_alone() {
-        let first = Packed::UNUSED;
-        let mut owner = first;
+        let mut owner = UNUSED;
         for _ in 1..4 {
             owner = owner.next_owner();
-            assert!(!owner.has_owner_of(first));
+            assert!(!owner.has_owner_of(UNUSED));
             let state = owner.with(Nanos::new(7)).expect("a small state");
             assert!(state.has_owner_of(owner) && state.held() == owner);
-            assert_ne!(Some(state), first.with(Nanos::new(7)));
+            assert_ne!(Some(state), UNUSED.with(Nanos::new(7)));
         }
-        assert_eq!(owner.next_owner(), first);
+        assert_eq!(owner.next_owner(), UNUSED);
     }
 }

@@ -13,28 +13,25 @@ pub(super) const PAIRS: usize = 4;
 /// The tag of a slot without an owner. No key has it.
 pub(super) const NOBODY: u64 = 0;
 
-/// Four slots, which the processor fetches at once.
-#[derive(Debug)]
-#[repr(align(64))]
-pub(super) struct Line([Pair; PAIRS]);
+/// How many words a line has.
+pub(super) const WORDS: usize = 2 * PAIRS;
 
-/// A slot: the whole fingerprint of its owner, and the state.
+/// Four slots, which the processor fetches at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line<'a>(&'a [AtomicU64; WORDS]);
+
+/// A slot: the whole fingerprint of its owner, and the state. All zeros are a slot that never had an owner.
 ///
 /// [`read`](Self::read) and [`replace`](Self::replace) are anybody's at any time. All else is the
 /// keeper's, who takes the state out before the owner changes, so that a change that comes in
 /// between fails and nobody's admission is lost.
-#[derive(Debug)]
-pub(super) struct Pair {
-    tag: AtomicU64,
-    word: AtomicU64,
-}
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pair<'a>(&'a [AtomicU64; 2]);
 
-impl Line {
-    pub(super) fn new() -> Self {
-        Self(std::array::from_fn(|_| Pair {
-            tag: AtomicU64::new(NOBODY),
-            word: AtomicU64::new(Packed::UNUSED.0),
-        }))
+impl<'a> Line<'a> {
+    #[inline(always)]
+    pub(super) fn new(words: &'a [AtomicU64; WORDS]) -> Self {
+        Self(words)
     }
 
     /// The slot of this key in one of two lines, if it is in there; any other one if not.
@@ -44,10 +41,10 @@ impl Line {
     /// in the cache that takes a quarter longer. The price is a second line from memory for each key,
     /// side by side with the first.
     #[inline(always)]
-    pub(super) fn guess<'a>(&'a self, other: &'a Self, key: u64) -> &'a Pair {
+    pub(super) fn guess(self, other: Self, key: u64) -> Pair<'a> {
         let ([a, b], [c, d]) = (self.slots(key), other.slots(key));
-        let or = |pair: &'a Pair, others: &'a Pair| {
-            select_unpredictable(pair.tag.load(Ordering::Relaxed) == key, pair, others)
+        let or = |pair: Pair<'a>, others: Pair<'a>| {
+            select_unpredictable(pair.tag().load(Ordering::Relaxed) == key, pair, others)
         };
         or(a, or(b, or(c, d)))
     }
@@ -57,18 +54,34 @@ impl Line {
     /// Two and not all four of them, as that makes a search half as long. One and the next and not two
     /// halves of a line, as that lets as many keys find room nevertheless, by half as many moves.
     #[inline(always)]
-    pub(super) fn slots(&self, key: u64) -> [&Pair; 2] {
+    pub(super) fn slots(self, key: u64) -> [Pair<'a>; 2] {
         // By the upper two bits, which choose no line: there are never that many.
         let first = (key >> 62) as usize;
-        [&self.0[first % PAIRS], &self.0[(first + 1) % PAIRS]]
+        let (pairs, _) = self.0.as_chunks();
+        [Pair(&pairs[first % PAIRS]), Pair(&pairs[(first + 1) % PAIRS])]
     }
 
-    pub(super) fn pairs(&self) -> &[Pair; PAIRS] {
-        &self.0
+    pub(super) fn pairs(self) -> impl Iterator<Item = Pair<'a>> {
+        self.0.as_chunks().0.iter().map(Pair)
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn address(self) -> usize {
+        self.0.as_ptr().addr()
     }
 }
 
-impl Pair {
+impl Pair<'_> {
+    #[inline(always)]
+    fn tag(&self) -> &AtomicU64 {
+        &self.0[0]
+    }
+
+    #[inline(always)]
+    fn word(&self) -> &AtomicU64 {
+        &self.0[1]
+    }
+
     /// The state of this key, if it is here and not held.
     ///
     /// A slot may change its owner between any two of these loads. Say the first is of the slot's
@@ -78,11 +91,11 @@ impl Pair {
     /// for numbers that come again, when a slot has four owners between two loads.
     #[inline(always)]
     pub(super) fn read(&self, key: u64) -> Option<Packed> {
-        let before = Packed(self.word.load(Ordering::Acquire));
-        if self.tag.load(Ordering::Acquire) != key {
+        let before = Packed(self.word().load(Ordering::Acquire));
+        if self.tag().load(Ordering::Acquire) != key {
             return None;
         }
-        let packed = Packed(self.word.load(Ordering::Acquire));
+        let packed = Packed(self.word().load(Ordering::Acquire));
         packed.has_owner_of(before).then_some(packed)
     }
 
@@ -95,51 +108,51 @@ impl Pair {
     #[inline(always)]
     pub(super) fn replace(&self, before: Packed, after: Packed) -> bool {
         let (before, after) = (before.0, after.0);
-        self.word.compare_exchange(before, after, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.word().compare_exchange(before, after, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// The keeper's: the key that is here.
     pub(super) fn key(&self) -> Option<u64> {
-        Some(self.tag.load(Ordering::Relaxed)).filter(|key| *key != NOBODY)
+        Some(self.tag().load(Ordering::Relaxed)).filter(|key| *key != NOBODY)
     }
 
     /// The keeper's: the state, as it is just now.
     pub(super) fn state(&self) -> Option<Nanos> {
-        Packed(self.word.load(Ordering::Relaxed)).state()
+        Packed(self.word().load(Ordering::Relaxed)).state()
     }
 
     /// The keeper's: takes the state out. Nobody changes it until it is released, or has moved.
     pub(super) fn hold(&self) -> Option<Nanos> {
-        Packed(self.word.fetch_or(Packed::HOLD, Ordering::AcqRel)).state()
+        Packed(self.word().fetch_and(Packed::HELD, Ordering::AcqRel)).state()
     }
 
     /// The keeper's: lets go of a state, which has to be one that a word can say.
     pub(super) fn release(&self, state: Nanos) {
-        let held = Packed(self.word.load(Ordering::Relaxed));
+        let held = Packed(self.word().load(Ordering::Relaxed));
         if let Some(packed) = held.with(state) {
-            self.word.store(packed.0, Ordering::Release);
+            self.word().store(packed.0, Ordering::Release);
         }
     }
 
     /// The keeper's: an owner for a slot that has none.
     pub(super) fn occupy(&self, key: u64, state: Nanos) {
-        let held = Packed(self.word.load(Ordering::Relaxed)).next_owner();
+        let held = Packed(self.word().load(Ordering::Relaxed)).next_owner();
         // Whoever sees the number does not see the owner before in the tag any more.
-        self.word.store(held.0, Ordering::Release);
+        self.word().store(held.0, Ordering::Release);
         // Whoever sees the tag sees the number of its owner, too.
-        self.tag.store(key, Ordering::Release);
+        self.tag().store(key, Ordering::Release);
         self.release(state);
     }
 
     /// The keeper's: ends the ownership, once the state is held.
     pub(super) fn vacate(&self) {
         // Whoever looks for nobody finds the state held.
-        self.tag.store(NOBODY, Ordering::Release);
+        self.tag().store(NOBODY, Ordering::Release);
     }
 
     /// The keeper's: ends the ownership if the state equals new, or says when it will.
     pub(super) fn evict(&self, now: Nanos) -> Result<(), Nanos> {
-        let mut before = Packed(self.word.load(Ordering::Relaxed));
+        let mut before = Packed(self.word().load(Ordering::Relaxed));
         while let Some(state) = before.state() {
             if state > now {
                 return Err(state);
@@ -148,7 +161,7 @@ impl Pair {
             if self.replace(before, before.held()) {
                 break;
             }
-            before = Packed(self.word.load(Ordering::Relaxed));
+            before = Packed(self.word().load(Ordering::Relaxed));
         }
         self.vacate();
         Ok(())

@@ -14,7 +14,7 @@ const MOVES: u32 = 4;
 
 /// How many lines more there may be for keys that are homeless otherwise. Whoever is homeless in a small
 /// table would be so for long; in a large one more lines would change nothing, and take memory.
-const SPARE: usize = 16;
+pub(super) const SPARE: usize = 16;
 
 /// What became of a key that was put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,24 +61,24 @@ impl Words {
     }
 
     /// A free slot where this key may be, after as few moves as will do, and the line it is in.
-    fn make_room_for(&self, keeper: &mut Keeper, key: u64) -> Option<(usize, &Pair)> {
+    fn make_room_for(&self, keeper: &mut Keeper, key: u64) -> Option<(usize, Pair<'_>)> {
         (0..=MOVES).find_map(|moves| self.room_for(keeper, key, moves))
     }
 
     /// A free slot where this key may be, after up to so many moves, and the line it is in.
-    fn room_for(&self, keeper: &mut Keeper, key: u64, moves: u32) -> Option<(usize, &Pair)> {
+    fn room_for(&self, keeper: &mut Keeper, key: u64, moves: u32) -> Option<(usize, Pair<'_>)> {
         if let Some(free) = self.slots(key).find(|(_, pair)| pair.key().is_none()) {
             return Some(free);
         }
         let moves = moves.checked_sub(1)?;
         // The key itself is in one of them if it is to be moved.
-        let others = |(_, pair): &(usize, &Pair)| pair.key() != Some(key);
+        let others = |(_, pair): &(usize, Pair<'_>)| pair.key() != Some(key);
         let mut taken = self.slots(key).filter(others);
-        taken.find(|(_, pair)| self.move_away(keeper, pair, moves).is_some())
+        taken.find(|(_, pair)| self.move_away(keeper, *pair, moves).is_some())
     }
 
     /// Moves the key of this slot to another one, if there is room after up to so many moves.
-    fn move_away(&self, keeper: &mut Keeper, pair: &Pair, moves: u32) -> Option<()> {
+    fn move_away(&self, keeper: &mut Keeper, pair: Pair<'_>, moves: u32) -> Option<()> {
         let key = pair.key()?;
         let (line, room) = self.room_for(keeper, key, moves)?;
         if pair.key() != Some(key) {

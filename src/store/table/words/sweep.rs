@@ -42,7 +42,7 @@ impl Words {
         now: Nanos,
     ) -> (usize, Nanos) {
         let (mut evicted, mut soonest) = (0, Nanos::MAX);
-        let taken = self.lines.line(line).pairs().iter().filter(|pair| pair.key().is_some());
+        let taken = self.lines.line(line).pairs().filter(|pair| pair.key().is_some());
         for pair in taken {
             match pair.evict(now) {
                 Ok(()) => evicted += 1,
