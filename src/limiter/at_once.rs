@@ -108,7 +108,10 @@ impl<A: Algorithm> Lanes<A> {
             Lanes::One(single) => single.cell().load(),
             // Those without room share no word: who looked for it could find that of a key which comes.
             Lanes::Many(..) if key == Fingerprint::OVERFLOW => None,
-            Lanes::Many(table, _) => table.word(key).map(|word| word.state()),
+            Lanes::Many(table, _) => {
+                let word = table.word(key).filter(|word| word.is_still_there())?;
+                Some(word.state())
+            }
         }
     }
 

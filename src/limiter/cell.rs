@@ -103,6 +103,12 @@ impl Word for Found<'_> {
         self.empty_at
     }
 
+    /// There is no other key here, and what was found was so at some instant of the call.
+    #[inline(always)]
+    fn is_still_there(&self) -> bool {
+        true
+    }
+
     #[inline(always)]
     fn replace(self, after: Nanos) -> bool {
         let (before, after) = (self.empty_at.get(), after.get());

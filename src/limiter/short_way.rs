@@ -43,7 +43,11 @@ pub(super) trait Word {
     /// States from here on have no room in it.
     const END: Nanos;
 
+    /// That of another key, where it is not [still there](Self::is_still_there).
     fn state(&self) -> Nanos;
+
+    /// Whether it is the same as it was found: who changes nothing has to look.
+    fn is_still_there(&self) -> bool;
 
     /// Puts another state in its place; false when somebody else did, and it has to be found again.
     fn replace(self, after: Nanos) -> bool;
@@ -65,6 +69,11 @@ impl Word for table::Word<'_> {
     #[inline(always)]
     fn state(&self) -> Nanos {
         self.state()
+    }
+
+    #[inline(always)]
+    fn is_still_there(&self) -> bool {
+        self.is_still_there()
     }
 
     #[inline(always)]
@@ -174,7 +183,8 @@ impl ShortWay {
         if end - now > bucket.depth {
             // Or it could never be had, however long it waits.
             return Err(match bucket.interval * cost <= bucket.depth {
-                true => Missed::Early(end - now - bucket.depth),
+                true if word.is_still_there() => Missed::Early(end - now - bucket.depth),
+                true => Missed::Beaten,
                 false => Missed::NoWay,
             });
         }

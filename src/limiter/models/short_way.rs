@@ -7,7 +7,7 @@ use crate::{
     decision::{Ask, Take},
     limiter::{KeyedRateLimiter, RateLimiter, rules::Rules, short_way::ShortWay},
     nanos::Nanos,
-    store::table::Seed,
+    store::table::{Fingerprint, Seed},
     sync::model,
 };
 use loom::thread;
@@ -161,6 +161,43 @@ fn so_does_a_call_for_a_key_that_equalled_new_and_the_next_goes_by_the_one_after
         let result = (call.join().expect("no panic") + next, filled(&limiter));
         assert_eq!(result, in_order(before, after, 0, 1));
         assert_eq!(result, in_order(before, after, 0, 0), "whichever came first");
+    });
+}
+
+/// Two keys that are looked for in the same slot first.
+fn of_one_slot(seed: Seed) -> [u64; 2] {
+    let slot = |key: &u64| {
+        let fingerprint = Fingerprint::of(&seed, key).get();
+        // The shard, one of the four lines that there are at first, and the slot of that.
+        (fingerprint >> 32 & 15, fingerprint & 3, fingerprint >> 62)
+    };
+    let other = (1..).find(|key| slot(key) == slot(&0)).expect("one of 256 keys");
+    [0, other]
+}
+
+#[test]
+fn no_call_is_refused_for_what_another_key_has_taken_nor_sees_that() {
+    let seed = Seed::random();
+    let keys = of_one_slot(seed);
+    model(3, move || {
+        let clock = ManualClock::new();
+        let many = KeyedRateLimiter::builder(bucket(10, 2)).clock(clock);
+        let many = many.max_keys(2).expect("room for two").build_with(seed);
+        let [one, other] = keys.map(|key| Arc::new(many.key(&key)));
+        assert_eq!(pour_twice(&one), 2);
+        let call = thread::spawn({
+            let other = other.clone();
+            move || {
+                other.shared().standing(other.key(), None, &mut |limit| {
+                    assert_ne!(limit.remaining(), Some(0))
+                });
+                pour(&other)
+            }
+        });
+        many.forget(&keys[0]);
+        assert_eq!(pour(&other), 1);
+        assert_eq!(call.join().expect("no panic"), 1);
+        assert_eq!(filled(&other), Nanos::new(20));
     });
 }
 

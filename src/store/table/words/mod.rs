@@ -15,7 +15,7 @@
 //! - The keeper takes a state out before its slot gets another owner, or none. An admission comes
 //!   before that and is in the state that was taken, or it fails.
 //! - A word says whose it is, by the number of the owner of its slot. An admission worked out for one
-//!   owner does not fit the word of another, see [`Pair::read`] and [`Pair::replace`].
+//!   owner does not fit the word of another, and a refusal looks again, see [`Pair::read`] and [`Pair::replace`].
 //! - A key that moves is in both slots for a while, and its state is held in the old one before it is
 //!   let go in the new one: there is one state to be had at most.
 //! - A line that is new counts once the keys are there that it takes from another. Who looks for those by
@@ -61,7 +61,8 @@ pub(crate) struct Keeper {
     due: Due,
 }
 
-/// The state of a key, as it was found.
+/// The state of a key, as it was found: that of another one, if the slot was just given away. Then it cannot be
+/// replaced, and is not still there.
 #[derive(Debug)]
 pub(crate) struct Word<'a> {
     pair: Pair<'a>,
@@ -139,6 +140,12 @@ impl Word<'_> {
     #[inline]
     pub(crate) fn state(&self) -> Nanos {
         self.state
+    }
+
+    /// Whether the state is still the one that was found, and was that of this key then.
+    #[inline]
+    pub(crate) fn is_still_there(&self) -> bool {
+        self.pair.is_still(self.packed)
     }
 
     /// Puts another state, which should be later, in the place of the one that was found. False when

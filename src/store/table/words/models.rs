@@ -85,7 +85,7 @@ fn a_state_that_is_found_was_the_keys_own() {
         let (words, mut keeper) = table(&[KEY]);
         let finds = thread::spawn({
             let words = words.clone();
-            move || words.find(KEY).as_ref().map(Word::state)
+            move || words.find(KEY).filter(Word::is_still_there).as_ref().map(Word::state)
         });
         let remove = |held: Option<Held<'_>>| held.expect("it is here").remove();
         remove(words.hold(&mut keeper, KEY));

@@ -59,12 +59,6 @@ impl Packed {
     pub(super) const fn next_owner(self) -> Self {
         Self(self.0.wrapping_add(1 << INSTANT) & Self::HELD)
     }
-
-    /// Whether two words of one slot are of the same owner.
-    #[inline]
-    pub(super) const fn has_owner_of(self, other: Self) -> bool {
-        (self.0 ^ other.0) >> INSTANT == 0
-    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -91,9 +85,9 @@ mod tests {
         let mut owner = UNUSED;
         for _ in 1..4 {
             owner = owner.next_owner();
-            assert!(!owner.has_owner_of(UNUSED));
+            assert_ne!(owner, UNUSED);
             let state = owner.with(Nanos::new(7)).expect("a small state");
-            assert!(state.has_owner_of(owner) && state.held() == owner);
+            assert_eq!(state.held(), owner);
             assert_ne!(Some(state), UNUSED.with(Nanos::new(7)));
         }
         assert_eq!(owner.next_owner(), UNUSED);

@@ -22,8 +22,8 @@ pub(super) struct Line<'a>(&'a [AtomicU64; WORDS]);
 
 /// A slot: the whole fingerprint of its owner, and the state. All zeros are a slot that never had an owner.
 ///
-/// [`read`](Self::read) and [`replace`](Self::replace) are anybody's at any time. All else is the
-/// keeper's, who takes the state out before the owner changes, so that a change that comes in
+/// [`read`](Self::read), [`is_still`](Self::is_still) and [`replace`](Self::replace) are anybody's at any
+/// time. All else is the keeper's, who takes the state out before the owner changes, so that a change that comes in
 /// between fails and nobody's admission is lost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pair<'a>(&'a [AtomicU64; 2]);
@@ -82,21 +82,23 @@ impl Pair<'_> {
         &self.0[1]
     }
 
-    /// The state of this key, if it is here and not held.
+    /// The word of this key, if it is here: that of its owner before, if the slot changes owners just now.
     ///
-    /// A slot may change its owner between any two of these loads. Say the first is of the slot's
-    /// i-th owner: its number comes after the tag of the one before is gone, so the tag is of the
-    /// i-th or a later one. Say of the j-th: its number comes before its tag, so the last load is of the
-    /// j-th or a later one. The first and the last load are of one owner, so all three are; were it not
-    /// for numbers that come again, when a slot has four owners between two loads.
+    /// It was, if the word [is still](Self::is_still) the same afterwards, or can be [replaced](Self::replace).
+    /// Say it is of the slot's i-th owner: its number comes after the tag of the one before is gone, so the
+    /// tag is of the i-th or a later one. Say of the j-th: its number comes before its tag, so the word is of
+    /// the j-th or a later one by now. As it is of the i-th still, both are one; were it not for numbers that
+    /// come again, when a slot has four owners in between.
     #[inline(always)]
     pub(super) fn read(&self, key: u64) -> Option<Packed> {
-        let before = Packed(self.word().load(Ordering::Acquire));
-        if self.tag().load(Ordering::Acquire) != key {
-            return None;
-        }
         let packed = Packed(self.word().load(Ordering::Acquire));
-        packed.has_owner_of(before).then_some(packed)
+        (self.tag().load(Ordering::Acquire) == key).then_some(packed)
+    }
+
+    /// Whether nobody changed the state since it was read, nor became the owner.
+    #[inline(always)]
+    pub(super) fn is_still(&self, packed: Packed) -> bool {
+        self.word().load(Ordering::Acquire) == packed.0
     }
 
     /// Changes the state, if nobody did since it was read: neither the state nor the owner.
