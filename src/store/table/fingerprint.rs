@@ -110,7 +110,7 @@ mod tests {
         let seed = Seed(0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
         let bytes: [u8; 15] = std::array::from_fn(|index| index as u8);
         let whole = Fingerprint::of(&seed, &bytes);
-        assert_eq!(whole, Fingerprint(0x5f7d_39ba_34e7_4814));
+        assert_eq!(whole, Fingerprint(0x1d63_6395_a05c_d5b8));
         let (first, second): ([u8; 4], [u8; 11]) =
             (std::array::from_fn(|index| bytes[index]), std::array::from_fn(|i| bytes[i + 4]));
         assert_eq!(Fingerprint::of(&seed, &(first, second)), whole);

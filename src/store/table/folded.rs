@@ -105,11 +105,14 @@ fn fold(word: u64, key: u64) -> u64 {
     word ^ key ^ product as u64 ^ (product >> 64) as u64
 }
 
-/// Lets each bit change about half of all bits, and can be undone, so that nothing becomes the same
-/// by it. The factor is odd, 2⁶⁴ divided by the golden ratio.
+/// Spreads what differs over all bits, by which lines, slots and shards are chosen, and can be undone, so that
+/// nothing becomes the same by it. The factor is odd, 2⁶⁴ divided by the golden ratio.
+///
+/// It cannot be left out. What is folded once is spread evenly for most secret keys and very unevenly for a few: of
+/// 50,000 numbers that count up, 280 then find no room in the table on average, and 6,000 with one key of 24.
 #[inline(always)]
 fn mix(word: u64) -> u64 {
-    let mixed = (word ^ (word >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = word.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ (mixed >> 32)
 }
 
@@ -176,11 +179,11 @@ mod tests {
         assert_eq!(
             known,
             [
-                0x10bc_4d51_7bd2_0905,
-                0x035f_68ca_398f_6df3,
-                0x974f_3174_2de4_71d5,
-                0x6663_5e07_509f_b49e,
-                0xbdad_c74b_88cb_1cb6
+                0x447e_f0dc_c5d8_e5dc,
+                0x4530_b849_2aba_5a2c,
+                0x23b9_84cd_8944_985f,
+                0xcf49_abb1_6be6_2fd8,
+                0x57a1_850b_3318_68db
             ]
         );
     }
