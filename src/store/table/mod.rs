@@ -189,10 +189,18 @@ impl<V: Keep<R>, R: Clone> Table<V, R> {
         self.seed
     }
 
-    /// Forgets all entries that equal new ones, and says how many those were.
+    /// Forgets all entries that equal new ones, and says how many those were: a few of each shard in turn, so
+    /// that nobody waits for a lock for long.
     pub(crate) fn evict(&self, now: Nanos) -> usize {
         let mut evicted = 0;
-        self.each_shard(|mut shard| evicted += shard.evict_all(now));
+        let mut left: Vec<_> = self.shards.iter().collect();
+        while !left.is_empty() {
+            left.retain(|shard| {
+                let dropped = self.open_shard(shard, |mut shard| shard.evict_next(now));
+                evicted += dropped;
+                dropped > 0
+            });
+        }
         evicted
     }
 
@@ -249,7 +257,7 @@ impl<V: Keep<R>, R: Clone> Table<V, R> {
     /// Evicts an entry from any shard and counts the one that takes its place.
     fn make_room(&self, now: Nanos) -> Result<(), Full> {
         for shard in &*self.shards {
-            while self.open_shard(shard, |mut shard| shard.evict_any(now)) {
+            while self.open_shard(shard, |mut shard| shard.evict_next(now)) > 0 {
                 if self.entries.reserve() {
                     return Ok(());
                 }

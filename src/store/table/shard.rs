@@ -19,6 +19,9 @@ const EVICTIONS: usize = 3;
 /// How many blocks of words it looks at.
 const BLOCKS: usize = 1;
 
+/// How many entries are looked at without letting others have the lock, where all are to go that can.
+const AT_ONCE: usize = 64;
+
 /// How long an entry in use is left alone before it is looked at again.
 const IN_USE: Nanos = Nanos::new(1_000_000_000);
 
@@ -168,23 +171,18 @@ impl<V: Keep<R>, R> Open<'_, V, R> {
         self.counted.evicted(swept + evicted);
     }
 
-    /// Drops entries that equal new until there were some; whether there were.
-    pub(super) fn evict_any(&mut self, now: Nanos) -> bool {
-        let evicted = self.locked.evict(now, usize::MAX);
-        let swept = self.words.sweep(&mut self.locked.keeper, now, usize::MAX);
-        self.counted.evicted(swept + evicted);
-        swept + evicted > 0
-    }
-
-    /// Drops all entries that equal new, and says how many those were.
-    pub(super) fn evict_all(&mut self, now: Nanos) -> usize {
-        let before = self.counted_here();
-        while self.evict_any(now) {}
-        before - self.counted_here()
-    }
-
-    fn counted_here(&self) -> usize {
-        self.locked.entries.len() + self.locked.keeper.len()
+    /// Drops entries that equal new until there were some, and says how many those were: a few, so that nobody
+    /// waits for the lock for long.
+    pub(super) fn evict_next(&mut self, now: Nanos) -> usize {
+        let mut evicted = self.words.sweep(&mut self.locked.keeper, now, usize::MAX);
+        // Each once: at the end of time those that stay are due again at once.
+        let mut left = self.locked.appointments.len();
+        while evicted == 0 && left > 0 && self.locked.is_any_due(now) {
+            evicted = self.locked.evict(now, AT_ONCE);
+            left = left.saturating_sub(AT_ONCE);
+        }
+        self.counted.evicted(evicted);
+        evicted
     }
 
     /// Drops the appointments of entries that are gone, once they are the most.
@@ -200,11 +198,14 @@ impl<V: Keep<R>, R> Open<'_, V, R> {
 }
 
 impl<V: Keep<R>, R> Locked<V, R> {
+    fn is_any_due(&self, now: Nanos) -> bool {
+        self.appointments.peek().is_some_and(|Reverse((due, _))| *due <= now)
+    }
+
     /// Looks at up to `most` entries whose time has come, and drops those that equal new.
     fn evict(&mut self, now: Nanos, most: usize) -> usize {
         let before = self.entries.len();
-        // Each once: at the end of time those that stay are due again at once.
-        for _ in 0..most.min(self.appointments.len()) {
+        for _ in 0..most {
             let Some(&Reverse((due, key))) = self.appointments.peek() else {
                 break;
             };
