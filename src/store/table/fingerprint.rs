@@ -87,7 +87,8 @@ impl Hasher for Identity {
     }
 
     fn write_u64(&mut self, fingerprint: u64) {
-        self.0 = fingerprint;
+        // The lowest bits, by which maps choose a place, are the same for all keys of a shard.
+        self.0 = fingerprint.rotate_right(u32::BITS);
     }
 }
 

@@ -18,12 +18,10 @@ use self::{
     entries::Entries,
     names::Names,
     shard::{Locked, Open},
-    words::Words,
+    words::{SHARDS, Words},
 };
 use crate::{key::Key, meters::KeyMeter, nanos::Nanos, sync::Mutex};
 use std::{fmt, sync::PoisonError};
-
-const SHARDS: usize = 16;
 
 /// The table is full, and all its entries are in use.
 #[derive(Debug)]
@@ -54,30 +52,29 @@ pub(crate) trait Keep<R>: Default {
 /// entries go by the same rules, of which each shard has its copy under its own lock.
 pub(crate) struct Table<V, R> {
     seed: Seed,
+    words: Words,
     shards: Box<[Shard<V, R>; SHARDS]>,
     entries: Entries,
     /// The keys themselves, where they are to be listed.
     names: Option<Names>,
 }
 
-struct Shard<V, R> {
-    words: Words,
-    locked: Mutex<Locked<V, R>>,
-}
+/// On lines of its own, so that no shard takes another one out of somebody's cache.
+#[repr(align(64))]
+struct Shard<V, R>(Mutex<Locked<V, R>>);
 
 impl<V: Keep<R>, R: Clone> Table<V, R> {
     pub(crate) fn new(seed: Seed, capacity: usize, rules: &R, meter: KeyMeter) -> Self {
         // Some shards have more than their share. What finds no room there is kept under the lock.
         let share = capacity.div_ceil(SHARDS);
         let share = if V::has_words() { share.saturating_add(share / 4) } else { 0 };
-        let shard = |_| {
-            let (words, keeper) = Words::new(share);
-            Shard { words, locked: Mutex::new(Locked::new(rules.clone(), keeper)) }
-        };
+        let (words, keepers) = Words::new(share);
+        let shard = |keeper| Shard(Mutex::new(Locked::new(rules.clone(), keeper)));
         Self {
             seed,
+            words,
             names: None,
-            shards: Box::new(std::array::from_fn(shard)),
+            shards: Box::new(keepers.map(shard)),
             entries: Entries::new(capacity, meter),
         }
     }
@@ -127,7 +124,7 @@ impl<V: Keep<R>, R: Clone> Table<V, R> {
     /// else is being done to it.
     #[inline(always)]
     pub(crate) fn word(&self, key: Fingerprint) -> Option<Word<'_>> {
-        self.shard(key).words.find(key.0)
+        self.words.find(key.0)
     }
 
     /// Forgets the entry of this key if it equals a new one, ahead of its time.
@@ -269,21 +266,15 @@ impl<V: Keep<R>, R: Clone> Table<V, R> {
         Err(Full)
     }
 
-    #[inline(always)]
-    fn shard(&self, key: Fingerprint) -> &Shard<V, R> {
-        // Bits that the words, and the map, make no use of.
-        &self.shards[(key.0 >> 32) as usize % SHARDS]
-    }
-
     fn open<T>(&self, key: Fingerprint, work: impl FnOnce(Open<'_, V, R>) -> T) -> T {
-        self.open_shard(self.shard(key), work)
+        self.open_shard(&self.shards[Words::shard(key.0)], work)
     }
 
     fn open_shard<T>(&self, shard: &Shard<V, R>, work: impl FnOnce(Open<'_, V, R>) -> T) -> T {
         // A panic in somebody's algorithm leaves a state that was not changed or half changed: for
         // that key only, and no reason to refuse everyone else.
-        let locked = &mut *shard.locked.lock().unwrap_or_else(PoisonError::into_inner);
-        work(Open { locked, words: &shard.words, counted: &self.entries })
+        let locked = &mut *shard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work(Open { locked, words: &self.words, counted: &self.entries })
     }
 
     fn each_shard(&self, mut work: impl FnMut(Open<'_, V, R>)) {

@@ -1,6 +1,5 @@
-//! When which lines are worth a look, because some state there may equal new.
+//! When which lines of a shard are worth a look, because some state there may equal new.
 
-use super::shape::Shape;
 use crate::nanos::Nanos;
 
 /// How many lines are looked at together.
@@ -21,20 +20,20 @@ pub(super) struct Due {
 }
 
 impl Due {
-    pub(super) fn new(shape: Shape) -> Self {
+    pub(super) fn new(rows: usize) -> Self {
         let mut due = Self { blocks: Vec::new(), soonest: Nanos::MAX, next: 0 };
-        due.cover(shape);
+        due.cover(rows);
         due
     }
 
-    /// Knows of all these lines.
-    pub(super) fn cover(&mut self, shape: Shape) {
-        self.blocks.resize(shape.count().div_ceil(BLOCK), Nanos::MAX);
+    /// Knows of the lines in so many rows.
+    pub(super) fn cover(&mut self, rows: usize) {
+        self.blocks.resize(rows.div_ceil(BLOCK), Nanos::MAX);
     }
 
-    /// A state was put into this line, or made earlier there.
-    pub(super) fn note(&mut self, line: usize, state: Nanos) {
-        if let Some(block) = self.blocks.get_mut(line / BLOCK) {
+    /// A state was put into the line in this row, or made earlier there.
+    pub(super) fn note(&mut self, row: usize, state: Nanos) {
+        if let Some(block) = self.blocks.get_mut(row / BLOCK) {
             *block = state.min(*block);
         }
         self.soonest = self.soonest.min(state);

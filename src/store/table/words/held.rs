@@ -9,7 +9,7 @@ use crate::nanos::Nanos;
 pub(crate) struct Held<'a> {
     keeper: &'a mut Keeper,
     pair: Pair<'a>,
-    line: usize,
+    row: usize,
     state: Nanos,
     /// What becomes of the key: the state that it goes on with, or nothing.
     fate: Option<Nanos>,
@@ -18,9 +18,10 @@ pub(crate) struct Held<'a> {
 impl Words {
     /// Takes the state of this key out, if it is here.
     pub(crate) fn hold<'a>(&'a self, keeper: &'a mut Keeper, key: u64) -> Option<Held<'a>> {
-        let (line, pair) = self.slot(key)?;
+        self.follow(keeper);
+        let (row, pair) = self.slot(keeper, key)?;
         let state = pair.hold()?;
-        Some(Held { keeper, pair, line, state, fate: Some(state) })
+        Some(Held { keeper, pair, row, state, fate: Some(state) })
     }
 }
 
@@ -49,7 +50,7 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         match self.fate {
             Some(state) => {
-                self.keeper.due.note(self.line, state);
+                self.keeper.due.note(self.row, state);
                 self.pair.release(state);
             }
             None => {

@@ -2,13 +2,13 @@
 
 use super::{
     pair::{Line, WORDS},
-    shape::{FIRST, Shape},
+    shape::{FIRST, SHARDS, Shape, line_of},
 };
 use crate::sync::{AtomicU64, Ordering, zeros};
 use std::iter;
 
-/// For so many lines there is room at most, however many keys there may be: 2²⁰, or 64 MiB, for three
-/// million keys a shard.
+/// For so many rows there is room at most, however many keys there may be: 2²⁰, or 1 GiB, for fifty million
+/// keys.
 const MOST: usize = 1 << 20;
 
 /// How many bytes the processor fetches at once: those of a line, where lines begin at a multiple of it.
@@ -26,21 +26,32 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Room for so many lines, or for as many as the system has.
+    /// Room for so many rows, or for as many as the system has.
     pub(super) fn new(most: usize) -> Self {
         let most = most.clamp(FIRST as usize, MOST);
-        let half = |lines: &usize| Some(lines / 2).filter(|half| *half >= FIRST as usize);
-        let mut sizes = iter::successors(Some(most), half).map(|lines| WORDS * lines + WORDS - 1);
-        let words = sizes.find_map(zeros).expect("there is memory for four lines");
+        let half = |rows: &usize| Some(rows / 2).filter(|half| *half >= FIRST as usize);
+        let words = |rows| WORDS * line_of(rows, 0) + WORDS - 1;
+        let mut sizes = iter::successors(Some(most), half).map(words);
+        let words = sizes.find_map(zeros).expect("there is memory for four rows");
         // Where that cannot be had, lines straddle what is fetched.
         let first = words.as_ptr().align_offset(FETCHED).min(WORDS - 1);
         Self { shape: AtomicU64::new(Shape::of(FIRST).packed()), words, first }
     }
 
+    /// How many lines count for who looks for a key. The keepers follow.
     #[inline(always)]
     pub(super) fn shape(&self) -> Shape {
-        // Whoever sees that a line counts sees what is in it.
-        Shape::unpacked(self.shape.load(Ordering::Acquire))
+        Shape::unpacked(self.shape.load(Ordering::Relaxed))
+    }
+
+    /// One row more, if there were as many as this and there is room.
+    pub(super) fn grow(&self, shape: Shape) {
+        if self.get(line_of(shape.rows(), SHARDS - 1)).is_some() {
+            let (before, after) = (shape.packed(), shape.grown().packed());
+            // Another keeper may have been faster.
+            let _ =
+                self.shape.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 
     #[inline(always)]
@@ -52,17 +63,6 @@ impl Lines {
     /// The keeper's: one of the lines that count.
     pub(super) fn line(&self, line: usize) -> Line<'_> {
         self.get(line).expect("there is room for all lines that count")
-    }
-
-    /// The keeper's: the line after the last, which does not count yet. `None` when there is room for no
-    /// more.
-    pub(super) fn next(&self) -> Option<Line<'_>> {
-        self.get(self.shape().count())
-    }
-
-    /// The keeper's: the line after the last counts from now on.
-    pub(super) fn count_next(&self) {
-        self.shape.store(self.shape().grown().packed(), Ordering::Release);
     }
 }
 
@@ -81,14 +81,24 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_the_most_lines_and_an_end_to_it() {
+    fn there_is_room_for_the_most_rows_and_an_end_to_it() {
         for (asked, most) in [(0, 4), (4, 4), (5, 5), (1000, 1000), (usize::MAX, MOST)] {
             let lines = Lines::new(asked);
-            for _ in 4..most {
-                assert!(lines.next().is_some());
-                lines.count_next();
+            for rows in 4..most {
+                assert_eq!(lines.shape().rows(), rows);
+                lines.grow(lines.shape());
             }
-            assert!(lines.next().is_none(), "{most} lines are enough");
+            lines.grow(lines.shape());
+            assert_eq!(lines.shape().rows(), most);
         }
+    }
+
+    #[test]
+    fn of_two_who_want_the_same_row_one_makes_it() {
+        let lines = Lines::new(100);
+        let shape = lines.shape();
+        lines.grow(shape);
+        lines.grow(shape);
+        assert_eq!(lines.shape().rows(), 5);
     }
 }

@@ -1,14 +1,14 @@
 //! States of one word for many keys: found and changed without a lock, in two cache lines.
 //!
-//! A state is the instant from which it equals new. [`Words`] is one shard's worth of them: a
-//! set-associative table in lines of 64 bytes, each of four slots. A key may be in two slots of each of
-//! two lines (cuckoo hashing). The table grows by one line at a time (linear hashing), which come in segments
-//! that stay where they are. The whole fingerprint of the key is in its slot, so nothing else is kept
-//! of it, and a line can be split without a look at anything else.
+//! A state is the instant from which it equals new. [`Words`] is a set-associative table of them in lines of
+//! 64 bytes, each of four slots. A key may be in two slots of each of two lines (cuckoo hashing). The table grows by
+//! one row of lines at a time (linear hashing), and those that are there stay where they are. The whole fingerprint of
+//! the key is in its slot, so nothing else is kept of it, and a line can be split without a look at anything else.
 //!
-//! Anybody may find a state and replace it at any time. Where keys are put in, moved, and taken out is
-//! for one at a time to change: whoever has the [`Keeper`], which belongs under a lock. Who does not
-//! find a key, or finds its state held, takes that lock and sees how things are.
+//! Anybody may find a state and replace it at any time. Each row has a line for each shard, and keys stay in
+//! those of their shard. Where keys are put in, moved, and taken out there is for one at a time to change: whoever has
+//! the shard's [`Keeper`], which belongs under a lock. Who does not find a key, or finds its state held, takes that
+//! lock and sees how things are.
 //!
 //! Why nobody's admission is lost, nor charged to somebody else:
 //!
@@ -18,8 +18,9 @@
 //!   owner does not fit the word of another, and a refusal looks again, see [`Pair::read`] and [`Pair::replace`].
 //! - A key that moves is in both slots for a while, and its state is held in the old one before it is
 //!   let go in the new one: there is one state to be had at most.
-//! - A line that is new counts once the keys are there that it takes from another. Who looks for those by
-//!   the old number of lines does not find them, or finds their states held.
+//! - A row that is new counts at once for who looks for a key, and for each shard once its keeper has moved the
+//!   keys there. Who looks for those by another number of rows than the keeper's does not find them, or finds their
+//!   states held.
 
 mod packed;
 mod pair;
@@ -37,14 +38,23 @@ mod models;
 
 pub(crate) use self::{held::Held, put::Put};
 
-use self::{due::Due, lines::Lines, packed::Packed, pair::Pair, put::SPARE};
+pub(in crate::store) use self::shape::SHARDS;
+
+use self::{
+    due::Due,
+    lines::Lines,
+    packed::Packed,
+    pair::Pair,
+    put::SPARE,
+    shape::{Shape, line_of, row_of},
+};
 use crate::nanos::Nanos;
 
 /// How many of a line's slots are taken, on average, before there is a line more, if every key has a home
 /// there. Above that, putting keys in takes longer and some remain homeless; below, keys take more memory.
 const TAKEN: usize = 3;
 
-/// One shard's worth of states.
+/// The states of all keys.
 // On lines of its own: nothing in it changes but the number of lines, and whatever does, beside it,
 // would take it out of everybody's cache.
 #[derive(Debug)]
@@ -53,10 +63,13 @@ pub(crate) struct Words {
     lines: Lines,
 }
 
-/// What only one at a time may have: the right to change who is where in the [`Words`] that it was
-/// made with.
+/// What only one at a time may have: the right to change who is where in the lines that one shard has of the
+/// [`Words`] that it was made with.
 #[derive(Debug)]
 pub(crate) struct Keeper {
+    shard: usize,
+    /// How many lines count for it. It follows as many as count for who looks for a key.
+    shape: Shape,
     kept: usize,
     due: Due,
 }
@@ -71,12 +84,19 @@ pub(crate) struct Word<'a> {
 }
 
 impl Words {
-    /// A table for this many keys, of which this shard may have some more than its share. It takes more
-    /// than that, but grows little after that, and the more there are the more of them are homeless.
-    pub(crate) fn new(most_keys: usize) -> (Self, Keeper) {
+    /// A table for this many keys in each shard, which takes more than that, but grows little after that, and
+    /// the more there are the more of them are homeless.
+    pub(crate) fn new(most_keys: usize) -> (Self, [Keeper; SHARDS]) {
         let lines = Lines::new(most_keys.div_ceil(TAKEN) + SPARE);
-        let due = Due::new(lines.shape());
-        (Self { lines }, Keeper { kept: 0, due })
+        let shape = lines.shape();
+        let keeper = |shard| Keeper { shard, shape, kept: 0, due: Due::new(shape.rows()) };
+        (Self { lines }, std::array::from_fn(keeper))
+    }
+
+    /// The shard of this key: which keeper it has.
+    #[inline(always)]
+    pub(crate) fn shard(key: u64) -> usize {
+        Shape::shard(key)
     }
 
     /// The state of this key. `None` when it has to be looked for by the keeper: it is not here, or
@@ -89,33 +109,26 @@ impl Words {
         Some(Word { pair, packed, state: packed.state()? })
     }
 
-    /// Looks at all states.
-    pub(crate) fn each(&self, _: &mut Keeper, mut look: impl FnMut(u64, Nanos)) {
-        for line in self.all_lines() {
+    /// Looks at all states of this shard.
+    pub(crate) fn each(&self, keeper: &mut Keeper, mut look: impl FnMut(u64, Nanos)) {
+        for line in keeper.all_lines() {
             for (key, state) in self.kept_in(line) {
                 look(key, state);
             }
         }
     }
 
-    /// How many lines there are.
-    pub(crate) fn lines(&self) -> usize {
-        self.all_lines().len()
+    /// The slot of this key, and the row it is in.
+    fn slot(&self, keeper: &Keeper, key: u64) -> Option<(usize, Pair<'_>)> {
+        debug_assert_eq!(Self::shard(key), keeper.shard, "a key has its own keeper");
+        self.slots(keeper.shape, key).find(|(_, pair)| pair.key() == Some(key))
     }
 
-    fn all_lines(&self) -> std::ops::Range<usize> {
-        0..self.lines.shape().count()
-    }
-
-    /// The slot of this key, and the line it is in.
-    fn slot(&self, key: u64) -> Option<(usize, Pair<'_>)> {
-        self.slots(key).find(|(_, pair)| pair.key() == Some(key))
-    }
-
-    /// The slots where this key may be, and the lines that they are in.
-    fn slots(&self, key: u64) -> impl Iterator<Item = (usize, Pair<'_>)> {
-        let lines = self.lines.shape().lines(key).into_iter();
-        lines.flat_map(move |line| self.lines.line(line).slots(key).map(|pair| (line, pair)))
+    /// The slots where this key may be, and the rows that they are in.
+    fn slots(&self, shape: Shape, key: u64) -> impl Iterator<Item = (usize, Pair<'_>)> {
+        let lines = shape.lines(key).into_iter();
+        lines
+            .flat_map(move |line| self.lines.line(line).slots(key).map(|pair| (row_of(line), pair)))
     }
 
     /// The keys of one line, and their states.
@@ -127,8 +140,20 @@ impl Words {
 
 impl Keeper {
     /// How many keys there are.
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.kept
+    }
+
+    /// How many rows there are.
+    fn rows(&self) -> usize {
+        self.shape.rows()
+    }
+
+    /// The lines of the shard.
+    fn all_lines(&self) -> impl Iterator<Item = usize> + use<> {
+        let shard = self.shard;
+        (0..self.rows()).map(move |row| line_of(row, shard))
     }
 }
 

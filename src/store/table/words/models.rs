@@ -7,22 +7,22 @@ use loom::{
     thread,
 };
 
-/// A key of the lines 0 and 1, of four.
-const KEY: u64 = line_0_and(1, 1);
+/// A key of the rows 0 and 1, of four, and of the first shard.
+const KEY: u64 = row_0_and(1, 1);
 /// Another one of them.
-const OTHER: u64 = line_0_and(1, 2);
+const OTHER: u64 = row_0_and(1, 2);
 
 const STATE: Nanos = Nanos::new(5);
 const NOW: Nanos = Nanos::new(10);
 
-/// The key of this number whose first line is 0 and whose second is this one, of four; of both lines
+/// The key of this number whose first line is in row 0 and whose second is in this one, of four; of both lines
 /// in the first two slots.
-const fn line_0_and(second: u64, number: u64) -> u64 {
+const fn row_0_and(second: u64, number: u64) -> u64 {
     second << 36 | number << 8
 }
 
 fn table(keys: &[u64]) -> (Arc<Words>, Keeper) {
-    let (words, mut keeper) = Words::new(12);
+    let (words, [mut keeper, ..]) = Words::new(12);
     for key in keys {
         assert!(!words.put(&mut keeper, *key, STATE, Nanos::ZERO).homeless);
     }
@@ -115,8 +115,8 @@ fn what_is_held_is_nobody_elses_to_change() {
 
 #[test]
 fn a_split_loses_no_admission() {
-    /// Of line 4 once that is there.
-    const MOVED: u64 = KEY | 4;
+    /// Of row 4 once that is there.
+    const MOVED: u64 = KEY | 4 << 4;
     const KEYS: [u64; 2] = [MOVED, OTHER];
     model(3, || {
         let (words, mut keeper) = table(&KEYS);
@@ -126,12 +126,38 @@ fn a_split_loses_no_admission() {
         });
         words.grow(&mut keeper);
         // The slot in the old line goes to another key with the same state.
-        assert!(!words.put(&mut keeper, line_0_and(1, 3), STATE, Nanos::ZERO).homeless);
+        assert!(!words.put(&mut keeper, row_0_and(1, 3), STATE, Nanos::ZERO).homeless);
         let admitted = admits.join().expect("no panic");
         assert_eq!(state(&words, &mut keeper, MOVED), Some(STATE.get() + admitted));
         assert_eq!(state(&words, &mut keeper, OTHER), Some(STATE.get()));
-        assert_eq!(state(&words, &mut keeper, line_0_and(1, 3)), Some(STATE.get()));
+        assert_eq!(state(&words, &mut keeper, row_0_and(1, 3)), Some(STATE.get()));
         assert_eq!(keeper.len(), 3);
+    });
+}
+
+#[test]
+fn a_key_is_admitted_by_itself_or_by_its_keeper_while_another_shard_grows() {
+    /// Of the second shard, and of row 4 once that is there.
+    const MOVED: u64 = KEY | 4 << 4 | 1;
+    model(3, || {
+        let (words, [mut one, mut other, ..]) = Words::new(12);
+        assert!(!words.put(&mut other, MOVED, STATE, Nanos::ZERO).homeless);
+        let words = Arc::new(words);
+        let grows = thread::spawn({
+            let words = words.clone();
+            move || words.grow(&mut one)
+        });
+        for _ in 0..2 {
+            if admit(&words, MOVED) == 0 {
+                let held = words.hold(&mut other, MOVED).expect("it is here");
+                let after = held.state() + Nanos::new(1);
+                assert!(held.release(after));
+            }
+        }
+        grows.join().expect("no panic");
+        assert_eq!(words.hold(&mut other, MOVED).map(|held| held.state().get()), Some(7));
+        assert_eq!(words.find(MOVED).map(|word| word.state().get()), Some(7));
+        assert_eq!(other.len(), 1);
     });
 }
 
@@ -139,8 +165,8 @@ fn a_split_loses_no_admission() {
 fn a_move_loses_no_admission() {
     const KEYS: [u64; 2] = [KEY, OTHER];
     nothing_is_lost_while(&KEYS, |words, keeper| {
-        // Only two slots of line 0 will do for this one, and those are taken.
-        let new = line_0_and(0, 5);
+        // Only two slots of row 0 will do for this one, and those are taken.
+        let new = row_0_and(0, 5);
         assert!(!words.put(keeper, new, STATE, Nanos::ZERO).homeless);
         assert_eq!(state(words, keeper, new), Some(STATE.get()));
     });

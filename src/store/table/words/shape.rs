@@ -2,54 +2,68 @@
 
 use std::hint::select_unpredictable;
 
-/// How many lines there are at first.
+/// How many shards there are, each with a line in every row.
+pub(crate) const SHARDS: usize = 16;
+
+/// These bits of a key are its shard.
+const SHARD: u32 = SHARDS as u32 - 1;
+
+/// How many rows there are at first.
 pub(super) const FIRST: u32 = 4;
 
-/// How many lines there are: at least two. It tells the two lines of a key.
+/// How many lines there are: some rows of them, one line for each shard. It tells the two lines of a key.
 ///
-/// The table grows by linear hashing, one line at a time, so that growth never pauses: of the bits of
-/// a key, as many count as make a number of lines that is there already, or will be once the lines of
-/// this round are split.
+/// The table grows by linear hashing, one row at a time, so that growth never pauses: of the bits of
+/// a key, as many count as make a number of lines that is there already, or will be once the rows of
+/// this round are split. The lowest of them are the shard, so a key stays in the lines of its shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
-    count: u32,
-    /// Those that count of the bits of a key, once the lines of this round are split.
+    lines: u32,
+    /// Those that count of the bits of a key, once the rows of this round are split.
     bits: u32,
 }
 
 impl Shape {
-    pub(super) const fn of(count: u32) -> Self {
-        Self { count, bits: u32::MAX >> ((count - 1) | 1).leading_zeros() }
+    /// So many rows, at least one.
+    pub(super) const fn of(rows: u32) -> Self {
+        let lines = rows * SHARDS as u32;
+        Self { lines, bits: u32::MAX >> (lines - 1).leading_zeros() }
     }
 
     /// What was [packed](Self::packed).
     #[inline(always)]
     pub(super) const fn unpacked(packed: u64) -> Self {
         // Its upper and its lower half.
-        Self { count: (packed >> 32) as u32, bits: packed as u32 }
+        Self { lines: (packed >> 32) as u32, bits: packed as u32 }
     }
 
     /// In one word.
     pub(super) const fn packed(self) -> u64 {
-        (self.count as u64) << 32 | self.bits as u64
+        (self.lines as u64) << 32 | self.bits as u64
     }
 
-    /// How many lines there are.
-    pub(super) const fn count(self) -> usize {
-        self.count as usize
+    /// How many rows there are: the number of the next one.
+    pub(super) const fn rows(self) -> usize {
+        self.lines as usize / SHARDS
+    }
+
+    /// The shard of a key.
+    #[inline(always)]
+    pub(super) const fn shard(key: u64) -> usize {
+        // The upper bits are left out on purpose.
+        (key as u32 & SHARD) as usize
     }
 
     /// The line that is preferred: by the lower half of the key.
     #[inline(always)]
     pub(super) fn first(self, key: u64) -> usize {
-        // The upper bits are left out on purpose.
         self.line(key as u32)
     }
 
-    /// The other line: by the upper 28 bits. Those between choose the shard.
+    /// The other line: by the upper 28 bits, and the shard.
     #[inline(always)]
     pub(super) fn second(self, key: u64) -> usize {
-        self.line((key >> 36) as u32)
+        self.line((key >> 32) as u32 & !SHARD | key as u32 & SHARD)
     }
 
     /// The lines in which the key may be, in the order in which they are filled.
@@ -58,49 +72,67 @@ impl Shape {
         [self.first(key), self.second(key)]
     }
 
-    /// The line that is split next, into itself and the one with which there is one more.
+    /// The row that is split next, into itself and the one with which there is one more.
     pub(super) const fn splits(self) -> usize {
-        (self.count & !(1 << self.count.ilog2())) as usize
+        let rows = self.rows();
+        rows & !(1 << rows.ilog2())
     }
 
-    /// One line more.
+    /// One row more.
     pub(super) const fn grown(self) -> Self {
-        Self::of(self.count.saturating_add(1))
+        Self::of(self.rows() as u32 + 1)
     }
 
     #[inline(always)]
     fn line(self, part: u32) -> usize {
         let line = part & self.bits;
         // Which it is, nobody could predict.
-        select_unpredictable(line < self.count, line, line & (self.bits >> 1)) as usize
+        select_unpredictable(line < self.lines, line, line & (self.bits >> 1)) as usize
     }
+}
+
+/// The line of a shard in a row.
+pub(super) const fn line_of(row: usize, shard: usize) -> usize {
+    row * SHARDS + shard
+}
+
+/// The row that a line is in.
+pub(super) const fn row_of(line: usize) -> usize {
+    line / SHARDS
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::Shape;
+    use super::{SHARDS, Shape, line_of, row_of};
 
     #[test]
-    fn a_split_moves_keys_of_one_line_to_the_new_one_and_no_others() {
-        for lines in 2..300 {
-            let (before, after) = (Shape::of(lines), Shape::of(lines).grown());
+    fn a_split_moves_keys_of_one_row_to_the_new_one_and_no_others() {
+        for rows in 2..70 {
+            let (before, after) = (Shape::of(rows), Shape::of(rows).grown());
             let mut moved = 0;
-            for part in 0..4096_u32 {
+            for part in 0..16_384_u32 {
                 let (from, to) = (before.line(part), after.line(part));
-                assert!(from < lines as usize);
+                assert!(row_of(from) < rows as usize);
                 if from != to {
-                    assert_eq!((from, to), (before.splits(), lines as usize));
+                    assert_eq!((row_of(from), row_of(to)), (before.splits(), rows as usize));
                     moved += 1;
                 }
             }
-            assert!(moved > 0, "{lines} lines");
+            assert!(moved > 0, "{rows} rows");
         }
     }
 
     #[test]
-    fn a_key_has_two_lines_of_different_bits() {
+    fn a_key_has_two_lines_of_different_bits_in_its_shard() {
         let shape = Shape::of(1 << 20);
-        assert_eq!(shape.lines(0x0000_0070_0000_0005), [5, 7]);
-        assert_eq!(shape.lines(0x0000_000f_0000_0005), [5, 0]);
+        assert_eq!(shape.lines(0x0000_0070_0000_0005), [0x05, 0x75]);
+        assert_eq!(shape.lines(0x0000_000f_0000_0035), [0x35, 0x05]);
+        for rows in 1..70 {
+            for key in (1..100).map(|key: u64| key.wrapping_mul(0x9e37_79b9_7f4a_7c15)) {
+                let shards = Shape::of(rows).lines(key).map(|line| line % SHARDS);
+                assert_eq!(shards, [Shape::shard(key); 2]);
+            }
+        }
+        assert_eq!(line_of(3, 5), 53);
     }
 }

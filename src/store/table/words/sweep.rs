@@ -25,7 +25,7 @@ impl Words {
 
     fn sweep_block(&self, keeper: &mut Keeper, block: usize, now: Nanos) -> usize {
         let (mut evicted, mut soonest) = (0, Nanos::MAX);
-        for line in self.all_lines().skip(block * BLOCK).take(BLOCK) {
+        for line in keeper.all_lines().skip(block * BLOCK).take(BLOCK) {
             let (dropped, kept_until) = self.sweep_line(keeper, line, now);
             evicted += dropped;
             soonest = soonest.min(kept_until);
