@@ -1,20 +1,15 @@
 //! How a call is answered that is let go at once or not at all: in ten nanoseconds, most of which go
 //! into reading the clock.
 
-use super::{
-    Attempt, Permit, Terms, lanes::Lanes, rules::Dated, shared::Shared, short_way::Missed,
-    used::Used,
-};
-use crate::{
-    algorithm::{Algorithm, Poured},
-    error::RateLimited,
-    nanos::Nanos,
-    store::table::Fingerprint,
-};
+use super::{Attempt, Permit, Terms, lanes::Lanes, shared::Shared, short_way::Missed, used::Used};
+use crate::{algorithm::Algorithm, error::RateLimited, nanos::Nanos, store::table::Fingerprint};
 use std::sync::Arc;
 
 impl<A: Algorithm> Shared<A> {
     /// Answers a call for one of many keys: [`take`](Self::take) with what a refusal needs out of the way.
+    ///
+    /// The long way makes no permit itself, so that this one has no room that is known to others: what the
+    /// caller does not look at is not even written.
     #[inline(always)]
     pub(super) fn take_now(
         self: &Arc<Self>,
@@ -22,57 +17,51 @@ impl<A: Algorithm> Shared<A> {
         terms: &Terms,
     ) -> Result<Permit<'_, A>, RateLimited> {
         let now = self.now();
-        let poured = self.lanes.pour_once(&self.short_way, key, now, terms.cost);
-        self.permit(key, now, poured, terms)
+        match self.lanes.pour_once(&self.short_way, key, now, terms.cost) {
+            Ok(poured) => Ok(Permit::new(self, self.admit_poured(key, poured))),
+            Err(missed) => {
+                let used = self.take_the_long_way(key, now, missed, terms);
+                used.map(|used| Permit::new(self, used))
+            }
+        }
     }
 
-    /// The same by a handle of one limit, which most likely is the one for everybody: what it takes to
-    /// find that of a key is behind a call, as it would need the registers.
+    /// The same by a handle of one limit, which most likely is the one for everybody. All else is behind a
+    /// single call, what it takes to find that of a key as well: its answers would need the registers.
     #[inline(always)]
     pub(super) fn take_one_now(
         self: &Arc<Self>,
         key: Fingerprint,
         terms: &Terms,
     ) -> Result<Permit<'_, A>, RateLimited> {
-        let Lanes::One(single) = &self.lanes else {
-            return self.take_one_of_many_now(key, terms).map(|used| Permit::new(self, used));
+        let missed = match &self.lanes {
+            Lanes::One(single) => {
+                let now = self.now();
+                match self.lanes.pour_single_once(single, &self.short_way, now, terms.cost) {
+                    Ok(poured) => return Ok(Permit::new(self, self.admit_poured(key, poured))),
+                    Err(missed) => Some((now, missed)),
+                }
+            }
+            Lanes::Many(..) => None,
         };
-        let now = self.now();
-        let poured = self.lanes.pour_single_once(single, &self.short_way, now, terms.cost);
-        self.permit(Fingerprint::OVERFLOW, now, poured, terms)
+        self.take_one_otherwise(key, missed, terms).map(|used| Permit::new(self, used))
     }
 
+    /// Answers a call that missed the one limit there is on the short way, or for one of many keys.
     #[inline(never)]
-    fn take_one_of_many_now(
+    fn take_one_otherwise(
         self: &Arc<Self>,
         key: Fingerprint,
+        missed: Option<(Nanos, Missed)>,
         terms: &Terms,
     ) -> Result<Used, RateLimited> {
+        if let Some((now, missed)) = missed {
+            return self.take_the_long_way(key, now, missed, terms);
+        }
         let now = self.now();
         match self.lanes.pour_once(&self.short_way, key, now, terms.cost) {
             Ok(poured) => Ok(self.admit_poured(key, poured)),
             Err(missed) => self.take_the_long_way(key, now, missed, terms),
-        }
-    }
-
-    /// The permit of the short way, or of the long one.
-    ///
-    /// The long one makes none itself, so that this one has no room that is known to others: what the
-    /// caller does not look at is not even written.
-    #[inline(always)]
-    fn permit(
-        self: &Arc<Self>,
-        key: Fingerprint,
-        now: Nanos,
-        poured: Result<Dated<Poured>, Missed>,
-        terms: &Terms,
-    ) -> Result<Permit<'_, A>, RateLimited> {
-        match poured {
-            Ok(poured) => Ok(Permit::new(self, self.admit_poured(key, poured))),
-            Err(missed) => {
-                let used = self.take_the_long_way(key, now, missed, terms);
-                used.map(|used| Permit::new(self, used))
-            }
         }
     }
 
