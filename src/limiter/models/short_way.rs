@@ -168,8 +168,8 @@ fn so_does_a_call_for_a_key_that_equalled_new_and_the_next_goes_by_the_one_after
 fn of_one_slot(seed: Seed) -> [u64; 2] {
     let slot = |key: &u64| {
         let fingerprint = Fingerprint::of(&seed, key).get();
-        // The shard, one of the four lines that there are at first, and the slot of that.
-        (fingerprint >> 32 & 15, fingerprint & 3, fingerprint >> 62)
+        // One of the 64 lines that there are at first, and the slot of that.
+        (fingerprint & 63, fingerprint >> 62)
     };
     let other = (1..).find(|key| slot(key) == slot(&0)).expect("one of 256 keys");
     [0, other]

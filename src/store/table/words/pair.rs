@@ -105,8 +105,7 @@ impl Pair<'_> {
     ///
     /// The owner's number is part of what is compared. For a change to go to somebody else's state,
     /// the slot would have to have four owners since the state was read, and the same nanosecond for a
-    /// state. None of those may have been evicted: whoever comes after an eviction has a state later
-    /// than all before, as long as the clock does not go back.
+    /// state, while most who come after an eviction have a later one.
     #[inline(always)]
     pub(super) fn replace(&self, before: Packed, after: Packed) -> bool {
         let (before, after) = (before.0, after.0);
