@@ -5,7 +5,9 @@ use crate::meters::KeyMeter;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts the entries of a table: those that are there, and those whose place is reserved.
+// On lines of its own: each new key changes it, and would take what is beside it out of everybody's cache.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Entries {
     counted: AtomicUsize,
     capacity: usize,
