@@ -11,7 +11,7 @@ pub(crate) use std::sync::{
     atomic::{AtomicU64, Ordering, fence},
 };
 
-/// So many zeros, if there is memory for them. The system makes it as somebody writes there.
+/// So many zeros, if there is memory for them, which as a rule the system makes as somebody writes there.
 #[cfg(not(loom))]
 pub(crate) fn zeros(count: usize) -> Option<Box<[AtomicU64]>> {
     bytemuck::allocation::try_zeroed_slice_box(count).ok()

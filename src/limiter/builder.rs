@@ -158,10 +158,10 @@ impl<A: Algorithm> Builder<A, ManyLimits> {
     /// A key is forgotten once its state equals that of a new one, which changes no answer. What
     /// happens to a new key when all are in use is set by [`at_capacity`](Self::at_capacity).
     ///
-    /// Where the state of a key is one instant, as that of a [`LeakyBucket`](crate::LeakyBucket) is, the system is
-    /// asked for room for all at once, 27 bytes a key, but it takes memory only as keys come: 21 bytes each. A
-    /// key of a [`SlidingWindow`](crate::SlidingWindow) takes 16 bytes for each call in its
-    /// window: for many keys with high limits take a
+    /// Where the state of a key is one instant, as that of a [`LeakyBucket`](crate::LeakyBucket) is, a key takes 22
+    /// to 25 bytes. The system is asked at once for room for all that there may be, 27 bytes a key and 1 GiB at most, but
+    /// as a rule takes memory only as keys come. A key of a [`SlidingWindow`](crate::SlidingWindow) takes 16 bytes
+    /// for each call in its window: for many keys with high limits take a
     /// [`SlidingWindowCounter`](crate::SlidingWindowCounter), with 24 bytes of state for each key.
     ///
     /// # Errors

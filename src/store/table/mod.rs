@@ -17,7 +17,7 @@ pub(crate) use words::Word;
 use self::{
     entries::Entries,
     names::Names,
-    shard::{Locked, Open},
+    shard::{Left, Locked, Open},
     words::{SHARDS, Words},
 };
 use crate::{key::Key, meters::KeyMeter, nanos::Nanos, sync::Mutex};
@@ -190,12 +190,11 @@ impl<V: Keep<R>, R: Clone> Table<V, R> {
     /// that nobody waits for a lock for long.
     pub(crate) fn evict(&self, now: Nanos) -> usize {
         let mut evicted = 0;
-        let mut left: Vec<_> = self.shards.iter().collect();
-        while !left.is_empty() {
-            left.retain(|shard| {
-                let dropped = self.open_shard(shard, |mut shard| shard.evict_next(now));
-                evicted += dropped;
-                dropped > 0
+        let mut rounds: Vec<_> = self.shards.iter().map(|shard| (shard, None)).collect();
+        while !rounds.is_empty() {
+            rounds.retain_mut(|(shard, left)| {
+                evicted += self.open_shard(shard, |mut shard| shard.evict_next(left, now));
+                left.is_some_and(Left::is_any)
             });
         }
         evicted
@@ -254,13 +253,15 @@ impl<V: Keep<R>, R: Clone> Table<V, R> {
     /// Evicts an entry from any shard and counts the one that takes its place.
     fn make_room(&self, now: Nanos) -> Result<(), Full> {
         for shard in &*self.shards {
-            while self.open_shard(shard, |mut shard| shard.evict_next(now)) > 0 {
+            let mut left = None;
+            loop {
+                self.open_shard(shard, |mut shard| shard.evict_next(&mut left, now));
                 if self.entries.reserve() {
                     return Ok(());
                 }
-            }
-            if self.entries.reserve() {
-                return Ok(());
+                if !left.is_some_and(Left::is_any) {
+                    break;
+                }
             }
         }
         Err(Full)

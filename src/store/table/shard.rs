@@ -22,6 +22,9 @@ const BLOCKS: usize = 1;
 /// How many entries are looked at without letting others have the lock, where all are to go that can.
 const AT_ONCE: usize = 64;
 
+/// And how many blocks of words.
+const BLOCKS_AT_ONCE: usize = 16;
+
 /// How long an entry in use is left alone before it is looked at again.
 const IN_USE: Nanos = Nanos::new(1_000_000_000);
 
@@ -42,6 +45,21 @@ pub(super) struct Open<'a, V, R> {
     pub(super) locked: &'a mut Locked<V, R>,
     pub(super) words: &'a Words,
     pub(super) counted: &'a Entries,
+}
+
+/// What has not had its turn yet while all is to go that can.
+///
+/// As many turns as there are appointments: at the end of time those that stay are due again at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    blocks: usize,
+    appointments: usize,
+}
+
+impl Left {
+    pub(super) fn is_any(self) -> bool {
+        self.blocks > 0 || self.appointments > 0
+    }
 }
 
 impl<V, R> Locked<V, R> {
@@ -171,18 +189,28 @@ impl<V: Keep<R>, R> Open<'_, V, R> {
         self.counted.evicted(swept + evicted);
     }
 
-    /// Drops entries that equal new until there were some, and says how many those were: a few, so that nobody
-    /// waits for the lock for long.
-    pub(super) fn evict_next(&mut self, now: Nanos) -> usize {
-        let mut evicted = self.words.sweep(&mut self.locked.keeper, now, usize::MAX);
-        // Each once: at the end of time those that stay are due again at once.
-        let mut left = self.locked.appointments.len();
-        while evicted == 0 && left > 0 && self.locked.is_any_due(now) {
-            evicted = self.locked.evict(now, AT_ONCE);
-            left = left.saturating_sub(AT_ONCE);
+    /// Drops those that equal new of the entries whose turn is next, and says how many those were: it looks at few,
+    /// so that nobody waits for the lock for long. Nothing is `left` at the beginning of a round.
+    pub(super) fn evict_next(&mut self, left: &mut Option<Left>, now: Nanos) -> usize {
+        let Locked { keeper, appointments, .. } = &mut *self.locked;
+        let left = left.get_or_insert_with(|| Left {
+            blocks: keeper.blocks(),
+            appointments: appointments.len(),
+        });
+        let swept = self.words.sweep(keeper, now, left.blocks.min(BLOCKS_AT_ONCE));
+        let evicted = self.locked.evict(now, left.appointments.min(AT_ONCE));
+        self.counted.evicted(swept + evicted);
+        *left = Left {
+            blocks: left.blocks.saturating_sub(BLOCKS_AT_ONCE),
+            appointments: left.appointments.saturating_sub(AT_ONCE),
+        };
+        if !self.locked.keeper.is_any_due(now) {
+            left.blocks = 0;
         }
-        self.counted.evicted(evicted);
-        evicted
+        if !self.locked.is_any_due(now) {
+            left.appointments = 0;
+        }
+        swept + evicted
     }
 
     /// Drops the appointments of entries that are gone, once they are the most.
@@ -232,4 +260,101 @@ impl<V: Keep<R>, R> Locked<V, R> {
 /// of time, either.
 fn has_come(at: Nanos, now: Nanos) -> bool {
     at <= now && at < Nanos::MAX
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{AT_ONCE, BLOCKS_AT_ONCE, Left};
+    use crate::{
+        meters::KeyMeter,
+        nanos::Nanos,
+        store::table::{Fingerprint, Keep, Seed, Table},
+    };
+
+    /// When it equals new, by the lock.
+    #[derive(Default)]
+    struct Entry(Option<Nanos>);
+
+    impl Keep<()> for Entry {
+        fn new_at(&self, (): &()) -> Option<Nanos> {
+            self.0
+        }
+    }
+
+    /// The same in a word.
+    #[derive(Default)]
+    struct InAWord(Nanos);
+
+    impl Keep<()> for InAWord {
+        fn new_at(&self, (): &()) -> Option<Nanos> {
+            Some(self.0)
+        }
+
+        fn has_words() -> bool {
+            true
+        }
+
+        fn word(&self) -> Option<Nanos> {
+            Some(self.0)
+        }
+
+        fn from_word(word: Nanos) -> Self {
+            Self(word)
+        }
+    }
+
+    const KEYS: usize = 1000;
+    const STATE: Nanos = Nanos::new(5);
+    const LATER: Nanos = Nanos::new(10);
+
+    /// A table of keys that are all in the first shard.
+    fn table<V: Keep<()>>(entry: impl Fn() -> V) -> Table<V, ()> {
+        let table = Table::new(Seed::random(), 16 * KEYS, &(), KeyMeter::new(None));
+        for key in (1..=KEYS as u64).map(|key| key.wrapping_mul(0x9e37_79b9_7f4a_7c15) << 4) {
+            table
+                .entry(Fingerprint(key), Nanos::ZERO, |(), kept: &mut V| *kept = entry())
+                .expect("there is room");
+        }
+        table
+    }
+
+    /// How many go while the lock is held once, and what is left then.
+    fn evict_once<V: Keep<()>>(table: &Table<V, ()>, now: Nanos) -> (usize, Option<Left>) {
+        let mut left = None;
+        let evicted = table.open(Fingerprint(16), |mut shard| shard.evict_next(&mut left, now));
+        (evicted, left)
+    }
+
+    #[test]
+    fn few_entries_go_under_one_lock_and_all_in_the_end() {
+        let table = table(|| Entry(Some(STATE)));
+        let (evicted, left) = evict_once(&table, LATER);
+        assert_eq!(evicted, AT_ONCE);
+        assert!(left.is_some_and(Left::is_any));
+        assert_eq!(table.evict(LATER), KEYS - AT_ONCE);
+        assert_eq!((table.len(), table.evict(LATER)), (0, 0));
+    }
+
+    #[test]
+    fn few_words_go_under_one_lock_and_all_in_the_end() {
+        let table = table(|| InAWord(STATE));
+        let (evicted, left) = evict_once(&table, LATER);
+        assert!((1..=BLOCKS_AT_ONCE * 8 * 4).contains(&evicted), "{evicted} went");
+        assert!(left.is_some_and(Left::is_any));
+        assert_eq!(table.evict(LATER), KEYS - evicted);
+        assert_eq!((table.len(), table.evict(LATER)), (0, 0));
+    }
+
+    #[test]
+    fn few_are_looked_at_under_one_lock_where_none_can_go() {
+        let in_an_hour = Nanos::new(3_600_000_000_000);
+        for (new_at, now) in
+            [(None, in_an_hour), (None, Nanos::MAX), (Some(Nanos::MAX), Nanos::MAX)]
+        {
+            let table = table(|| Entry(new_at));
+            let (evicted, left) = evict_once(&table, now);
+            assert_eq!((evicted, left.is_some_and(Left::is_any)), (0, true));
+            assert_eq!((table.evict(now), table.len()), (0, KEYS));
+        }
+    }
 }

@@ -8,15 +8,15 @@ use crate::sync::{AtomicU64, Ordering, zeros};
 use std::iter;
 
 /// For so many rows there is room at most, however many keys there may be: 2²⁰, or 1 GiB, for fifty million
-/// keys.
-const MOST: usize = 1 << 20;
+/// keys; where addresses have 32 bits, 64 MiB for three million.
+const MOST: usize = if usize::BITS < u64::BITS { 1 << 16 } else { 1 << 20 };
 
 /// How many bytes the processor fetches at once: those of a line, where lines begin at a multiple of it.
 const FETCHED: usize = 64;
 
 /// There is room for all lines from the beginning, so that none has to move when there are more, and a line
-/// is found by its number alone. It is the system's, which makes memory as somebody writes there: lines that
-/// do not count yet take none.
+/// is found by its number alone. It is the system's, which makes memory as somebody writes there: as a rule lines
+/// that do not count yet take none. Memory that the program had before, and the allocator keeps, is zeroed at once.
 #[derive(Debug)]
 pub(super) struct Lines {
     shape: AtomicU64,

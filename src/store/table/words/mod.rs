@@ -145,6 +145,16 @@ impl Keeper {
         self.kept
     }
 
+    /// How many blocks a [sweep](Words::sweep) comes by until it has seen all lines.
+    pub(crate) fn blocks(&self) -> usize {
+        self.due.blocks()
+    }
+
+    /// Whether any state may equal new.
+    pub(crate) fn is_any_due(&self, now: Nanos) -> bool {
+        self.due.soonest() <= now
+    }
+
     /// How many rows there are.
     fn rows(&self) -> usize {
         self.shape.rows()

@@ -5,22 +5,22 @@ use crate::nanos::Nanos;
 
 impl Words {
     /// Forgets keys whose states equal new, and says how many: goes on from where the last sweep
-    /// stopped, until it has forgotten some, or has come by this many blocks of eight lines.
+    /// stopped, and comes by this many blocks of eight lines at most, or by all.
     ///
     /// With [`usize::MAX`] nothing is overlooked. It costs little where nothing can go.
     pub(crate) fn sweep(&self, keeper: &mut Keeper, now: Nanos, blocks: usize) -> usize {
-        for _ in 0..blocks.min(keeper.due.blocks()) {
-            if now < keeper.due.soonest() {
+        let mut evicted = 0;
+        for _ in 0..blocks.min(keeper.blocks()) {
+            if !keeper.is_any_due(now) {
                 break;
             }
             let (block, is_due) = keeper.due.turn(now);
-            let evicted = if is_due { self.sweep_block(keeper, block, now) } else { 0 };
-            keeper.due.end_turn();
-            if evicted > 0 {
-                return evicted;
+            if is_due {
+                evicted += self.sweep_block(keeper, block, now);
             }
+            keeper.due.end_turn();
         }
-        0
+        evicted
     }
 
     fn sweep_block(&self, keeper: &mut Keeper, block: usize, now: Nanos) -> usize {
