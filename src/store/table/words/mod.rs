@@ -50,7 +50,7 @@ use self::{
 };
 use crate::nanos::Nanos;
 
-/// How many of a line's slots are taken, on average, before there is a line more, if every key has a home
+/// How many of a line's slots are taken, on average, before there is a row more, if every key has a home
 /// there. Above that, putting keys in takes longer and some remain homeless; below, keys take more memory.
 const TAKEN: usize = 3;
 
