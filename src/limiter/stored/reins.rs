@@ -6,6 +6,7 @@ use super::{
 };
 use std::{
     pin::pin,
+    ptr,
     sync::atomic::{AtomicU64, Ordering},
 };
 use tokio::sync::Notify;
@@ -68,8 +69,30 @@ impl Control {
 #[derive(Debug, Default)]
 pub(super) struct Reins {
     control: AtomicU64,
-    /// Wakes whoever is to look at it again.
-    changed: Notify,
+    changed: Bells,
+}
+
+/// Wake whoever is to look again. Every call gets on a list as it comes and off it as it goes, and one list
+/// would go from processor to processor with each.
+#[derive(Debug, Default)]
+struct Bells([Bell; 16]);
+
+/// With a cache line of its own.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Bell(Notify);
+
+impl Bells {
+    /// The one for whoever is at this place in memory, if it stays there.
+    fn at<T>(&self, place: &T) -> &Notify {
+        // Places are far apart, and as a rule at the same distance from each other.
+        let mixed = (ptr::from_ref(place).addr() as u64 >> 6).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        &self.0[(mixed >> 60) as usize].0
+    }
+
+    fn ring(&self) {
+        self.0.iter().for_each(|bell| bell.0.notify_waiters());
+    }
 }
 
 impl Reins {
@@ -103,7 +126,7 @@ impl Reins {
     fn change(&self, change: impl Fn(Control) -> Control) {
         let changed = |control| Some(change(Control(control)).0);
         let _ = self.control.fetch_update(Ordering::SeqCst, Ordering::SeqCst, changed);
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     /// What the future comes to, unless somebody takes hold of the limiter meanwhile. What it came
@@ -135,9 +158,10 @@ impl Reins {
 
     /// Who has taken hold of it, once that is somebody else than before.
     async fn disturbed(&self, before: Control) -> Control {
+        let bell = self.changed.at(&before);
         loop {
             // Made before the look, it hears of every change after it.
-            let changed = self.changed.notified();
+            let changed = bell.notified();
             let now = self.control();
             if now != before {
                 return now;

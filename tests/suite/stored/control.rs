@@ -35,6 +35,28 @@ async fn all_who_wait_are_sent_away_and_their_turns_go_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_of_many_is_sent_away_wherever_it_stands_and_whether_or_not_it_was_answered() {
+    for answer_after in [0, 1_000] {
+        let store = Slow::new(answer_after);
+        let limiter = limiter(&store, bucket(100, 1));
+        let calls: Vec<_> =
+            (0..200).map(|_| tokio::spawn(limiter.key("alice").acquire().into_future())).collect();
+        let start = Instant::now();
+        sleep(ms(30)).await;
+        limiter.cancel();
+        let mut sent_away = 0;
+        for call in calls {
+            if call.await.unwrap().is_err_and(|refusal| refusal.reason() == Reason::Cancelled) {
+                assert_eq!(since(start), 30);
+                sent_away += 1;
+            }
+        }
+        // One has passed, where there were answers.
+        assert_eq!(sent_away, if answer_after == 0 { 199 } else { 200 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_breach_lets_everybody_pass_until_it_ends() {
     let (limiter, waited) = while_one_waits(|limiter| limiter.breach()).await;
     assert_eq!(waited, Ok(30));
