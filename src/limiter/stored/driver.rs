@@ -18,6 +18,11 @@ use tokio::task::yield_now;
 /// How often all others are let run at most before a batch leaves.
 const YIELDS: usize = 3;
 
+/// More callers than this are told after all others were let run, which has the runtime wake another worker: it
+/// comes once and shares them. Where it sleeps it is woken for each, and may take that one away at once, and sleep
+/// again before the next.
+const FEW: usize = 2;
+
 /// Empties the queue of a shard. Dropped before it has, with its runtime, it takes the queue with it, so that
 /// nobody waits in vain.
 pub(super) struct Driver<A: Algorithm, S: Store<A>> {
@@ -82,6 +87,9 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
             true => Ok(Vec::new()),
             false => self.decide(groups, &mut callers, end).await,
         };
+        if callers.len() > FEW {
+            let_others_run().await;
+        }
         self.pipeline.lock().entry(self.shard).or_default().unload(&mut self.load);
         self.deliver(callers, decided);
     }
