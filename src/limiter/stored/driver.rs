@@ -13,15 +13,26 @@ use crate::{
     store::{Batch, Store, StoreError},
 };
 use std::{future::poll_fn, mem, sync::Arc, task::Poll};
-use tokio::task::yield_now;
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::yield_now,
+};
 
 /// How often all others are let run at most before a batch leaves.
 const YIELDS: usize = 3;
 
-/// More callers than this are told after all others were let run, which has the runtime wake another worker: it
-/// comes once and shares them. Where it sleeps it is woken for each, and may take that one away at once, and sleep
-/// again before the next.
+/// More callers than this are told after others were let run.
+///
+/// On several threads once, which has the runtime wake another worker: it comes once and shares the callers. Where
+/// it sleeps it is woken for each, and may take that one away at once, and sleep again before the next.
+///
+/// On one thread until no other driver is between an answer and its next batch. Otherwise two answers that come
+/// together would make two batches that leave together, again and again, with nothing to do for the server while
+/// callers ask, nor for them while it answers.
 const FEW: usize = 2;
+
+/// How often others are let run at most for that: no driver takes longer.
+const PASSES: usize = 2 * YIELDS;
 
 /// Empties the queue of a shard. Dropped before it has, with its runtime, it takes the queue with it, so that
 /// nobody waits in vain.
@@ -31,13 +42,20 @@ pub(super) struct Driver<A: Algorithm, S: Store<A>> {
     load: Load,
     /// How many groups were in its last batch.
     last: usize,
+    is_on_one_thread: bool,
     has_ended: bool,
 }
 
 impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     /// One that is counted already.
-    pub(super) fn new(pipeline: Arc<Pipeline<A, S>>, shard: u32, load: Load) -> Self {
-        Self { pipeline, shard, load, last: 0, has_ended: false }
+    pub(super) fn new(
+        pipeline: Arc<Pipeline<A, S>>,
+        shard: u32,
+        load: Load,
+        runtime: &Handle,
+    ) -> Self {
+        let is_on_one_thread = runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
+        Self { pipeline, shard, load, last: 0, is_on_one_thread, has_ended: false }
     }
 
     pub(super) async fn run(mut self) {
@@ -77,6 +95,25 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
         }
     }
 
+    /// Waits until this many callers may be told.
+    async fn turn(&mut self, callers: usize) {
+        let passes = match self.is_on_one_thread {
+            _ if callers <= FEW => 0,
+            true => PASSES,
+            false => 1,
+        };
+        for _ in 0..passes {
+            if self.is_on_one_thread && self.takes_turn() {
+                break;
+            }
+            let_others_run().await;
+        }
+    }
+
+    fn takes_turn(&mut self) -> bool {
+        self.pipeline.lock().entry(self.shard).or_default().takes_turn(&mut self.load)
+    }
+
     async fn serve(&mut self, mut batch: Vec<Queued<A, S>>, now: Nanos, end: Nanos) {
         // Whoever has made this task may have held it up.
         tell_overdue(batch.iter_mut().filter_map(|queued| queued.caller.as_mut()), now);
@@ -87,9 +124,7 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
             true => Ok(Vec::new()),
             false => self.decide(groups, &mut callers, end).await,
         };
-        if callers.len() > FEW {
-            let_others_run().await;
-        }
+        self.turn(callers.len()).await;
         self.pipeline.lock().entry(self.shard).or_default().unload(&mut self.load);
         self.deliver(callers, decided);
     }

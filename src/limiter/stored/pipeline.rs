@@ -133,7 +133,8 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
 
     fn drive(self: &Arc<Self>, driver: Option<Load>, shard: u32) {
         if let Some(load) = driver {
-            self.runtime().spawn(Driver::new(Arc::clone(self), shard, load).run());
+            let runtime = self.runtime();
+            runtime.spawn(Driver::new(Arc::clone(self), shard, load, &runtime).run());
         }
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Queue<A: Algorithm, S: Store<A>> {
     unawaited: usize,
     /// When the last of those is given up, if anybody drives its driver.
     unawaited_until: Nanos,
+    /// Whether a driver is between an answer and its next batch, where they take turns in that.
+    has_turn: bool,
     /// The latest deadline that a driver keeps, or to which it sleeps.
     latest_end: Nanos,
     /// Whether a caller is on its own way.
@@ -50,6 +52,8 @@ pub(super) struct Load {
     groups: usize,
     /// Whether there is something among them that nobody waits for.
     is_unawaited: bool,
+    /// Whether it is this driver's turn.
+    has_turn: bool,
 }
 
 /// A clock that was set back makes later callers have earlier deadlines: by more than this, and they keep the
@@ -73,6 +77,7 @@ impl<A: Algorithm, S: Store<A>> Default for Queue<A, S> {
             callers: 0,
             unawaited: 0,
             unawaited_until: Nanos::ZERO,
+            has_turn: false,
             latest_end: Nanos::ZERO,
             is_led: false,
         }
@@ -96,7 +101,13 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
         }
         self.drivers += 1;
         self.elsewhere += usize::from(is_elsewhere);
-        Some(Load { is_elsewhere, has_begun: false, groups: 0, is_unawaited: false })
+        Some(Load {
+            is_elsewhere,
+            has_begun: false,
+            groups: 0,
+            is_unawaited: false,
+            has_turn: false,
+        })
     }
 
     /// The next batch of a driver, which is given up at `end`; or the end of the driver: whoever comes after it
@@ -108,6 +119,7 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
         end: Nanos,
     ) -> Option<Vec<Queued<A, S>>> {
         self.begun += usize::from(!mem::replace(&mut load.has_begun, true));
+        self.end_turn(load);
         if self.waiting.is_empty() || self.drivers > 1 && !self.is_worth_it(now) {
             self.lose(load);
             return None;
@@ -134,6 +146,18 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
     pub(super) fn unload(&mut self, load: &mut Load) {
         self.under_way -= mem::take(&mut load.groups);
         self.unawaited -= usize::from(mem::take(&mut load.is_unawaited));
+    }
+
+    /// Begins the turn of this driver, unless another one has it: it ends with its next batch.
+    pub(super) fn takes_turn(&mut self, load: &mut Load) -> bool {
+        load.has_turn = !mem::replace(&mut self.has_turn, true);
+        load.has_turn
+    }
+
+    fn end_turn(&mut self, load: &mut Load) {
+        if mem::take(&mut load.has_turn) {
+            self.has_turn = false;
+        }
     }
 
     /// How many drivers empty it.
@@ -182,6 +206,7 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
     /// A driver is dropped with its runtime, and its batch. Those that it leaves to nobody.
     pub(super) fn lose_driver(&mut self, load: &mut Load) -> VecDeque<Queued<A, S>> {
         self.unload(load);
+        self.end_turn(load);
         self.lose(load);
         match self.drivers {
             0 => mem::take(&mut self.waiting),

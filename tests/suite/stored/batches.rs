@@ -1,12 +1,21 @@
 //! Asks that travel together.
 
 use super::{Slow, bucket, limiter, ms, since};
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    mem,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{
+    sync::{mpsc, oneshot},
     task::JoinSet,
     time::{Instant, sleep},
 };
-use tower_ratelimit::Quota;
+use tower_ratelimit::{
+    OnFailure, Quota, StoredLimiter,
+    store::{Answer, Batch, MemoryStore, Store, StoreError},
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_lone_caller_sends_its_own_ask() {
@@ -117,6 +126,66 @@ async fn many_callers_are_shared_out_among_the_batches_that_may_be_under_way() {
 }
 
 /// Otherwise who asks after it could be answered before it.
+/// A store at the other end of a connection, which sends all that there is when it is let run, and answers that
+/// together 10 ms later. How many batches were sent together each time.
+fn connected(store: MemoryStore<Quota>) -> (Connected, Arc<Mutex<Vec<usize>>>) {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let (connection, mut batches) = mpsc::unbounded_channel::<Call>();
+    let log = Arc::clone(&sent);
+    tokio::spawn(async move {
+        let mut calls = Vec::new();
+        while let together = batches.recv_many(&mut calls, usize::MAX).await
+            && together > 0
+        {
+            log.lock().unwrap().push(together);
+            let (store, calls) = (store.clone(), mem::take(&mut calls));
+            tokio::spawn(async move {
+                sleep(ms(10)).await;
+                for (batch, reply) in calls {
+                    let _ = reply.send(store.decide(batch).await);
+                }
+            });
+        }
+    });
+    (Connected(connection), sent)
+}
+
+type Call = (Batch<Quota>, oneshot::Sender<Result<Vec<Answer>, StoreError>>);
+
+#[derive(Clone)]
+struct Connected(mpsc::UnboundedSender<Call>);
+
+impl Store<Quota> for Connected {
+    async fn decide(&self, batch: Batch<Quota>) -> Result<Vec<Answer>, StoreError> {
+        let (reply, answers) = oneshot::channel();
+        self.0.send((batch, reply)).map_err(StoreError::new)?;
+        answers.await.map_err(StoreError::new)?
+    }
+
+    fn batches_at_once(&self) -> usize {
+        2
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_batches_that_are_answered_together_do_not_leave_together_again() {
+    let (store, sent) = connected(MemoryStore::default());
+    let limit = Quota::new(100_000).unwrap();
+    let limiter = StoredLimiter::builder("api", store, limit, OnFailure::Refuse).build().unwrap();
+    let calls = (0..65).map(|_| {
+        let limit = limiter.key("alice");
+        async move {
+            for _ in 0..20 {
+                limit.try_acquire().await.unwrap();
+            }
+        }
+    });
+    calls.collect::<JoinSet<_>>().join_all().await;
+    let sent = sent.lock().unwrap();
+    assert!(sent[..2].contains(&2), "{sent:?}");
+    assert!(sent.len() > 30 && sent[2..].iter().all(|together| *together == 1), "{sent:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_gives_something_back_is_followed_by_no_other_until_it_is_answered() {
     let limiter = limiter(&Slow::new(10).at_once(2), Quota::new(1000).unwrap());
