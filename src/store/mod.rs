@@ -216,8 +216,8 @@ pub trait Store<A: Algorithm>: Clone + Send + Sync + 'static {
     }
 
     /// Returns how many batches one limiter may ask of each shard at the same time, 1 at
-    /// least, beside a single order that a caller sends by itself, and those batches that are given up because
-    /// they take too long. Orders of different batches are decided in any order.
+    /// least and one from each runtime that it is used in, beside a single order that a caller sends by itself, and
+    /// those batches that are given up because they take too long. Orders of different batches are decided in any order.
     /// Callers are shared out among them where there are many. A batch with something that nobody waits
     /// for, such as permits that go back, is followed by no other until it is answered.
     fn batches_at_once(&self) -> usize {

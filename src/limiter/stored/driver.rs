@@ -13,25 +13,22 @@ use crate::{
     store::{Batch, Store, StoreError},
 };
 use std::{future::poll_fn, mem, sync::Arc, task::Poll};
-use tokio::{
-    runtime::{Handle, RuntimeFlavor},
-    task::yield_now,
-};
+use tokio::{runtime::Handle, task::yield_now};
 
 /// How often all others are let run at most before a batch leaves.
 const YIELDS: usize = 3;
 
 /// More callers than this are told after others were let run.
 ///
-/// On several threads once, which has the runtime wake another worker: it comes once and shares the callers. Where
-/// it sleeps it is woken for each, and may take that one away at once, and sleep again before the next.
+/// On several threads once, so that the runtime wakes another worker, which shares the callers. Otherwise the first
+/// of them would wake it, and it might take that one away at once, and sleep again before the next wakes it.
 ///
-/// On one thread until no other driver is between an answer and its next batch. Otherwise two answers that come
+/// On one thread until it is this driver's turn, from an answer to the next batch. Otherwise two answers that come
 /// together would make two batches that leave together, again and again, with nothing to do for the server while
 /// callers ask, nor for them while it answers.
 const FEW: usize = 2;
 
-/// How often others are let run at most for that: no driver takes longer.
+/// How often others are let run at most until it is a driver's turn, which as a rule takes fewer.
 const PASSES: usize = 2 * YIELDS;
 
 /// Empties the queue of a shard. Dropped before it has, with its runtime, it takes the queue with it, so that
@@ -43,8 +40,12 @@ pub(super) struct Driver<A: Algorithm, S: Store<A>> {
     /// How many groups were in its last batch.
     last: usize,
     is_on_one_thread: bool,
+    /// What the store said to these, until they are told.
+    answered: Option<Answered<A, S>>,
     has_ended: bool,
 }
+
+type Answered<A, S> = (Vec<Option<Caller<A, S>>>, Result<Vec<Decided<A, S>>, StoreError>);
 
 impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     /// One that is counted already.
@@ -54,8 +55,8 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
         load: Load,
         runtime: &Handle,
     ) -> Self {
-        let is_on_one_thread = runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
-        Self { pipeline, shard, load, last: 0, is_on_one_thread, has_ended: false }
+        let is_on_one_thread = runtime.metrics().num_workers() == 1;
+        Self { pipeline, shard, load, last: 0, is_on_one_thread, answered: None, has_ended: false }
     }
 
     pub(super) async fn run(mut self) {
@@ -79,7 +80,7 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
 
     /// Lets those ask who are about to, above all those who have their answers: until as many have come as
     /// had them, or nobody more while all others were let run.
-    async fn gather(&self) {
+    async fn gather(&mut self) {
         let mut waiting = 0;
         for _ in 0..YIELDS {
             let_others_run().await;
@@ -90,6 +91,7 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
             }
         }
         if waiting == 0 {
+            self.pipeline.lock().entry(self.shard).or_default().end_turn(&mut self.load);
             // It is about to end. Whoever has blocked on a future runs after all tasks.
             yield_now().await;
         }
@@ -124,9 +126,10 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
             true => Ok(Vec::new()),
             false => self.decide(groups, &mut callers, end).await,
         };
-        self.turn(callers.len()).await;
+        let callers = self.answered.insert((callers, decided)).0.len();
+        self.turn(callers).await;
         self.pipeline.lock().entry(self.shard).or_default().unload(&mut self.load);
-        self.deliver(callers, decided);
+        self.deliver();
     }
 
     /// What the store answers by then.
@@ -165,11 +168,8 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
         self.pipeline.lock().entry(self.shard).or_default().sleeps_until(ends, end)
     }
 
-    fn deliver(
-        &self,
-        callers: Vec<Option<Caller<A, S>>>,
-        decided: Result<Vec<Decided<A, S>>, StoreError>,
-    ) {
+    fn deliver(&mut self) {
+        let Some((callers, decided)) = self.answered.take() else { return };
         match decided {
             // What nobody takes goes back as it is dropped.
             Ok(decided) => {
@@ -220,7 +220,8 @@ impl<A: Algorithm, S: Store<A>> Drop for Driver<A, S> {
             return;
         }
         let left = self.pipeline.lock().entry(self.shard).or_default().lose_driver(&mut self.load);
-        // Whoever is told so may ask again.
+        // Whoever is told may ask again, and what nobody takes goes back by another driver.
+        self.deliver();
         drop(left);
     }
 }

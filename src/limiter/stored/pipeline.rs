@@ -26,7 +26,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{
+    runtime::{Handle, Id},
+    sync::oneshot,
+};
 
 /// For how many deadlines an answer is waited for that is late already, so that what it grants can
 /// go back. A store that never answers would otherwise be remembered for ever.
@@ -50,7 +53,7 @@ pub(super) struct Pipeline<A: Algorithm, S: Store<A>> {
     pub(super) deadline: Nanos,
     /// By shard. There are no more than the store has, so they stay.
     queues: Mutex<BTreeMap<u32, Queue<A, S>>>,
-    /// How many drivers there may be for each shard.
+    /// How many drivers there may be for each shard, beside one in each runtime.
     most_drivers: usize,
     /// Where drivers run whose callers run nowhere, and keep the time of callers.
     runtime: Handle,
@@ -96,7 +99,7 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         let driver = {
             let mut queues = self.lock();
             let queue = queues.entry(shard).or_default();
-            queue.join(queued, self.is_elsewhere(), self.most_drivers, now)
+            queue.join(queued, self.elsewhere(), self.most_drivers, now)
         };
         self.drive(driver, shard);
         lanes.iter().for_each(|lane| self.known.lines.call(lane));
@@ -114,13 +117,13 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
             let lead = Lead { pipeline: Arc::clone(self), shard };
             return Way::Alone(Flight::new(group, lead));
         }
-        let is_elsewhere = self.is_elsewhere();
+        let elsewhere = self.elsewhere();
         let end = now + self.deadline;
-        let is_timed = !is_elsewhere && queue.keeps_time(end);
+        let is_timed = elsewhere.is_none() && queue.keeps_time(end);
         let (reply, answer) = oneshot::channel();
         let caller = Caller::new(reply, is_timed.then_some(end));
         let queued = Queued { group, caller: Some(caller) };
-        let driver = queue.join(queued, is_elsewhere, self.most_drivers, now);
+        let driver = queue.join(queued, elsewhere, self.most_drivers, now);
         drop(queues);
         self.drive(driver, shard);
         Way::InQueue { answer, is_timed }
@@ -138,9 +141,10 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         }
     }
 
-    /// Whether whoever calls runs in another runtime than the limiter's.
-    fn is_elsewhere(&self) -> bool {
-        Handle::try_current().is_ok_and(|here| here.id() != self.runtime.id())
+    /// In which other runtime than the limiter's whoever calls runs.
+    fn elsewhere(&self) -> Option<Id> {
+        let here = Handle::try_current().ok()?.id();
+        (here != self.runtime.id()).then_some(here)
     }
 
     pub(super) fn store(&self) -> &S {

@@ -3,6 +3,7 @@
 use super::{caller::Caller, group::Group};
 use crate::{algorithm::Algorithm, nanos::Nanos, store::Store};
 use std::{collections::VecDeque, mem};
+use tokio::runtime::Id;
 
 /// From how many on groups are many. A script call in Redis takes as long by itself as to answer about ten
 /// keys, and as long again on the way.
@@ -22,9 +23,11 @@ const MOST: usize = 1024;
 /// timers. A runtime that nobody drives keeps no time: others have timers of their own.
 pub(super) struct Queue<A: Algorithm, S: Store<A>> {
     waiting: VecDeque<Queued<A, S>>,
-    drivers: usize,
-    /// How many of those run elsewhere.
-    elsewhere: usize,
+    /// How many drivers run in the runtime of the limiter.
+    at_home: usize,
+    /// In which other runtimes the others do. Nobody may be driving a runtime: only who is there counts on its
+    /// drivers.
+    elsewhere: Vec<Id>,
     /// How many of them have been polled: one that was not may be held up by whoever made it.
     begun: usize,
     /// How many groups are under way.
@@ -46,7 +49,8 @@ pub(super) struct Queue<A: Algorithm, S: Store<A>> {
 /// What a driver has to do, as its queue counts it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
-    is_elsewhere: bool,
+    /// In which other runtime than the limiter's it runs.
+    elsewhere: Option<Id>,
     has_begun: bool,
     /// How many groups of its batch are under way.
     groups: usize,
@@ -70,8 +74,8 @@ impl<A: Algorithm, S: Store<A>> Default for Queue<A, S> {
     fn default() -> Self {
         Self {
             waiting: VecDeque::new(),
-            drivers: 0,
-            elsewhere: 0,
+            at_home: 0,
+            elsewhere: Vec::new(),
             begun: 0,
             under_way: 0,
             callers: 0,
@@ -89,25 +93,24 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
     pub(super) fn join(
         &mut self,
         queued: Queued<A, S>,
-        is_elsewhere: bool,
+        elsewhere: Option<Id>,
         most_drivers: usize,
         now: Nanos,
     ) -> Option<Load> {
         self.waiting.push_back(queued);
-        let is_needed = self.drivers == 0 || self.drivers < most_drivers && self.is_worth_it(now);
+        let is_needed = match self.drivers_in(elsewhere) {
+            0 => self.drivers() == 0 || !self.is_closed(now),
+            _ => self.drivers() < most_drivers && self.is_worth_it(now),
+        };
         // None from elsewhere takes those with it whose time is kept here.
-        if !is_needed || is_elsewhere && self.first_end().is_some() {
+        if !is_needed || elsewhere.is_some() && self.first_end().is_some() {
             return None;
         }
-        self.drivers += 1;
-        self.elsewhere += usize::from(is_elsewhere);
-        Some(Load {
-            is_elsewhere,
-            has_begun: false,
-            groups: 0,
-            is_unawaited: false,
-            has_turn: false,
-        })
+        match elsewhere {
+            None => self.at_home += 1,
+            Some(runtime) => self.elsewhere.push(runtime),
+        }
+        Some(Load { elsewhere, has_begun: false, groups: 0, is_unawaited: false, has_turn: false })
     }
 
     /// The next batch of a driver, which is given up at `end`; or the end of the driver: whoever comes after it
@@ -120,7 +123,11 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
     ) -> Option<Vec<Queued<A, S>>> {
         self.begun += usize::from(!mem::replace(&mut load.has_begun, true));
         self.end_turn(load);
-        if self.waiting.is_empty() || self.drivers > 1 && !self.is_worth_it(now) {
+        let is_left_to_others = match self.drivers_in(load.elsewhere) {
+            1 => self.drivers() > 1 && self.is_closed(now),
+            _ => !self.is_worth_it(now),
+        };
+        if self.waiting.is_empty() || is_left_to_others {
             self.lose(load);
             return None;
         }
@@ -128,7 +135,7 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
         let callers = waiting + self.under_way;
         // Those who have just been answered come back.
         let lately = mem::replace(&mut self.callers, callers);
-        let share = callers.max(lately).div_ceil(self.drivers).max(MANY);
+        let share = callers.max(lately).div_ceil(self.drivers()).max(MANY);
         // No fewer are left to others than are worth a batch.
         let size = if waiting >= share + MANY { share } else { waiting };
         let batch: Vec<_> = self.waiting.drain(..size.min(MOST)).collect();
@@ -148,13 +155,16 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
         self.unawaited -= usize::from(mem::take(&mut load.is_unawaited));
     }
 
-    /// Begins the turn of this driver, unless another one has it: it ends with its next batch.
+    /// Begins the turn of this driver, unless another one has it: it ends with its next batch, or with this
+    /// driver. Those of several runtimes run side by side anyway.
     pub(super) fn takes_turn(&mut self, load: &mut Load) -> bool {
-        load.has_turn = !mem::replace(&mut self.has_turn, true);
-        load.has_turn
+        if self.elsewhere.is_empty() && !load.has_turn {
+            load.has_turn = !mem::replace(&mut self.has_turn, true);
+        }
+        load.has_turn || !self.elsewhere.is_empty()
     }
 
-    fn end_turn(&mut self, load: &mut Load) {
+    pub(super) fn end_turn(&mut self, load: &mut Load) {
         if mem::take(&mut load.has_turn) {
             self.has_turn = false;
         }
@@ -162,12 +172,21 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
 
     /// How many drivers empty it.
     pub(super) fn drivers(&self) -> usize {
-        self.drivers
+        self.at_home + self.elsewhere.len()
+    }
+
+    /// How many of them run in the limiter's runtime, or in this one.
+    fn drivers_in(&self, elsewhere: Option<Id>) -> usize {
+        match elsewhere {
+            None => self.at_home,
+            Some(runtime) => self.elsewhere.iter().filter(|other| **other == runtime).count(),
+        }
     }
 
     /// Whether its drivers tell a caller in the runtime of the limiter at this deadline.
     pub(super) fn keeps_time(&mut self, end: Nanos) -> bool {
-        let keeps = self.elsewhere == 0 && self.begun > 0 && end + SET_BACK >= self.latest_end;
+        let keeps =
+            self.elsewhere.is_empty() && self.begun > 0 && end + SET_BACK >= self.latest_end;
         if keeps {
             self.latest_end = self.latest_end.max(end);
         }
@@ -208,24 +227,33 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
         self.unload(load);
         self.end_turn(load);
         self.lose(load);
-        match self.drivers {
+        match self.drivers() {
             0 => mem::take(&mut self.waiting),
             _ => VecDeque::new(),
         }
     }
 
     fn lose(&mut self, load: &Load) {
-        self.drivers -= 1;
-        self.elsewhere -= usize::from(load.is_elsewhere);
+        match load.elsewhere {
+            None => self.at_home -= 1,
+            Some(runtime) => {
+                let place = self.elsewhere.iter().position(|other| *other == runtime);
+                place.map(|place| self.elsewhere.swap_remove(place));
+            }
+        }
         self.begun -= usize::from(load.has_begun);
-        if self.drivers == 0 {
+        if self.drivers() == 0 {
             self.latest_end = Nanos::ZERO;
         }
     }
 
     /// Whether those who wait are a batch of their own, and do not wait for the next of another driver.
     fn is_worth_it(&self, now: Nanos) -> bool {
-        (self.unawaited == 0 || now >= self.unawaited_until)
-            && (self.under_way < MANY || self.waiting.len() >= MANY)
+        !self.is_closed(now) && (self.under_way < MANY || self.waiting.len() >= MANY)
+    }
+
+    /// Whether something is under way that nobody waits for, and that is answered before whoever comes later.
+    fn is_closed(&self, now: Nanos) -> bool {
+        self.unawaited > 0 && now < self.unawaited_until
     }
 }

@@ -83,7 +83,7 @@ struct Bells([Bell; 16]);
 struct Bell(Notify);
 
 impl Bells {
-    /// The one for whoever is at this place in memory, if it stays there.
+    /// One for whoever is at this place in memory.
     fn at<T>(&self, place: &T) -> &Notify {
         // Places are far apart, and as a rule at the same distance from each other.
         let mixed = (ptr::from_ref(place).addr() as u64 >> 6).wrapping_mul(0x9E37_79B9_7F4A_7C15);

@@ -125,7 +125,6 @@ async fn many_callers_are_shared_out_among_the_batches_that_may_be_under_way() {
     assert_eq!(batches.iter().sum::<usize>(), 1300);
 }
 
-/// Otherwise who asks after it could be answered before it.
 /// A store at the other end of a connection, which sends all that there is when it is let run, and answers that
 /// together 10 ms later. How many batches were sent together each time.
 fn connected(store: MemoryStore<Quota>) -> (Connected, Arc<Mutex<Vec<usize>>>) {
@@ -186,6 +185,7 @@ async fn two_batches_that_are_answered_together_do_not_leave_together_again() {
     assert!(sent.len() > 30 && sent[2..].iter().all(|together| *together == 1), "{sent:?}");
 }
 
+/// Otherwise who asks after it could be answered before it.
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_gives_something_back_is_followed_by_no_other_until_it_is_answered() {
     let limiter = limiter(&Slow::new(10).at_once(2), Quota::new(1000).unwrap());

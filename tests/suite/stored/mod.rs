@@ -19,6 +19,7 @@ mod order;
 mod recovering;
 mod remembering;
 mod resetting;
+mod runtimes;
 mod settling;
 mod shards;
 
