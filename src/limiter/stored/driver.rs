@@ -71,8 +71,8 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
 
     /// Those who wait, or the end of this driver.
     fn next(&mut self, now: Nanos, end: Nanos) -> Option<Vec<Queued<A, S>>> {
-        let mut queues = self.pipeline.lock();
-        let batch = queues.entry(self.shard).or_default().next(&mut self.load, now, end);
+        let load = &mut self.load;
+        let batch = self.pipeline.queue(self.shard, |queue| queue.next(load, now, end));
         self.last = batch.as_ref().map_or(0, Vec::len);
         self.has_ended = batch.is_none();
         batch
@@ -84,14 +84,14 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
         let mut waiting = 0;
         for _ in 0..YIELDS {
             let_others_run().await;
-            let now_waiting = self.pipeline.lock().entry(self.shard).or_default().len();
+            let now_waiting = self.pipeline.queue(self.shard, |queue| queue.len());
             let gathered = mem::replace(&mut waiting, now_waiting);
             if waiting == gathered || waiting >= self.last {
                 break;
             }
         }
         if waiting == 0 {
-            self.pipeline.lock().entry(self.shard).or_default().end_turn(&mut self.load);
+            self.pipeline.queue(self.shard, |queue| queue.end_turn(&mut self.load));
             // It is about to end. Whoever has blocked on a future runs after all tasks.
             yield_now().await;
         }
@@ -99,13 +99,14 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
 
     /// Waits until this many callers may be told.
     async fn turn(&mut self, callers: usize) {
-        let passes = match self.is_on_one_thread {
-            _ if callers <= FEW => 0,
-            true => PASSES,
-            false => 1,
-        };
-        for _ in 0..passes {
-            if self.is_on_one_thread && self.takes_turn() {
+        if callers <= FEW {
+            return;
+        }
+        if !self.is_on_one_thread {
+            return let_others_run().await;
+        }
+        for _ in 0..PASSES {
+            if self.takes_turn() {
                 break;
             }
             let_others_run().await;
@@ -113,7 +114,7 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     }
 
     fn takes_turn(&mut self) -> bool {
-        self.pipeline.lock().entry(self.shard).or_default().takes_turn(&mut self.load)
+        self.pipeline.queue(self.shard, |queue| queue.takes_turn(&mut self.load))
     }
 
     async fn serve(&mut self, mut batch: Vec<Queued<A, S>>, now: Nanos, end: Nanos) {
@@ -128,7 +129,7 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
         };
         let callers = self.answered.insert((callers, decided)).0.len();
         self.turn(callers).await;
-        self.pipeline.lock().entry(self.shard).or_default().unload(&mut self.load);
+        self.pipeline.queue(self.shard, |queue| queue.unload(&mut self.load));
         self.deliver();
     }
 
@@ -153,7 +154,7 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
                 break Err(StoreError::new(TOO_LATE));
             }
             let now = clock.now();
-            let mut waiting = self.pipeline.lock().entry(self.shard).or_default().overdue(now);
+            let mut waiting = self.pipeline.queue(self.shard, |queue| queue.overdue(now));
             let waiting = waiting.iter_mut().filter_map(|queued| queued.caller.as_mut());
             tell_overdue(waiting.chain(callers.iter_mut().flatten()), now);
         };
@@ -165,7 +166,7 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     /// When somebody in this batch or behind it is told that there is no answer.
     fn sleeps_until(&self, callers: &[Option<Caller<A, S>>], end: Nanos) -> Nanos {
         let ends = callers.iter().flatten().filter_map(Caller::end);
-        self.pipeline.lock().entry(self.shard).or_default().sleeps_until(ends, end)
+        self.pipeline.queue(self.shard, |queue| queue.sleeps_until(ends, end))
     }
 
     fn deliver(&mut self) {
@@ -219,7 +220,7 @@ impl<A: Algorithm, S: Store<A>> Drop for Driver<A, S> {
         if self.has_ended {
             return;
         }
-        let left = self.pipeline.lock().entry(self.shard).or_default().lose_driver(&mut self.load);
+        let left = self.pipeline.queue(self.shard, |queue| queue.lose_driver(&mut self.load));
         // Whoever is told may ask again, and what nobody takes goes back by another driver.
         self.deliver();
         drop(left);

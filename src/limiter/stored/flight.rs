@@ -77,6 +77,6 @@ pub(super) struct Lead<A: Algorithm, S: Store<A>> {
 
 impl<A: Algorithm, S: Store<A>> Drop for Lead<A, S> {
     fn drop(&mut self) {
-        self.pipeline.lock().entry(self.shard).or_default().is_led = false;
+        self.pipeline.queue(self.shard, |queue| queue.is_led = false);
     }
 }

@@ -8,7 +8,7 @@ use super::{
     group::{Decided, Group},
     known::Known,
     line::Lane,
-    queue::{Load, Queue, Queued},
+    queue::{Load, Place, Queue, Queued},
     settings::Settings,
     time::{before, shielded},
 };
@@ -26,10 +26,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
-use tokio::{
-    runtime::{Handle, Id},
-    sync::oneshot,
-};
+use tokio::{runtime::Handle, sync::oneshot};
 
 /// For how many deadlines an answer is waited for that is late already, so that what it grants can
 /// go back. A store that never answers would otherwise be remembered for ever.
@@ -96,11 +93,8 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         let shard = self.shard(&group);
         let queued = Queued { group, caller: None };
         let now = self.clock.now();
-        let driver = {
-            let mut queues = self.lock();
-            let queue = queues.entry(shard).or_default();
-            queue.join(queued, self.elsewhere(), self.most_drivers, now)
-        };
+        let (place, most_drivers) = (self.place(), self.most_drivers);
+        let driver = self.queue(shard, |queue| queue.join(queued, place, most_drivers, now));
         self.drive(driver, shard);
         lanes.iter().for_each(|lane| self.known.lines.call(lane));
     }
@@ -117,13 +111,13 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
             let lead = Lead { pipeline: Arc::clone(self), shard };
             return Way::Alone(Flight::new(group, lead));
         }
-        let elsewhere = self.elsewhere();
+        let place = self.place();
         let end = now + self.deadline;
-        let is_timed = elsewhere.is_none() && queue.keeps_time(end);
+        let is_timed = place.is_none() && queue.keeps_time(end);
         let (reply, answer) = oneshot::channel();
         let caller = Caller::new(reply, is_timed.then_some(end));
         let queued = Queued { group, caller: Some(caller) };
-        let driver = queue.join(queued, elsewhere, self.most_drivers, now);
+        let driver = queue.join(queued, place, self.most_drivers, now);
         drop(queues);
         self.drive(driver, shard);
         Way::InQueue { answer, is_timed }
@@ -141,8 +135,8 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         }
     }
 
-    /// In which other runtime than the limiter's whoever calls runs.
-    fn elsewhere(&self) -> Option<Id> {
+    /// Where whoever calls runs: at home outside of all runtimes, too.
+    fn place(&self) -> Place {
         let here = Handle::try_current().ok()?.id();
         (here != self.runtime.id()).then_some(here)
     }
@@ -193,7 +187,12 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         self.runtime().spawn(async move { drop(before(&clock, end, answer).await) });
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Queue<A, S>>> {
+    /// Does this with the queue of a shard.
+    pub(super) fn queue<T>(&self, shard: u32, act: impl FnOnce(&mut Queue<A, S>) -> T) -> T {
+        act(self.lock().entry(shard).or_default())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Queue<A, S>>> {
         // Nothing of anybody else's runs under it.
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }

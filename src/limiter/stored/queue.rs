@@ -23,11 +23,8 @@ const MOST: usize = 1024;
 /// timers. A runtime that nobody drives keeps no time: others have timers of their own.
 pub(super) struct Queue<A: Algorithm, S: Store<A>> {
     waiting: VecDeque<Queued<A, S>>,
-    /// How many drivers run in the runtime of the limiter.
-    at_home: usize,
-    /// In which other runtimes the others do. Nobody may be driving a runtime: only who is there counts on its
-    /// drivers.
-    elsewhere: Vec<Id>,
+    /// Where each driver runs. Nobody may be driving a runtime: only who is there counts on its drivers.
+    drivers: Vec<Place>,
     /// How many of them have been polled: one that was not may be held up by whoever made it.
     begun: usize,
     /// How many groups are under way.
@@ -46,11 +43,13 @@ pub(super) struct Queue<A: Algorithm, S: Store<A>> {
     pub(super) is_led: bool,
 }
 
+/// A runtime; none is the limiter's.
+pub(super) type Place = Option<Id>;
+
 /// What a driver has to do, as its queue counts it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
-    /// In which other runtime than the limiter's it runs.
-    elsewhere: Option<Id>,
+    place: Place,
     has_begun: bool,
     /// How many groups of its batch are under way.
     groups: usize,
@@ -74,8 +73,7 @@ impl<A: Algorithm, S: Store<A>> Default for Queue<A, S> {
     fn default() -> Self {
         Self {
             waiting: VecDeque::new(),
-            at_home: 0,
-            elsewhere: Vec::new(),
+            drivers: Vec::new(),
             begun: 0,
             under_way: 0,
             callers: 0,
@@ -89,28 +87,25 @@ impl<A: Algorithm, S: Store<A>> Default for Queue<A, S> {
 }
 
 impl<A: Algorithm, S: Store<A>> Queue<A, S> {
-    /// Gets in the queue, from the limiter's runtime or elsewhere. The driver that there has to be for it there.
+    /// Gets in the queue. The driver that there has to be for it, in the same place.
     pub(super) fn join(
         &mut self,
         queued: Queued<A, S>,
-        elsewhere: Option<Id>,
+        place: Place,
         most_drivers: usize,
         now: Nanos,
     ) -> Option<Load> {
         self.waiting.push_back(queued);
-        let is_needed = match self.drivers_in(elsewhere) {
+        let is_needed = match self.drivers_in(place) {
             0 => self.drivers() == 0 || !self.is_closed(now),
             _ => self.drivers() < most_drivers && self.is_worth_it(now),
         };
         // None from elsewhere takes those with it whose time is kept here.
-        if !is_needed || elsewhere.is_some() && self.first_end().is_some() {
+        if !is_needed || place.is_some() && self.first_end().is_some() {
             return None;
         }
-        match elsewhere {
-            None => self.at_home += 1,
-            Some(runtime) => self.elsewhere.push(runtime),
-        }
-        Some(Load { elsewhere, has_begun: false, groups: 0, is_unawaited: false, has_turn: false })
+        self.drivers.push(place);
+        Some(Load { place, has_begun: false, groups: 0, is_unawaited: false, has_turn: false })
     }
 
     /// The next batch of a driver, which is given up at `end`; or the end of the driver: whoever comes after it
@@ -123,7 +118,7 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
     ) -> Option<Vec<Queued<A, S>>> {
         self.begun += usize::from(!mem::replace(&mut load.has_begun, true));
         self.end_turn(load);
-        let is_left_to_others = match self.drivers_in(load.elsewhere) {
+        let is_left_to_others = match self.drivers_in(load.place) {
             1 => self.drivers() > 1 && self.is_closed(now),
             _ => !self.is_worth_it(now),
         };
@@ -158,10 +153,11 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
     /// Begins the turn of this driver, unless another one has it: it ends with its next batch, or with this
     /// driver. Those of several runtimes run side by side anyway.
     pub(super) fn takes_turn(&mut self, load: &mut Load) -> bool {
-        if self.elsewhere.is_empty() && !load.has_turn {
-            load.has_turn = !mem::replace(&mut self.has_turn, true);
+        if !self.is_at_home() {
+            return true;
         }
-        load.has_turn || !self.elsewhere.is_empty()
+        load.has_turn = load.has_turn || !mem::replace(&mut self.has_turn, true);
+        load.has_turn
     }
 
     pub(super) fn end_turn(&mut self, load: &mut Load) {
@@ -172,21 +168,22 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
 
     /// How many drivers empty it.
     pub(super) fn drivers(&self) -> usize {
-        self.at_home + self.elsewhere.len()
+        self.drivers.len()
     }
 
-    /// How many of them run in the limiter's runtime, or in this one.
-    fn drivers_in(&self, elsewhere: Option<Id>) -> usize {
-        match elsewhere {
-            None => self.at_home,
-            Some(runtime) => self.elsewhere.iter().filter(|other| **other == runtime).count(),
-        }
+    /// How many of them are in this place.
+    fn drivers_in(&self, place: Place) -> usize {
+        self.drivers.iter().filter(|driver| **driver == place).count()
+    }
+
+    /// Whether they all run in the runtime of the limiter.
+    fn is_at_home(&self) -> bool {
+        self.drivers.iter().all(Option::is_none)
     }
 
     /// Whether its drivers tell a caller in the runtime of the limiter at this deadline.
     pub(super) fn keeps_time(&mut self, end: Nanos) -> bool {
-        let keeps =
-            self.elsewhere.is_empty() && self.begun > 0 && end + SET_BACK >= self.latest_end;
+        let keeps = self.is_at_home() && self.begun > 0 && end + SET_BACK >= self.latest_end;
         if keeps {
             self.latest_end = self.latest_end.max(end);
         }
@@ -234,12 +231,8 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
     }
 
     fn lose(&mut self, load: &Load) {
-        match load.elsewhere {
-            None => self.at_home -= 1,
-            Some(runtime) => {
-                let place = self.elsewhere.iter().position(|other| *other == runtime);
-                place.map(|place| self.elsewhere.swap_remove(place));
-            }
+        if let Some(driver) = self.drivers.iter().position(|driver| *driver == load.place) {
+            self.drivers.swap_remove(driver);
         }
         self.begun -= usize::from(load.has_begun);
         if self.drivers() == 0 {
