@@ -61,22 +61,28 @@ async fn a_store_is_told_whether_a_task_asks_or_a_caller() {
     assert_eq!(store.tasks(), [false, false, true]);
 }
 
+/// So many callers ask so many times each.
+async fn ask_in_a_row<S: Store<Quota>>(
+    limiter: &StoredLimiter<Quota, S>,
+    callers: usize,
+    times: usize,
+) {
+    let calls = (0..callers).map(|_| {
+        let limit = limiter.key("alice");
+        async move {
+            for _ in 0..times {
+                limit.try_acquire().await.unwrap();
+            }
+        }
+    });
+    calls.collect::<JoinSet<_>>().join_all().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn callers_in_a_loop_fill_every_batch() {
     let store = Slow::new(10);
     let limiter = limiter(&store, Quota::new(100_000).unwrap());
-    let mut calls = JoinSet::new();
-    for _ in 0..16 {
-        let limit = limiter.key("alice");
-        calls.spawn(async move {
-            for _ in 0..100 {
-                limit.try_acquire().await.unwrap();
-            }
-        });
-    }
-    while let Some(call) = calls.join_next().await {
-        call.unwrap();
-    }
+    ask_in_a_row(&limiter, 16, 100).await;
     let batches = store.batches();
     assert_eq!(batches.iter().sum::<usize>(), 1600);
     assert!(batches.len() <= 110, "{} batches", batches.len());
@@ -110,15 +116,7 @@ async fn beside_a_batch_of_many_another_one_leaves_only_if_it_is_of_many() {
 async fn many_callers_are_shared_out_among_the_batches_that_may_be_under_way() {
     let store = Slow::new(10).at_once(2);
     let limiter = limiter(&store, Quota::new(100_000).unwrap());
-    let calls = (0..65).map(|_| {
-        let limit = limiter.key("alice");
-        async move {
-            for _ in 0..20 {
-                limit.try_acquire().await.unwrap();
-            }
-        }
-    });
-    calls.collect::<JoinSet<_>>().join_all().await;
+    ask_in_a_row(&limiter, 65, 20).await;
     let batches = store.batches();
     assert_eq!(batches[..3], [1, 32, 32]);
     assert!(batches[3..].iter().all(|batch| (16..=34).contains(batch)), "{batches:?}");
@@ -171,15 +169,7 @@ async fn two_batches_that_are_answered_together_do_not_leave_together_again() {
     let (store, sent) = connected(MemoryStore::default());
     let limit = Quota::new(100_000).unwrap();
     let limiter = StoredLimiter::builder("api", store, limit, OnFailure::Refuse).build().unwrap();
-    let calls = (0..65).map(|_| {
-        let limit = limiter.key("alice");
-        async move {
-            for _ in 0..20 {
-                limit.try_acquire().await.unwrap();
-            }
-        }
-    });
-    calls.collect::<JoinSet<_>>().join_all().await;
+    ask_in_a_row(&limiter, 65, 20).await;
     let sent = sent.lock().unwrap();
     assert!(sent[..2].contains(&2), "{sent:?}");
     assert!(sent.len() > 30 && sent[2..].iter().all(|together| *together == 1), "{sent:?}");

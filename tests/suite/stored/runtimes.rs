@@ -1,9 +1,10 @@
 //! Limiters that are used in several runtimes, and on one thread.
 
 use super::{Slow, bucket, limiter, ms};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::{
+    collections::BTreeSet,
     future::poll_fn,
-    mem,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,7 +13,7 @@ use std::{
 };
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::Notify,
+    sync::watch,
     task::{JoinSet, yield_now},
     time::sleep,
 };
@@ -23,7 +24,9 @@ use tower_ratelimit::{
 };
 
 fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+    // Whoever waits outside of tasks is looked at after each of them.
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().start_paused(true).event_interval(1).build().unwrap()
 }
 
 type Limit = StoredKey<LeakyBucket, Slow<LeakyBucket>>;
@@ -58,16 +61,26 @@ fn a_runtime_that_stops_for_a_while_holds_up_nobody_in_others() {
     }
 }
 
-/// A store that answers everything when it is told to.
-#[derive(Clone, Default)]
+/// A store that answers nothing until it is told to.
+#[derive(Clone)]
 struct Gated {
     store: MemoryStore<Quota>,
-    opens: Arc<Notify>,
+    opens: Arc<watch::Sender<bool>>,
+}
+
+impl Gated {
+    fn new() -> Self {
+        Self { store: MemoryStore::default(), opens: Arc::new(watch::Sender::new(false)) }
+    }
+
+    fn open(&self) {
+        self.opens.send_replace(true);
+    }
 }
 
 impl Store<Quota> for Gated {
     async fn decide(&self, batch: Batch<Quota>) -> Result<Vec<Answer>, StoreError> {
-        self.opens.notified().await;
+        self.opens.subscribe().wait_for(|is_open| *is_open).await.map_err(StoreError::new)?;
         self.store.decide(batch).await
     }
 
@@ -76,44 +89,86 @@ impl Store<Quota> for Gated {
     }
 }
 
+fn gated(store: &Gated) -> StoredKey<Quota, Gated> {
+    let limit = Quota::new(1000).unwrap();
+    let limiter = StoredLimiter::builder("api", store.clone(), limit, OnFailure::Refuse);
+    limiter.build().unwrap().key("alice")
+}
+
+/// One by itself and two batches of twenty.
+const CALLS: usize = 41;
+
+/// Counts how often everything that is ready was run. There is always something, so that nothing comes by itself
+/// that waits for a pause.
+fn count(passes: Arc<AtomicU64>) {
+    tokio::spawn(async move {
+        passes.fetch_add(1, Ordering::Relaxed);
+        count(passes);
+    });
+}
+
 /// Those of the other batch are not kept waiting for a batch that does not come.
 #[tokio::test(start_paused = true)]
 async fn callers_who_do_not_ask_again_hold_up_nobody_who_was_answered_with_them() {
-    let store = Gated::default();
-    let limit = Quota::new(1000).unwrap();
-    let limiter = StoredLimiter::builder("api", store.clone(), limit, OnFailure::Refuse);
-    let limiter = limiter.build().unwrap();
+    let store = Gated::new();
+    let limit = gated(&store);
     let passes = Arc::new(AtomicU64::new(0));
-    let calls = (0..41).map(|_| {
-        let (limit, passes) = (limiter.key("alice"), Arc::clone(&passes));
+    let calls = (0..CALLS).map(|_| {
+        let (limit, passes) = (limit.clone(), Arc::clone(&passes));
         async move {
             limit.try_acquire().await.unwrap();
             passes.load(Ordering::Relaxed)
         }
     });
     let calls: JoinSet<_> = calls.collect();
-    for _ in 0..10 {
+    run_others(10).await;
+    count(Arc::clone(&passes));
+    store.open();
+    let answered = calls.join_all().await;
+    let (first, last) = (answered.iter().min().unwrap(), answered.iter().max().unwrap());
+    assert!(last - first <= 3, "{answered:?}");
+}
+
+async fn run_others(times: usize) {
+    for _ in 0..times {
         yield_now().await;
     }
-    // There is always something to run, so that nothing comes by itself that waits for a pause.
-    let busy = Arc::clone(&passes);
-    let busy = tokio::spawn(async move {
-        loop {
-            busy.fetch_add(1, Ordering::Relaxed);
-            let mut has_let = false;
-            poll_fn(|cx| match mem::replace(&mut has_let, true) {
-                true => Poll::Ready(()),
-                false => {
+}
+
+/// The drivers are dropped with it, whatever they are at. What was granted has a caller, or is not taken.
+#[test]
+fn a_runtime_that_ends_at_any_step_loses_no_permits() {
+    let mut passed = BTreeSet::new();
+    for steps in 0..100 {
+        let ends = runtime();
+        let store = Gated::new();
+        let limit = ends.block_on(async { gated(&store) });
+        let mut calls: FuturesUnordered<_> = (0..CALLS).map(|_| limit.try_acquire()).collect();
+        ends.block_on(async {
+            tokio::select! {
+                _ = calls.next() => unreachable!("nothing is answered"),
+                () = run_others(10) => {}
+            }
+            store.open();
+            let mut left = steps;
+            poll_fn(|cx| match left {
+                0 => Poll::Ready(()),
+                _ => {
+                    left -= 1;
                     cx.waker().wake_by_ref();
                     Poll::Pending
                 }
             })
             .await;
-        }
-    });
-    store.opens.notify_waiters();
-    let answered = calls.join_all().await;
-    busy.abort();
-    let (first, last) = (answered.iter().min().unwrap(), answered.iter().max().unwrap());
-    assert!(last - first <= 3, "{answered:?}");
+        });
+        drop(ends);
+        runtime().block_on(async {
+            let permits: Vec<_> = calls.filter_map(async |call| call.ok()).collect().await;
+            let left = limit.peek(0).await.unwrap().remaining;
+            assert_eq!(left as usize, 1000 - permits.len(), "after {steps} steps");
+            passed.insert(permits.len());
+        });
+    }
+    // None of the batches, or both of them.
+    assert!(passed.contains(&1) && passed.contains(&CALLS), "{passed:?}");
 }
