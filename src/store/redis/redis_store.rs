@@ -29,8 +29,8 @@ const AT_ONCE: usize = 2;
 /// How long to wait at most before a server that is away is looked for again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A [`Store`] in Redis, or Valkey, for limits that many processes share: all that use the same server and
-/// [namespace](Self::namespace).
+/// A [`Store`] in Redis for limits that many processes share: all that use the same server and
+/// [namespace](Self::namespace). Valkey, which speaks the same protocol, was not tried.
 ///
 /// A batch is one call of one script, which decides by the clock of the server. It is told to the
 /// server whenever the server does not know it: a restart, a failover and `SCRIPT FLUSH` go
@@ -139,6 +139,9 @@ async fn connect(address: ConnectionInfo) -> Result<ConnectionManager, RedisErro
 
 impl<C> RedisStore<C> {
     /// Creates a store on one server, over a connection of your own.
+    ///
+    /// Where that server comes to only read, as after a failover, calls fail until the connection is made to
+    /// another one, which is up to you; [`open`](RedisStore::open) does it by itself.
     #[must_use]
     pub fn new(connection: C) -> Self {
         Self { connection, namespace: "limits".into(), servers: Servers::One, is_own: false }
