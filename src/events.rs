@@ -1,6 +1,7 @@
 //! Events, as `tracing` sees them. Keys are never in them.
 
-use crate::{error::RateLimited, nanos::Nanos};
+use crate::{error::RateLimited, nanos::Nanos, store::StoreError};
+use std::error::Error;
 
 /// A call was not let through.
 pub(crate) fn refused(refusal: &RateLimited) {
@@ -37,6 +38,16 @@ pub(crate) fn let_go(limit: Option<&str>, cost: u32, waited: Nanos) {
 /// A limit was changed while in use.
 pub(crate) fn control(limit: Option<&str>, action: &'static str) {
     tracing::info!(limit, action, "took hold of a limit");
+}
+
+/// A store fails so often that nobody asks it for a while.
+pub(crate) fn left_alone(limit: Option<&str>, error: &StoreError) {
+    tracing::warn!(limit, error = error.source(), "the store is left alone for a while");
+}
+
+/// A store that was left alone has answered.
+pub(crate) fn answers_again(limit: Option<&str>) {
+    tracing::info!(limit, "the store answers again");
 }
 
 /// A request did not say for whom to limit it.

@@ -156,10 +156,12 @@
 //! | `rate_limit_waiting` | gauge, calls | stand in line now |
 //! | `rate_limit_keys` | gauge, keys | are kept now; limits per key only |
 //! | `rate_limit_evicted_total` | counter, keys | were forgotten as their state equalled that of a new one; limits per key only; of a [`StoredLimiter`] those that it [remembers](StoredBuilder::remember_refused) |
-//! | `rate_limit_store_batches_total` | counter, batches | were sent to the store; [`StoredLimiter`]s only, as those below, and [`StoredJointLimiter`]s, whose batches have no `limit` |
+//! | `rate_limit_store_batches_total` | counter, batches | were sent to the store; [`StoredLimiter`]s only, as those below, and [`StoredJointLimiter`]s, whose series of stores have no `limit` |
 //! | `rate_limit_store_batch_asks` | histogram, asks | how many travelled in a batch |
-//! | `rate_limit_store_failures_total` | counter, asks | the store did not answer, or not in time |
-//! | `rate_limit_store_spared_total` | counter, asks | were not sent, by `reason`: `remembered` (the store had refused such a call before), `left_alone` (it had failed [too often](StoredBuilder::breaker)) |
+//! | `rate_limit_store_failures_total` | counter, asks | the store did not answer, by `reason`: `failed`, `too_late` (not within the [deadline](StoredBuilder::deadline)) |
+//! | `rate_limit_store_spared_total` | counter, asks | were not sent, by `reason`: `remembered` (the store had refused such a call before), `left_alone` (it had failed [too often](StoredBuilder::breaker)), `too_many` (were [under way](StoredBuilder::max_asks)) |
+//! | `rate_limit_store_fallbacks_total` | counter, calls | were decided without the store, as [`OnFailure`] says: `on_failure` is `refuse`, `admit` or `local` |
+//! | `rate_limit_store_open_breakers` | gauge, shards | of the store that are left alone now; one where it has no [shards](store::Store::shard) |
 //!
 //! A call of several limits ([`JointLimiter`], [`StoredJointLimiter`]) counts for each of them: as
 //! admitted, as waiting, and as refused where it was sent away. A refusal by one of them counts for
@@ -173,6 +175,8 @@
 //! | level | event | fields |
 //! |---|---|---|
 //! | error | a request does not say for whom to limit it, as the service is set up wrongly | what to do about it |
+//! | warn | the store has failed [too often](StoredBuilder::breaker), and is left alone | `limit`, unless of a [`StoredJointLimiter`], `error` |
+//! | info | a store that was left alone answers again | `limit`, as above |
 //! | info | somebody took hold of a limit | `limit`, `action`: `cancel`, `breach`, `end_breach`, `reset`, `close`, `set_algorithm`; `cancel_key` and `reset_key` for one of many keys; `set_percent` of an [`Enforcement`], without a `limit`; once for each of several limits |
 //! | debug | a call was refused, also one that [does not say who it is from](Reason::Anonymous) | `limit`, `reason`, `cost`, `retry_after` |
 //! | debug | a call that was refused was [let through](Enforcement) all the same | `limit`, `reason`, `cost`, `retry_after` |

@@ -3,6 +3,7 @@
 use crate::{
     error::{RateLimited, Reason},
     nanos::Nanos,
+    store::StoreError,
 };
 use std::sync::Arc;
 
@@ -55,15 +56,35 @@ impl KeyMeter {
 pub(crate) struct StoreMeters;
 
 impl StoreMeters {
-    pub(crate) fn new(_: Option<&Arc<str>>) -> Self {
+    pub(crate) fn new(_: Option<&Arc<str>>, _: &'static str) -> Self {
         Self
     }
 
     pub(crate) fn batch(&self, _: usize) {}
 
-    pub(crate) fn failed(&self) {}
+    pub(crate) fn failed(&self, _: &StoreError) {}
+
+    pub(crate) fn fell_back(&self) {}
 
     pub(crate) fn remembered(&self) {}
 
     pub(crate) fn left_alone(&self) {}
+
+    pub(crate) fn too_many(&self) {}
+
+    pub(crate) fn breaker(&self) -> BreakerMeter {
+        BreakerMeter
+    }
 }
+
+#[derive(Debug)]
+pub(crate) struct BreakerMeter;
+
+impl BreakerMeter {
+    pub(crate) fn opened(&self) -> OpenBreaker {
+        OpenBreaker
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct OpenBreaker;

@@ -50,6 +50,30 @@ impl error::Error for StoreError {
     }
 }
 
+/// The store did not answer within the [deadline](crate::StoredBuilder::deadline), and may do so yet: permits
+/// that it grants then go back.
+///
+/// ```
+/// # use tower_ratelimit::store::StoreError;
+/// use std::error::Error;
+/// use tower_ratelimit::store::TooLate;
+///
+/// fn is_slow(error: &StoreError) -> bool {
+///     error.source().is_some_and(|cause| cause.is::<TooLate>())
+/// }
+/// # assert!(is_slow(&StoreError::new(TooLate)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLate;
+
+impl fmt::Display for TooLate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it did not answer in time")
+    }
+}
+
+impl error::Error for TooLate {}
+
 /// The store has answered, and what it keeps of a key is no record of its limit: mostly one of another
 /// algorithm under the same name.
 ///

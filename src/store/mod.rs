@@ -72,7 +72,7 @@ pub(crate) mod table;
 pub(crate) mod snapshot;
 
 pub use answer::Answer;
-pub use failure::{StoreError, Unreadable};
+pub use failure::{StoreError, TooLate, Unreadable};
 pub use memory::MemoryStore;
 pub use order::{Batch, Order, StoreAsk, StoredLimit};
 #[cfg(feature = "postgres")]

@@ -1,5 +1,6 @@
 //! What the log says.
 
+use crate::stored::{Slow, bucket, builder, slow::Mood};
 use http::Request;
 use std::{
     io,
@@ -140,6 +141,39 @@ fn one_sent_away_from_the_line_is_logged_as_a_refusal() {
         r#"DEBUG rate limited limit="pace" reason=Closed cost=1 retry_after=None"#,
     ];
     assert_eq!(lines(&log), expected);
+}
+
+#[test]
+fn a_store_that_is_left_alone_is_a_warning_and_its_next_answer_is_told() {
+    let store = Slow::new(0);
+    let log = logged(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let second = Duration::from_secs(1);
+            let builder = builder(&store, bucket(100, 9)).breaker(2, second).unwrap();
+            let limiter = builder.build().unwrap();
+            store.set(Mood::Fails);
+            // The first one opens it, and what comes then is not worth telling.
+            for _ in 0..4 {
+                limiter.key("secret").try_acquire().await.unwrap_err();
+                tokio::time::sleep(second / 2).await;
+            }
+            store.set(Mood::Answers);
+            tokio::time::sleep(second).await;
+            limiter.key("secret").try_acquire().await.unwrap();
+            limiter.key("secret").try_acquire().await.unwrap();
+        });
+    });
+    let lines = lines(&log);
+    let refused = r#"DEBUG rate limited limit="api" reason=Unavailable cost=1 retry_after=None"#;
+    let others: Vec<_> = lines.iter().filter(|line| *line != refused).collect();
+    let expected = [
+        r#"WARN the store is left alone for a while limit="api" error=it is told to"#,
+        r#"INFO the store answers again limit="api""#,
+    ];
+    assert_eq!(others, expected);
+    assert_eq!(lines.len(), 6);
 }
 
 #[test]

@@ -1,10 +1,15 @@
 //! Leaving a store alone that does not answer.
 
-use crate::{nanos::Nanos, store::StoreError};
+use crate::{
+    events,
+    meters::{BreakerMeter, OpenBreaker},
+    nanos::Nanos,
+    store::StoreError,
+};
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -17,6 +22,9 @@ use std::{
 pub(super) struct Breaker {
     failures: u32,
     pause: Nanos,
+    meter: BreakerMeter,
+    /// Nothing where it is of several.
+    limit: Option<Arc<str>>,
     /// Those shards whose last batch failed.
     failing: Mutex<BTreeMap<u32, Failing>>,
     /// Whether there are any. Written under the lock; while all goes well nobody takes that, which all
@@ -30,12 +38,19 @@ struct Failing {
     failed: u32,
     /// Once it is open: when one may ask again.
     open_until: Nanos,
+    open: Option<OpenBreaker>,
 }
 
 impl Breaker {
     /// One that opens after so many failures in a row, for this long.
-    pub(super) fn new(failures: u32, pause: Nanos) -> Self {
-        Self { failures, pause, failing: Mutex::default(), has_failed: AtomicBool::new(false) }
+    pub(super) fn new(
+        failures: u32,
+        pause: Nanos,
+        meter: BreakerMeter,
+        limit: Option<Arc<str>>,
+    ) -> Self {
+        let (failing, has_failed) = (Mutex::default(), AtomicBool::new(false));
+        Self { failures, pause, meter, limit, failing, has_failed }
     }
 
     /// Whether to ask a shard. When it is open and its time is over, the first who wants to know is
@@ -65,27 +80,43 @@ impl Breaker {
     ) {
         match answered {
             // Where nobody can read a record, the store has answered.
-            Err(error) if !error.is_about_a_record() => self.failed(shard, now()),
-            _ => self.answered(shard),
+            Err(error) if !error.is_about_a_record() => {
+                if self.failed(shard, now()) {
+                    events::left_alone(self.limit.as_deref(), error);
+                }
+            }
+            _ => {
+                if self.answered(shard) {
+                    events::answers_again(self.limit.as_deref());
+                }
+            }
         }
     }
 
-    fn answered(&self, shard: u32) {
-        if self.has_failed() {
-            let mut failing = self.lock();
-            failing.remove(&shard);
-            self.has_failed.store(!failing.is_empty(), Ordering::Relaxed);
+    /// Whether that closes it.
+    fn answered(&self, shard: u32) -> bool {
+        if !self.has_failed() {
+            return false;
         }
+        let mut failing = self.lock();
+        let was_failing = failing.remove(&shard);
+        self.has_failed.store(!failing.is_empty(), Ordering::Relaxed);
+        was_failing.is_some_and(|failing| failing.open.is_some())
     }
 
-    fn failed(&self, shard: u32, now: Nanos) {
+    /// Whether that opens it.
+    fn failed(&self, shard: u32, now: Nanos) -> bool {
         let mut failing = self.lock();
         self.has_failed.store(true, Ordering::Relaxed);
         let failing = failing.entry(shard).or_default();
         failing.failed = failing.failed.saturating_add(1);
-        if failing.failed >= self.failures {
-            failing.open_until = now + self.pause;
+        if failing.failed < self.failures {
+            return false;
         }
+        failing.open_until = now + self.pause;
+        let opens = failing.open.is_none();
+        failing.open.get_or_insert_with(|| self.meter.opened());
+        opens
     }
 
     fn has_failed(&self) -> bool {
@@ -101,6 +132,7 @@ impl Breaker {
 mod tests {
     use super::Breaker;
     use crate::{
+        meters::StoreMeters,
         nanos::Nanos,
         store::{StoreError, Unreadable},
     };
@@ -111,8 +143,12 @@ mod tests {
         Nanos::new(now)
     }
 
+    fn closed(failures: u32) -> Breaker {
+        Breaker::new(failures, at(PAUSE), StoreMeters::new(None, "refuse").breaker(), None)
+    }
+
     fn open() -> Breaker {
-        let breaker = Breaker::new(2, at(PAUSE));
+        let breaker = closed(2);
         breaker.failed(0, at(1));
         breaker.failed(0, at(2));
         breaker
@@ -120,7 +156,7 @@ mod tests {
 
     #[test]
     fn it_opens_after_failures_in_a_row_only() {
-        let breaker = Breaker::new(2, at(PAUSE));
+        let breaker = closed(2);
         breaker.failed(0, at(1));
         breaker.answered(0);
         breaker.failed(0, at(2));
@@ -163,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_record_that_cannot_be_read_says_nothing_of_the_store() {
-        let breaker = Breaker::new(1, at(PAUSE));
+        let breaker = closed(1);
         breaker.tell::<()>(0, &Err(StoreError::new(Unreadable::new("api"))), || at(1));
         assert!(breaker.lets_through(0, at(1)));
         breaker.tell::<()>(0, &Err(StoreError::new("no route to host")), || at(1));

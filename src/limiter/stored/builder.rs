@@ -15,7 +15,7 @@ use crate::{
     algorithm::Algorithm,
     clock::Clock,
     invalid::Invalid,
-    meters::{KeyMeter, Meters, StoreMeters},
+    meters::{KeyMeter, Meters},
     store::{Store, StoredLimit},
 };
 use std::{
@@ -102,6 +102,18 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
         Ok(self)
     }
 
+    /// Sets how many calls may travel to the store in one batch; 1,024 by default. Those that come while others
+    /// are under way wait for the next one: with 1 there is no group commit, and under load the store is asked
+    /// no oftener, so that calls wait for longer. It is for stores to which large batches are a burden.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when it is zero.
+    pub fn max_batch(mut self, calls: usize) -> Result<Self, Invalid> {
+        self.settings.set_max_batch(calls)?;
+        Ok(self)
+    }
+
     /// Lets at most this many calls of this process wait at the same key; further ones fail at once
     /// with [`QueueFull`](crate::Reason::QueueFull), and what the store has granted them goes back.
     /// Without it any number may wait.
@@ -147,6 +159,7 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
         }
         let algorithm = self.store.keep_to(self.algorithm)?;
         let meters = Meters::new(Some(&self.name));
+        let on_failure = self.on_failure.name();
         let failing = match self.on_failure {
             OnFailure::Refuse => Failing::Refuse,
             OnFailure::Admit => Failing::Admit,
@@ -159,8 +172,8 @@ impl<A: Algorithm, S: Store<A>> StoredBuilder<A, S> {
         };
         let refused = self.refused.map(|keys| Refused::new(keys, KeyMeter::new(Some(&self.name))));
         let known = Known::new(refused, self.settings.max_waiting);
-        let store_meters = StoreMeters::new(Some(&self.name));
-        let inquiry = Inquiry::new(self.store, known, store_meters, self.settings)?;
+        let limit = Some(Arc::clone(&self.name));
+        let inquiry = Inquiry::new(self.store, known, on_failure, limit, self.settings)?;
         let limit = StoredLimit { name: self.name, algorithm };
         Ok(StoredLimiter(Arc::new(Shared {
             limit: RwLock::new(Arc::new(limit)),

@@ -3,14 +3,14 @@
 use super::{
     caller::Caller,
     group::{Decided, Group},
-    pipeline::{Pipeline, TOO_LATE},
+    pipeline::Pipeline,
     queue::{Load, Queued},
     time::before,
 };
 use crate::{
     algorithm::Algorithm,
     nanos::Nanos,
-    store::{Batch, Store, StoreError},
+    store::{Batch, Store, StoreError, TooLate},
 };
 use std::{future::poll_fn, mem, sync::Arc, task::Poll};
 use tokio::{runtime::Handle, task::yield_now};
@@ -151,7 +151,7 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
             }
             if first_end == end {
                 self.pipeline.abandon(answer);
-                break Err(StoreError::new(TOO_LATE));
+                break Err(StoreError::new(TooLate));
             }
             let now = clock.now();
             let mut waiting = self.pipeline.queue(self.shard, |queue| queue.overdue(now));
@@ -184,7 +184,7 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
                 for caller in callers {
                     match caller {
                         Some(mut caller) => caller.tell(Err(error.clone())),
-                        None => self.pipeline.meters.failed(),
+                        None => self.pipeline.meters.failed(&error),
                     }
                 }
             }
@@ -197,7 +197,7 @@ fn tell_overdue<'a, A: Algorithm, S: Store<A>>(
     now: Nanos,
 ) {
     for caller in callers.filter(|caller| caller.is_overdue(now)) {
-        caller.tell(Err(StoreError::new(TOO_LATE)));
+        caller.tell(Err(StoreError::new(TooLate)));
     }
 }
 

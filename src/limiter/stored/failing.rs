@@ -65,6 +65,17 @@ pub enum OnFailure<A> {
     Local(A),
 }
 
+impl<A> OnFailure<A> {
+    /// As metrics call it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Admit => "admit",
+            Self::Local(_) => "local",
+        }
+    }
+}
+
 /// The same, in use.
 #[derive(Debug)]
 pub(super) enum Failing<A: Algorithm> {
@@ -82,6 +93,7 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
         came: Nanos,
         error: StoreError,
     ) -> Result<StoredTicket<A>, RateLimited> {
+        self.inquiry.pipeline.meters.fell_back();
         let since = self.now();
         let local = match &self.failing {
             // There is nothing to limit, so there is nothing to ask.

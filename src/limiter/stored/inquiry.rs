@@ -1,9 +1,10 @@
 //! Asking the store, where that makes sense, and no longer than a decision may take.
 
 use super::{
+    breaker::Breaker,
     group::{Decided, Group},
     known::Known,
-    pipeline::{Pipeline, TOO_LATE, Way},
+    pipeline::{Pipeline, Way},
     settings::Settings,
     time::before_since,
 };
@@ -13,7 +14,7 @@ use crate::{
     invalid::Invalid,
     meters::StoreMeters,
     nanos::Nanos,
-    store::{Store, StoreError},
+    store::{Store, StoreError, TooLate},
 };
 use std::{
     pin::pin,
@@ -33,7 +34,8 @@ pub(super) struct Inquiry<A: Algorithm, S: Store<A>> {
 }
 
 impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
-    /// Of the runtime in which it is made.
+    /// Of the runtime in which it is made. What is said of it bears the name of the limit, if it is one, and of what
+    /// happens [on failure](super::OnFailure).
     ///
     /// # Errors
     ///
@@ -41,13 +43,16 @@ impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
     pub(super) fn new(
         store: S,
         known: Known,
-        meters: StoreMeters,
+        on_failure: &'static str,
+        limit: Option<Arc<str>>,
         settings: Settings,
     ) -> Result<Self, Invalid> {
         let Ok(runtime) = Handle::try_current() else {
             return Err(Invalid::new("runtime", "none", "a tokio runtime, entered"));
         };
-        let pipeline = Pipeline::new(store, known, meters, &settings, runtime);
+        let meters = StoreMeters::new(limit.as_ref(), on_failure);
+        let breaker = Breaker::new(settings.failures, settings.pause, meters.breaker(), limit);
+        let pipeline = Pipeline::new(store, known, meters, breaker, &settings, runtime);
         Ok(Self { pipeline, asks: AtomicUsize::new(0), settings })
     }
 
@@ -85,14 +90,14 @@ impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
                 _ => {
                     let end = sent + self.settings.deadline;
                     let answered = before_since(self.clock(), Some(sent), end, pin!(way)).await;
-                    answered.unwrap_or_else(|| Err(StoreError::new(TOO_LATE)))
+                    answered.unwrap_or_else(|| Err(StoreError::new(TooLate)))
                 }
             };
             if is_alone {
                 self.pipeline.breaker.tell(shard, &decided, || self.now());
             }
-            if decided.is_err() {
-                self.pipeline.meters.failed();
+            if let Err(error) = &decided {
+                self.pipeline.meters.failed(error);
             }
             decided
         }
@@ -101,6 +106,7 @@ impl<A: Algorithm, S: Store<A>> Inquiry<A, S> {
     fn send(&self, group: Group<A>, now: Nanos) -> Result<Sent<'_, A, S>, StoreError> {
         let under_way = UnderWay::new(&self.asks);
         if under_way.others >= self.settings.max_asks {
+            self.pipeline.meters.too_many();
             return Err(StoreError::new("as many asks as may be are under way"));
         }
         let shard = self.pipeline.shard(&group);

@@ -8,7 +8,7 @@ use super::{
     group::{Decided, Group},
     known::Known,
     line::Lane,
-    queue::{Load, Place, Queue, Queued},
+    queue::{Load, Most, Place, Queue, Queued},
     settings::Settings,
     time::{before, shielded},
 };
@@ -50,38 +50,25 @@ pub(super) struct Pipeline<A: Algorithm, S: Store<A>> {
     pub(super) deadline: Nanos,
     /// By shard. There are no more than the store has, so they stay.
     queues: Mutex<BTreeMap<u32, Queue<A, S>>>,
-    /// How many drivers there may be for each shard, beside one in each runtime.
-    most_drivers: usize,
+    /// In each queue.
+    most: Most,
     /// Where drivers run whose callers run nowhere, and keep the time of callers.
     runtime: Handle,
 }
-
-/// Why there is no answer at the deadline.
-pub(super) const TOO_LATE: &str = "it did not answer in time";
 
 impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
     pub(super) fn new(
         store: S,
         known: Known,
         meters: StoreMeters,
+        breaker: Breaker,
         settings: &Settings,
         runtime: Handle,
     ) -> Arc<Self> {
-        let most_drivers = store.batches_at_once().max(1);
+        let most = Most { drivers: store.batches_at_once().max(1), groups: settings.max_batch };
         let queues = Mutex::new(BTreeMap::new());
-        let breaker = Breaker::new(settings.failures, settings.pause);
         let (clock, deadline) = (settings.clock.clone(), settings.deadline);
-        Arc::new(Self {
-            store,
-            known,
-            meters,
-            breaker,
-            clock,
-            deadline,
-            queues,
-            most_drivers,
-            runtime,
-        })
+        Arc::new(Self { store, known, meters, breaker, clock, deadline, queues, most, runtime })
     }
 
     /// Tells the store that something goes back, whatever it answers and whoever asks.
@@ -92,9 +79,8 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         lanes.iter().for_each(|lane| self.known.freed(&lane.key));
         let shard = self.shard(&group);
         let queued = Queued { group, caller: None };
-        let now = self.clock.now();
-        let (place, most_drivers) = (self.place(), self.most_drivers);
-        let driver = self.queue(shard, |queue| queue.join(queued, place, most_drivers, now));
+        let (place, now) = (self.place(), self.clock.now());
+        let driver = self.queue(shard, |queue| queue.join(queued, place, now));
         self.drive(driver, shard);
         lanes.iter().for_each(|lane| self.known.lines.call(lane));
     }
@@ -104,7 +90,7 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
     /// Dropped, it takes nothing: what was not sent is not sent, and what was granted goes back.
     pub(super) fn ask(self: &Arc<Self>, group: Group<A>, shard: u32, now: Nanos) -> Way<A, S> {
         let mut queues = self.lock();
-        let queue = queues.entry(shard).or_default();
+        let queue = queues.entry(shard).or_insert_with(|| Queue::new(self.most));
         if !queue.is_led && queue.drivers() == 0 {
             queue.is_led = true;
             drop(queues);
@@ -117,7 +103,7 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         let (reply, answer) = oneshot::channel();
         let caller = Caller::new(reply, is_timed.then_some(end));
         let queued = Queued { group, caller: Some(caller) };
-        let driver = queue.join(queued, place, self.most_drivers, now);
+        let driver = queue.join(queued, place, now);
         drop(queues);
         self.drive(driver, shard);
         Way::InQueue { answer, is_timed }
@@ -189,7 +175,7 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
 
     /// Does this with the queue of a shard.
     pub(super) fn queue<T>(&self, shard: u32, act: impl FnOnce(&mut Queue<A, S>) -> T) -> T {
-        act(self.lock().entry(shard).or_default())
+        act(self.lock().entry(shard).or_insert_with(|| Queue::new(self.most)))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Queue<A, S>>> {

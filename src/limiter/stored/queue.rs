@@ -9,9 +9,6 @@ use tokio::runtime::Id;
 /// keys, and as long again on the way.
 const MANY: usize = 16;
 
-/// How many groups ride in a batch at most, so that no batch takes long.
-const MOST: usize = 1024;
-
 /// Those who wait to ask one shard.
 ///
 /// Where several batches may be under way, many callers are shared out among them: while one is at the store,
@@ -22,6 +19,7 @@ const MOST: usize = 1024;
 /// While all drivers run in the runtime of the limiter they keep the time of callers there, who then need no
 /// timers. A runtime that nobody drives keeps no time: others have timers of their own.
 pub(super) struct Queue<A: Algorithm, S: Store<A>> {
+    most: Most,
     waiting: VecDeque<Queued<A, S>>,
     /// Where each driver runs. Nobody may be driving a runtime: only who is there counts on its drivers.
     drivers: Vec<Place>,
@@ -41,6 +39,15 @@ pub(super) struct Queue<A: Algorithm, S: Store<A>> {
     latest_end: Nanos,
     /// Whether a caller is on its own way.
     pub(super) is_led: bool,
+}
+
+/// What there is at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    /// Of drivers, beside one in each runtime.
+    pub(super) drivers: usize,
+    /// Of groups in a batch.
+    pub(super) groups: usize,
 }
 
 /// A runtime; none is the limiter's.
@@ -69,9 +76,10 @@ pub(super) struct Queued<A: Algorithm, S: Store<A>> {
     pub(super) caller: Option<Caller<A, S>>,
 }
 
-impl<A: Algorithm, S: Store<A>> Default for Queue<A, S> {
-    fn default() -> Self {
+impl<A: Algorithm, S: Store<A>> Queue<A, S> {
+    pub(super) fn new(most: Most) -> Self {
         Self {
+            most,
             waiting: VecDeque::new(),
             drivers: Vec::new(),
             begun: 0,
@@ -84,21 +92,13 @@ impl<A: Algorithm, S: Store<A>> Default for Queue<A, S> {
             is_led: false,
         }
     }
-}
 
-impl<A: Algorithm, S: Store<A>> Queue<A, S> {
     /// Gets in the queue. The driver that there has to be for it, in the same place.
-    pub(super) fn join(
-        &mut self,
-        queued: Queued<A, S>,
-        place: Place,
-        most_drivers: usize,
-        now: Nanos,
-    ) -> Option<Load> {
+    pub(super) fn join(&mut self, queued: Queued<A, S>, place: Place, now: Nanos) -> Option<Load> {
         self.waiting.push_back(queued);
         let is_needed = match self.drivers_in(place) {
             0 => self.drivers() == 0 || !self.is_closed(now),
-            _ => self.drivers() < most_drivers && self.is_worth_it(now),
+            _ => self.drivers() < self.most.drivers && self.is_worth_it(now),
         };
         // None from elsewhere takes those with it whose time is kept here.
         if !is_needed || place.is_some() && self.first_end().is_some() {
@@ -133,7 +133,7 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
         let share = callers.max(lately).div_ceil(self.drivers()).max(MANY);
         // No fewer are left to others than are worth a batch.
         let size = if waiting >= share + MANY { share } else { waiting };
-        let batch: Vec<_> = self.waiting.drain(..size.min(MOST)).collect();
+        let batch: Vec<_> = self.waiting.drain(..size.min(self.most.groups)).collect();
         load.groups = batch.len();
         load.is_unawaited = batch.iter().any(|queued| queued.caller.is_none());
         self.under_way += load.groups;

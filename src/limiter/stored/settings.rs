@@ -7,6 +7,7 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const FAILURES: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(1);
 const MAX_ASKS: usize = 100_000;
+const MAX_BATCH: usize = 1_024;
 
 /// What a limiter over a store is built with, whatever it limits.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub(super) struct Settings {
     pub(super) clock: Clock,
     pub(super) deadline: Nanos,
     pub(super) max_asks: usize,
+    /// How many calls travel together.
+    pub(super) max_batch: usize,
     /// At each key.
     pub(super) max_waiting: usize,
     /// After so many failures in a row nobody asks.
@@ -28,6 +31,7 @@ impl Default for Settings {
             clock: Clock::default(),
             deadline: DEADLINE.into(),
             max_asks: MAX_ASKS,
+            max_batch: MAX_BATCH,
             max_waiting: usize::MAX,
             failures: FAILURES,
             pause: PAUSE.into(),
@@ -51,11 +55,20 @@ impl Settings {
     }
 
     pub(super) fn set_max_asks(&mut self, asks: usize) -> Result<(), Invalid> {
-        if asks == 0 {
-            return Err(Invalid::new("max_asks", asks, "at least 1"));
-        }
-        self.max_asks = asks;
+        self.max_asks = at_least_1("max_asks", asks)?;
         Ok(())
+    }
+
+    pub(super) fn set_max_batch(&mut self, calls: usize) -> Result<(), Invalid> {
+        self.max_batch = at_least_1("max_batch", calls)?;
+        Ok(())
+    }
+}
+
+fn at_least_1(parameter: &'static str, number: usize) -> Result<usize, Invalid> {
+    match number {
+        0 => Err(Invalid::new(parameter, number, "at least 1")),
+        _ => Ok(number),
     }
 }
 

@@ -1,31 +1,30 @@
 //! Several limits: each counts under its own name.
 
-use super::{ms, paced, watched};
+use super::{ms, paced, watched, why};
 use metrics_util::debugging::DebugValue;
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower_ratelimit::{AtCapacity, JointLimiter, LimitId, ManualClock, Quota};
 
-/// All that is not zero, by limit.
+/// All that is not zero, by limit: what is of several is of all.
 #[derive(Default)]
-struct Read {
+pub(super) struct Read {
     totals: std::collections::BTreeMap<String, f64>,
 }
 
 impl Read {
-    fn says<L>(&mut self, watched: &super::Watched<L>) -> Vec<String> {
+    pub(super) fn says<L>(&mut self, watched: &super::Watched<L>) -> Vec<String> {
         for (key, _, _, value) in watched.snapshotter.snapshot().into_vec() {
             let key = key.key();
-            let label = |name| key.labels().find(|label| label.key() == name);
-            let limit = label("limit").unwrap().value();
-            let reason = label("reason").map_or("", |label| label.value());
+            let limit = key.labels().find(|label| label.key() == "limit");
+            let limit = limit.map_or("all", |label| label.value());
             let name = key.name().strip_prefix("rate_limit_").unwrap();
             let more = match value {
                 DebugValue::Counter(more) => f64::from(u32::try_from(more).unwrap()),
                 DebugValue::Gauge(more) => more.into_inner(),
                 DebugValue::Histogram(waits) => waits.iter().map(|wait| wait.into_inner()).sum(),
             };
-            let series = format!("{limit}: {name} {reason}");
+            let series = format!("{limit}: {name} {}", why(key));
             *self.totals.entry(series.trim_end().to_owned()).or_default() += more;
         }
         let totals = self.totals.iter().filter(|(_, total)| **total != 0.0);

@@ -6,6 +6,7 @@ mod line;
 mod names;
 mod joint;
 mod stored;
+mod stored_joint;
 mod enforcing;
 
 use metrics::with_local_recorder;
@@ -50,14 +51,18 @@ fn watched_pace() -> Watched<RateLimiter<LeakyBucket>> {
     watched(|| RateLimiter::builder(paced()).name("pace").build())
 }
 
+/// What of all that the series counts.
+fn why(key: &metrics::Key) -> &str {
+    let why = key.labels().find(|label| ["reason", "on_failure"].contains(&label.key()));
+    why.map_or("", |label| label.value())
+}
+
 impl<L> Watched<L> {
     fn read(&mut self) {
         for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
             let key = key.key();
-            let reason = key.labels().find(|label| label.key() == "reason");
-            let reason = reason.map_or(String::new(), |label| format!(" {}", label.value()));
             let name = key.name().strip_prefix("rate_limit_").unwrap();
-            let series = format!("{name}{reason}");
+            let series = format!("{name} {}", why(key)).trim_end().to_owned();
             let more = match value {
                 DebugValue::Counter(more) => f64::from(u32::try_from(more).unwrap()),
                 DebugValue::Gauge(more) => more.into_inner(),

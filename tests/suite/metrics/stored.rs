@@ -5,7 +5,9 @@ use crate::stored::{Slow, bucket, builder, refused, slow::Mood};
 use std::future::IntoFuture;
 use tokio::time::sleep;
 use tokio_test::{assert_pending, task::spawn};
-use tower_ratelimit::{Algorithm, Concurrency, LeakyBucket, Quota, StoredBuilder, StoredLimiter};
+use tower_ratelimit::{
+    Algorithm, Concurrency, LeakyBucket, OnFailure, Quota, StoredBuilder, StoredLimiter,
+};
 
 type Limiter<A> = StoredLimiter<A, Slow<A>>;
 
@@ -84,9 +86,83 @@ async fn failures_are_counted_and_what_is_not_asked_because_of_them() {
     for _ in 0..5 {
         refused(watched.limiter.key("alice").try_acquire().await);
     }
-    let says = "refused_total unavailable=5, store_batches_total=2, store_failures_total=2, \
+    let says = "refused_total unavailable=5, store_batches_total=2, \
+        store_failures_total failed=2, store_fallbacks_total refuse=5, store_open_breakers=1, \
         store_spared_total left_alone=3, batches=[1.0, 1.0]";
     assert_eq!(watched.says(), says);
+    store.set(Mood::Answers);
+    sleep(ms(1000)).await;
+    watched.limiter.key("alice").try_acquire().await.unwrap();
+    watched.read();
+    assert_eq!(watched.totals["store_open_breakers"], 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_is_left_alone_goes_with_its_limiter() {
+    let store = Slow::new(0);
+    store.set(Mood::Fails);
+    let set = |builder: StoredBuilder<LeakyBucket, _>| builder.breaker(1, ms(1000)).unwrap();
+    let Watched { limiter, snapshotter, .. } = stored(&store, bucket(100, 1), set);
+    refused(limiter.key("alice").try_acquire().await);
+    let mut watched = Watched { snapshotter, ..watched(|| ()) };
+    watched.read();
+    assert_eq!(watched.totals["store_open_breakers"], 1.0);
+    drop(limiter);
+    watched.read();
+    assert_eq!(watched.totals["store_open_breakers"], 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_late_and_asks_that_are_too_many_are_told_apart_from_failures() {
+    let store = Slow::new(0);
+    store.set(Mood::Hangs);
+    let set = |builder: StoredBuilder<LeakyBucket, _>| {
+        builder.deadline(ms(50)).unwrap().max_asks(2).unwrap()
+    };
+    let mut watched = stored(&store, bucket(100, 1), set);
+    let limit = watched.limiter.key("alice");
+    let calls = tokio::join!(limit.try_acquire(), limit.try_acquire(), limit.try_acquire());
+    refused(calls.0);
+    refused(calls.1);
+    refused(calls.2);
+    let says = "refused_total unavailable=3, store_batches_total=2, \
+        store_failures_total too_late=2, store_fallbacks_total refuse=3, \
+        store_spared_total too_many=1, batches=[1.0, 1.0]";
+    assert_eq!(watched.says(), says);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_decided_without_the_store_are_counted_by_what_decides_them() {
+    let store = Slow::new(0);
+    store.set(Mood::Fails);
+    let with = |on_failure| {
+        let builder = StoredLimiter::builder("api", store.clone(), bucket(100, 9), on_failure);
+        watched(|| builder.build().unwrap())
+    };
+    let mut admits = with(OnFailure::Admit);
+    admits.limiter.key("alice").try_acquire().await.unwrap();
+    let says = "admitted_total=1, store_batches_total=1, store_failures_total failed=1, \
+        store_fallbacks_total admit=1, batches=[1.0]";
+    assert_eq!(admits.says(), says);
+    let mut shares = with(OnFailure::Local(bucket(100, 1)));
+    shares.limiter.key("alice").try_acquire().await.unwrap();
+    refused(shares.limiter.key("alice").try_acquire().await);
+    // Under the name of the share, and under that of the limit.
+    let says = "admitted_total=2, keys=1, refused_total used_up=2, store_batches_total=2, \
+        store_failures_total failed=2, store_fallbacks_total local=2, batches=[1.0, 1.0]";
+    assert_eq!(shares.says(), says);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_calls_travel_together_than_may() {
+    let set = |builder: StoredBuilder<Quota, _>| builder.max_batch(2).unwrap();
+    let mut watched = stored(&Slow::new(10), Quota::new(5).unwrap(), set);
+    let limit = watched.limiter.key("alice");
+    let call = || limit.try_acquire();
+    let calls = tokio::join!(call(), call(), call(), call(), call(), call());
+    refused(calls.5);
+    watched.read();
+    assert_eq!(watched.batches, [1.0, 2.0, 2.0, 1.0]);
 }
 
 #[tokio::test(start_paused = true)]

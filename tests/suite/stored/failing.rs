@@ -2,7 +2,7 @@
 
 use super::{
     Slow, bucket, builder, limiter, ms, refused, since,
-    slow::Mood::{Answers, Fails, Hangs},
+    slow::Mood::{self, Answers, Fails, Hangs},
 };
 use std::{error::Error, future::IntoFuture};
 use tokio::time::{Instant, sleep};
@@ -68,25 +68,34 @@ async fn what_the_local_share_let_through_goes_back_to_it() {
     assert_eq!(refused(limit.try_acquire().await).reason(), Reason::UsedUp);
 }
 
+/// When calls pass in a second while the store is in these moods in turn, 10 ms each.
+async fn admitted_in_a_second(moods: [Mood; 2]) -> Vec<u128> {
+    let store = Slow::new(0);
+    let share = OnFailure::Local(bucket(100, 2));
+    let builder = StoredLimiter::builder("api", store.clone(), bucket(100, 10), share);
+    let limiter = builder.breaker(u32::MAX, ms(1000)).unwrap().build().unwrap();
+    let (limit, start) = (limiter.key("alice"), Instant::now());
+    let mut admitted = Vec::new();
+    for mood in moods.into_iter().cycle().take(100) {
+        store.set(mood);
+        while limit.try_acquire().await.is_ok() {
+            admitted.push(since(start));
+        }
+        sleep(ms(10)).await;
+    }
+    admitted
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_that_comes_and_goes_hands_out_no_fresh_burst_each_time() {
-    let store = Slow::new(0);
-    let limiter = with(&store, OnFailure::Local(bucket(100, 2)));
-    let limit = limiter.key("alice");
-    let mut admitted = 0;
-    for flap in 0..10 {
-        store.set(if flap % 2 == 0 { Fails } else { Answers });
-        while limit.try_acquire().await.is_ok() {
-            admitted += 1;
-        }
-        // Whatever the breaker thinks of it.
-        sleep(ms(1001)).await;
-        while limit.try_acquire().await.is_ok() {
-            admitted += 1;
-        }
-    }
-    // In ten seconds: the burst of both, and a hundred intervals of the store, and of the share.
-    assert!(admitted <= 12 + 101 + 101, "{admitted}");
+    // The burst of the store, and what comes back of it: that uses up the share.
+    let expected = [0; 10].into_iter().chain((1..10).map(|call| call * 100));
+    assert_eq!(admitted_in_a_second([Answers, Fails]).await, expected.collect::<Vec<_>>());
+    // The burst of each, and what comes back of each, when the other has nothing.
+    let bursts = [0; 2].into_iter().chain([10; 10]);
+    let expected = bursts.chain((1..10).flat_map(|call| [call * 100, call * 100 + 10]));
+    let expected: Vec<_> = expected.collect();
+    assert_eq!(admitted_in_a_second([Fails, Answers]).await, expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,6 +249,7 @@ async fn what_cannot_be_set_is_told() {
     assert_eq!(message(builder().breaker(0, ms(1))).parameter(), "failures");
     assert_eq!(message(builder().breaker(1, zero)).parameter(), "pause");
     assert_eq!(message(builder().max_asks(0)).parameter(), "max_asks");
+    assert_eq!(message(builder().max_batch(0)).parameter(), "max_batch");
     assert_eq!(message(builder().remember_refused(0)).parameter(), "remember_refused");
     let nameless =
         StoredLimiter::builder("", Slow::new(0), bucket(1, 1), OnFailure::Refuse).build();

@@ -104,6 +104,35 @@ async fn what_the_store_let_through_uses_up_as_much_of_a_smaller_share_as_there_
     assert_eq!(refusal.retry_after(), Some(ms(1000)));
 }
 
+/// When calls pass in a second while the store is in these moods in turn, 10 ms each.
+async fn admitted_in_a_second(moods: [Mood; 2]) -> Vec<u128> {
+    let store = Slow::new(0);
+    let builder =
+        StoredJointLimiter::builder(store.clone(), small_share("leaky bucket 1/100ms, capacity 1"));
+    let (limiter, a, b) = two(builder.breaker(u32::MAX, ms(1000)).unwrap(), LINE, "quota 1000");
+    let (call, start) = (limiter.on(a, "k").on(b, "k"), Instant::now());
+    let mut admitted = Vec::new();
+    for mood in moods.into_iter().cycle().take(100) {
+        store.set(mood);
+        while call.try_acquire().await.is_ok() {
+            admitted.push(since(start));
+        }
+        sleep(ms(10)).await;
+    }
+    admitted
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_comes_and_goes_hands_out_no_fresh_burst_each_time() {
+    // The burst of the store, and what comes back of it: that uses up the share.
+    let expected = [0; 9].into_iter().chain((1..10).map(|call| call * 100));
+    assert_eq!(admitted_in_a_second([Answers, Fails]).await, expected.collect::<Vec<_>>());
+    // The burst of each, and what comes back of each, when the other has nothing.
+    let bursts = [0].into_iter().chain([10; 9]);
+    let expected = bursts.chain((1..10).flat_map(|call| [call * 100, call * 100 + 10]));
+    assert_eq!(admitted_in_a_second([Fails, Answers]).await, expected.collect::<Vec<_>>());
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_time_that_a_call_has_waited_counts_in_the_local_share_too() {
     let store = Slow::new(0);

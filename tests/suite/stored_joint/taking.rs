@@ -134,4 +134,5 @@ async fn names_and_parameters_are_checked() {
     assert_eq!(builder(&Slow::new(0)).deadline(ms(0)).unwrap_err().parameter(), "deadline");
     assert_eq!(builder(&Slow::new(0)).breaker(0, ms(1)).unwrap_err().parameter(), "failures");
     assert_eq!(builder(&Slow::new(0)).max_asks(0).unwrap_err().parameter(), "max_asks");
+    assert_eq!(builder(&Slow::new(0)).max_batch(0).unwrap_err().parameter(), "max_batch");
 }

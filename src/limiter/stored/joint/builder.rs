@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     invalid::Invalid,
     limiter::{JointBuilder, LimitId, limit_id::next_limiter},
-    meters::{Meters, StoreMeters},
+    meters::Meters,
     store::{Store, StoredLimit},
 };
 use std::{
@@ -117,6 +117,17 @@ impl<S: Store<AnyAlgorithm>> StoredJointBuilder<S> {
         Ok(self)
     }
 
+    /// Sets how many calls may travel to the store in one batch, 1,024 by default, as
+    /// [`StoredBuilder::max_batch`](crate::StoredBuilder::max_batch) does.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when it is zero.
+    pub fn max_batch(mut self, calls: usize) -> Result<Self, Invalid> {
+        self.settings.set_max_batch(calls)?;
+        Ok(self)
+    }
+
     /// As [`StoredBuilder::max_waiting`](crate::StoredBuilder::max_waiting): how many calls of this process may
     /// wait at the same key of a limit. Without it any number may wait. A local share has a bound of its own.
     pub fn max_waiting(mut self, calls: usize) -> Self {
@@ -140,6 +151,7 @@ impl<S: Store<AnyAlgorithm>> StoredJointBuilder<S> {
     /// [`Invalid`] when the share of this process lacks one of the limits, and outside a tokio runtime.
     pub fn build(self) -> Result<StoredJointLimiter<S>, Invalid> {
         let names: Vec<_> = self.limits.iter().map(|limit| Arc::clone(&limit.name)).collect();
+        let on_failure = self.on_failure.name();
         let failing = match self.on_failure {
             OnFailure::Refuse => Failing::Refuse,
             OnFailure::Admit => Failing::Admit,
@@ -155,9 +167,8 @@ impl<S: Store<AnyAlgorithm>> StoredJointBuilder<S> {
             }
         };
         let known = Known::new(None, self.settings.max_waiting);
-        // Asks about several limits travel together: they are counted by no name.
-        let store_meters = StoreMeters::new(None);
-        let inquiry = Inquiry::new(self.store, known, store_meters, self.settings)?;
+        // Asks about several limits travel together: they bear no name.
+        let inquiry = Inquiry::new(self.store, known, on_failure, None, self.settings)?;
         Ok(StoredJointLimiter(Arc::new(Shared {
             id: self.id,
             meters: names.iter().map(|name| Meters::new(Some(name))).collect(),

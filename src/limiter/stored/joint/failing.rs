@@ -60,6 +60,7 @@ impl<S: Store<AnyAlgorithm>> Shared<S> {
         came: Nanos,
         error: StoreError,
     ) -> Result<StoredJointTicket, RateLimited> {
+        self.inquiry.pipeline.meters.fell_back();
         let since = self.now();
         let call = match &self.failing {
             Failing::Refuse => {
