@@ -9,6 +9,12 @@ use std::{
 };
 use tokio::{runtime::Runtime, task::coop::consume_budget};
 
+/// How many keys there are where there are many.
+pub const MANY: u64 = 1000;
+
+/// How many callers ask at the same time where they do.
+pub const CALLERS: u64 = 64;
+
 /// Decisions in a loop until then, and how many there were.
 type Loop = Pin<Box<dyn Future<Output = u64> + Send>>;
 

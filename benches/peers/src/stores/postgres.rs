@@ -1,8 +1,8 @@
 //! Limits in Postgres.
 
 use super::{
-    load::Row,
-    ours::{OURS, UNBATCHED, Unbatched, limiter},
+    load::{CALLERS, MANY, Row},
+    ours::{OURS, Unbatched, limiter, refused},
     side_by_side::SideBySide,
 };
 use crate::harness::{Bound, Length};
@@ -20,8 +20,6 @@ mod servers {
     pub mod postgres;
 }
 
-const MANY: u64 = 1000;
-const CALLERS: u64 = 64;
 const CONNECTIONS: usize = 8;
 
 const STATEMENT: &str = "one statement a decision";
@@ -46,11 +44,12 @@ pub fn run(length: Length) -> Vec<Bound> {
     let runtime = runtime.expect("the system has threads and timers");
     let rows = runtime.block_on(rows(&server.url()));
     let rows = SideBySide::measure("postgres", &runtime, rows, length);
-    vec![
+    let mut bounds = vec![
         rows.bound([OURS, STATEMENT], 1, CALLERS, 3.0),
         rows.bound([OURS, STATEMENT], MANY, CALLERS, 2.0),
-        rows.bound([OURS, UNBATCHED], MANY, 1, 0.85),
-    ]
+    ];
+    bounds.extend(rows.bounds());
+    bounds
 }
 
 async fn rows(url: &str) -> Vec<Row> {
@@ -59,7 +58,7 @@ async fn rows(url: &str) -> Vec<Row> {
     let pool = pool(url);
     let client = pool.get().await.expect("the server listens");
     client.batch_execute(TABLE).await.expect("the server is new");
-    vec![
+    let mut rows = vec![
         limiter(1, CALLERS, &store),
         statement(1, CALLERS, &pool),
         limiter(MANY, CALLERS, &store),
@@ -67,7 +66,9 @@ async fn rows(url: &str) -> Vec<Row> {
         limiter(MANY, 1, &store),
         Unbatched::new(&store).row(MANY, 1),
         statement(MANY, 1, &pool),
-    ]
+    ];
+    rows.extend(refused(&store));
+    rows
 }
 
 fn pool(url: &str) -> Pool {

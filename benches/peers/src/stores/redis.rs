@@ -1,20 +1,19 @@
 //! Limits in Redis.
 
 use super::{
-    load::{self, Row},
-    ours::{OURS, UNBATCHED, Unbatched, endless},
+    load::{CALLERS, MANY, Row},
+    ours::{OURS, Unbatched, limiter, refused},
     server::Server,
+    side_by_side::SideBySide,
 };
-use crate::harness::{Bound, Length, over};
+use crate::harness::{Bound, Length};
 use redis::{Script, aio::MultiplexedConnection};
-use std::{future::ready, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::runtime::Builder;
-use tower_ratelimit::{
-    KeyedRateLimiter, LeakyBucket, OnFailure, Rate, Reason, StoredLimiter, store::RedisStore,
-};
+use tower_ratelimit::store::RedisStore;
 
-const MANY: u64 = 1000;
-const CALLERS: u64 = 64;
+const SCRIPT: &str = "one script call a decision";
+const PEERS: [&str; 2] = ["pacekeeper", "trypema, absolute"];
 
 /// One script call for each decision: the generic cell rate algorithm, and nothing else.
 const ONE_A_CALL: &str = "
@@ -29,18 +28,20 @@ redis.call('SET', KEYS[1], string.format('%.0f', new), 'PX', math.ceil(ahead / 1
 return {1, 0}
 ";
 
-type Limiter = StoredLimiter<LeakyBucket, RedisStore<MultiplexedConnection>>;
-
 pub fn run(length: Length) -> Vec<Bound> {
     let server = Server::redis();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("the system has threads and timers");
     let connection = runtime.block_on(connect(&server));
-    let mut rows = runtime.block_on(rows(&url(&server), &connection));
-    println!("## stores: redis\n");
-    let samples = load::measure(&runtime, &mut rows, length);
-    load::print(&rows, &samples);
-    bounds(&rows, &samples)
+    let rows = runtime.block_on(rows(&url(&server), &connection));
+    let rows = SideBySide::measure("redis", &runtime, rows, length);
+    let mut bounds = vec![
+        rows.bound([OURS, SCRIPT], 1, CALLERS, 4.0),
+        rows.bound([OURS, SCRIPT], MANY, CALLERS, 1.6),
+    ];
+    bounds.extend(PEERS.map(|peer| rows.bound([OURS, peer], MANY, CALLERS, 2.0)));
+    bounds.extend(rows.bounds());
+    bounds
 }
 
 async fn connect(server: &Server) -> MultiplexedConnection {
@@ -53,38 +54,6 @@ async fn connect(server: &Server) -> MultiplexedConnection {
 
 fn url(server: &Server) -> String {
     format!("redis://127.0.0.1:{}/", server.port)
-}
-
-/// Used up by one call, for the rest of the run.
-fn used_up() -> LeakyBucket {
-    LeakyBucket::new(Rate::per_day(1).expect("a day each")).capacity(1).expect("one")
-}
-
-fn limiter(connection: &MultiplexedConnection, name: &'static str, bucket: LeakyBucket) -> Limiter {
-    let store = RedisStore::new(connection.clone());
-    let builder = StoredLimiter::builder(name, store, bucket, OnFailure::Refuse);
-    builder.build().expect("the store keeps to a bucket")
-}
-
-fn ours(name: &'static str, keys: u64, callers: u64, limiter: Limiter) -> Row {
-    Row::new(name, keys, callers, move |key| {
-        let limit = limiter.key(&key);
-        async move {
-            limit.try_acquire().await.expect("there are permits");
-        }
-    })
-}
-
-fn refused(name: &'static str, limiter: Limiter) -> Row {
-    Row::new(name, MANY, CALLERS, move |key| {
-        let limit = limiter.key(&key);
-        async move {
-            // The first call of each key passes.
-            if let Err(refusal) = limit.try_acquire().await {
-                assert_eq!(refusal.reason(), Reason::UsedUp);
-            }
-        }
-    })
 }
 
 fn script(keys: u64, callers: u64, connection: &MultiplexedConnection) -> Row {
@@ -137,55 +106,18 @@ async fn trypema(url: &str) -> Row {
 }
 
 async fn rows(url: &str, connection: &MultiplexedConnection) -> Vec<Row> {
-    let remembering = RedisStore::new(connection.clone());
-    let remembering =
-        StoredLimiter::builder("remembering", remembering, used_up(), OnFailure::Refuse);
-    let remembering = remembering.remember_refused(10_000).expect("not zero").build();
-    let remembering = remembering.expect("the store keeps to a bucket");
-    let in_memory = KeyedRateLimiter::new(used_up());
-    let in_memory = Row::new(IN_MEMORY, MANY, CALLERS, move |key| {
-        drop(in_memory.key(&key).try_acquire());
-        ready(())
-    });
-    vec![
-        ours(OURS, 1, CALLERS, limiter(connection, "hot", endless())),
+    let store = RedisStore::new(connection.clone());
+    let mut rows = vec![
+        limiter(1, CALLERS, &store),
         script(1, CALLERS, connection),
-        ours(OURS, MANY, CALLERS, limiter(connection, "many", endless())),
+        limiter(MANY, CALLERS, &store),
         script(MANY, CALLERS, connection),
         pacekeeper(url).await,
         trypema(url).await,
-        ours(OURS, MANY, 1, limiter(connection, "alone", endless())),
-        Unbatched::new(&RedisStore::new(connection.clone())).row(MANY, 1),
+        limiter(MANY, 1, &store),
+        Unbatched::new(&store).row(MANY, 1),
         script(MANY, 1, connection),
-        refused(REFUSED, limiter(connection, "refused", used_up())),
-        refused(REMEMBERED, remembering),
-        in_memory,
-    ]
-}
-
-const SCRIPT: &str = "one script call a decision";
-const REFUSED: &str = "ours, refused";
-const REMEMBERED: &str = "ours, refused, remembered";
-const IN_MEMORY: &str = "ours in memory, refused";
-const PEERS: [&str; 2] = ["pacekeeper", "trypema, absolute"];
-
-fn bounds(rows: &[Row], samples: &[Vec<f64>]) -> Vec<Bound> {
-    let rates = |name: &str, keys, callers| {
-        let is_it = |row: &Row| (row.name, row.keys, row.callers) == (name, keys, callers);
-        &samples[rows.iter().position(is_it).expect("there is this row")]
-    };
-    let bound = |row: &str, other: &str, keys, callers, least| {
-        let name = format!("stores: redis, {row} over {other}, {keys} keys, {callers} callers");
-        let ratios = over(rates(row, keys, callers), rates(other, keys, callers));
-        Bound::new(name, &ratios, least..=f64::INFINITY)
-    };
-    let mut bounds =
-        vec![bound(OURS, SCRIPT, 1, CALLERS, 4.0), bound(OURS, SCRIPT, MANY, CALLERS, 1.6)];
-    bounds.extend(PEERS.map(|peer| bound(OURS, peer, MANY, CALLERS, 2.0)));
-    bounds.extend([
-        bound(OURS, UNBATCHED, MANY, 1, 0.85),
-        bound(REFUSED, OURS, MANY, CALLERS, 0.95),
-        bound(REMEMBERED, IN_MEMORY, MANY, CALLERS, 1.0 / 3.0),
-    ]);
-    bounds
+    ];
+    rows.extend(refused(&store));
+    rows
 }

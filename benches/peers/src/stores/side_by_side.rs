@@ -1,6 +1,9 @@
 //! Rows of one store next to each other.
 
-use super::load::{self, Row};
+use super::{
+    load::{self, CALLERS, MANY, Row},
+    ours::{IN_MEMORY, OURS, REFUSED, REMEMBERED, UNBATCHED},
+};
 use crate::harness::{Bound, Length, over};
 use tokio::runtime::Runtime;
 
@@ -23,6 +26,15 @@ impl SideBySide {
         let samples = load::measure(runtime, &mut rows, length);
         load::print(&rows, &samples);
         Self { store, rows, samples }
+    }
+
+    /// What every store promises: about a caller alone, and about refusals.
+    pub fn bounds(&self) -> [Bound; 3] {
+        [
+            self.bound([OURS, UNBATCHED], MANY, 1, 0.85),
+            self.bound([REFUSED, OURS], MANY, CALLERS, 0.95),
+            self.bound([REMEMBERED, IN_MEMORY], MANY, CALLERS, 1.0 / 3.0),
+        ]
     }
 
     /// The promise that one row makes at least so many times the decisions of another one, by as

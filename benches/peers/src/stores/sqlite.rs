@@ -1,8 +1,8 @@
 //! Limits in an SQLite file.
 
 use super::{
-    load::Row,
-    ours::{OURS, UNBATCHED, Unbatched, limiter},
+    load::{CALLERS, MANY, Row},
+    ours::{OURS, Unbatched, limiter, refused},
     server::folder,
     side_by_side::SideBySide,
 };
@@ -20,9 +20,6 @@ use tokio::{
     sync::{Mutex, oneshot},
 };
 use tower_ratelimit::store::SqliteStore;
-
-const MANY: u64 = 1000;
-const CALLERS: u64 = 64;
 
 const TRANSACTION: &str = "one transaction a decision";
 const ONE_AT_A_TIME: &str = "ours, one order at a time";
@@ -48,7 +45,7 @@ pub fn run(length: Length) -> Vec<Bound> {
             bounds.push(rows.bound([OURS, other], keys, CALLERS, 3.0));
         }
     }
-    bounds.push(rows.bound([OURS, UNBATCHED], MANY, 1, 0.85));
+    bounds.extend(rows.bounds());
     bounds
 }
 
@@ -64,6 +61,7 @@ fn rows(folder: &Path) -> Vec<Row> {
     rows.push(limiter(MANY, 1, &store));
     rows.push(Unbatched::new(&store).row(MANY, 1));
     rows.push(transaction(MANY, 1, &writer));
+    rows.extend(refused(&store));
     rows
 }
 
