@@ -29,8 +29,8 @@ const AT_ONCE: usize = 2;
 /// How long to wait at most before a server that is away is looked for again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A [`Store`] in Redis for limits that many processes share: all that use the same server and
-/// [namespace](Self::namespace). Valkey, which speaks the same protocol, was not tried.
+/// A [`Store`] in Redis, or Valkey, which passes the same tests, for limits that many processes share: all that
+/// use the same server and [namespace](Self::namespace).
 ///
 /// A batch is one call of one script, which decides by the clock of the server. It is told to the
 /// server whenever the server does not know it: a restart, a failover and `SCRIPT FLUSH` go

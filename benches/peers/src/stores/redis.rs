@@ -8,9 +8,12 @@ use super::{
 };
 use crate::harness::{Bound, Length};
 use redis::{Script, aio::MultiplexedConnection};
-use std::{sync::Arc, time::Duration};
+use std::{env, sync::Arc, time::Duration};
 use tokio::runtime::Builder;
 use tower_ratelimit::store::RedisStore;
+
+/// Where the module redis-cell is, if anywhere.
+const CELL: &str = "REDIS_CELL";
 
 const SCRIPT: &str = "one script call a decision";
 const PEERS: [&str; 2] = ["pacekeeper", "trypema, absolute"];
@@ -29,7 +32,7 @@ return {1, 0}
 ";
 
 pub fn run(length: Length) -> Vec<Bound> {
-    let server = Server::redis();
+    let server = Server::redis(env::var_os(CELL));
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("the system has threads and timers");
     let connection = runtime.block_on(connect(&server));
@@ -118,6 +121,26 @@ async fn rows(url: &str, connection: &MultiplexedConnection) -> Vec<Row> {
         Unbatched::new(&store).row(MANY, 1),
         script(MANY, 1, connection),
     ];
+    match env::var_os(CELL) {
+        Some(_) => rows.push(redis_cell(connection)),
+        None => println!("redis-cell is not shown: {CELL} names no libredis_cell.so.\n"),
+    }
     rows.extend(refused(&store));
     rows
+}
+
+/// A module of the server. It is shown, and nothing is promised over it.
+fn redis_cell(connection: &MultiplexedConnection) -> Row {
+    let connection = connection.clone();
+    Row::new("redis-cell", MANY, CALLERS, move |key| {
+        let mut connection = connection.clone();
+        async move {
+            let mut throttle = redis::cmd("CL.THROTTLE");
+            // A burst of a thousand million, and then a permit a microsecond.
+            throttle.arg(format!("cell:{key:06}")).arg(1_000_000_000).arg(1_000_000).arg(1);
+            let answer: Vec<i64> =
+                throttle.query_async(&mut connection).await.expect("the module is loaded");
+            assert_eq!(answer.first(), Some(&0));
+        }
+    })
 }

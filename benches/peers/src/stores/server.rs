@@ -1,6 +1,7 @@
 //! Servers of our own, on free ports, in folders that go with them.
 
 use std::{
+    ffi::OsString,
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -16,17 +17,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// Redis without persistence.
+    /// Redis without persistence, with this module.
     ///
     /// # Panics
     ///
     /// When it does not start.
-    pub fn redis() -> Self {
+    pub fn redis(module: Option<OsString>) -> Self {
         let port = free_port();
         let folder = folder("redis", port);
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.args(["--appendonly", "no", "--dir"]).arg(&folder);
+        if let Some(module) = module {
+            command.arg("--loadmodule").arg(module);
+        }
         Self::start(command, folder, port)
     }
 
