@@ -6,7 +6,11 @@ pub(crate) mod cluster;
 pub(crate) mod folder;
 pub(crate) mod freeze;
 #[cfg(feature = "postgres")]
+pub(crate) mod pgbouncer;
+#[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+#[cfg(feature = "postgres")]
+mod script;

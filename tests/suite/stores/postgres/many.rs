@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tower_ratelimit::{
     LeakyBucket, Quota, Rate,
     algorithm::Scripted,
-    store::{Batch, Order, PostgresStore, Store, StoreKey, StoredLimit},
+    store::{Batch, Order, PostgresRecords, PostgresStore, Store, StoreKey, StoredLimit},
 };
 
 /// The permits granted of batches that are all asked at the same time: those of a group are, when
@@ -34,18 +34,24 @@ async fn granted<A: Scripted>(store: &PostgresStore, batches: Vec<Vec<Order<A>>>
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_take_exactly_what_there_is() {
-    let store = store("many").await;
+    take_exactly_what_there_is(&store("many").await).await;
+}
+
+pub(super) async fn take_exactly_what_there_is(store: &PostgresStore) {
     let hourly = LeakyBucket::new(Rate::per_hour(1).unwrap()).capacity(100).unwrap();
     let limit = limit("hourly", hourly);
     for key in 0..3_u8 {
         let batch = |_| (0..3).map(|_| order(&limit, &[key], take(1))).collect();
-        assert_eq!(granted(&store, (0..60).map(batch).collect()).await, 100);
+        assert_eq!(granted(store, (0..60).map(batch).collect()).await, 100);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_decided_here_is_decided_once() {
-    let here = store("many_here").await.decided_here();
+    take_each_permit_once(&store("many_here").await.decided_here()).await;
+}
+
+pub(super) async fn take_each_permit_once(here: &PostgresRecords) {
     let hourly = LeakyBucket::new(Rate::per_hour(1).unwrap()).capacity(30).unwrap();
     let limit = limit("hourly", hourly);
     let tasks = (0..4).map(|_| {
@@ -81,22 +87,28 @@ fn groups(limit: &Arc<StoredLimit<Quota>>, round: u8, many: usize) -> Vec<Vec<Or
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn groups_of_the_same_keys_in_any_order_never_lock_each_other_out() {
-    let store = store("opposite").await;
+    never_lock_each_other_out(&store("opposite").await).await;
+}
+
+pub(super) async fn never_lock_each_other_out(store: &PostgresStore) {
     let limit = limit("quota", Quota::new(20).unwrap());
     // New keys each time: those that come first put them into the table.
     for round in 0..10 {
-        assert_eq!(granted(&store, groups(&limit, round, 24)).await, 20 * 4);
+        assert_eq!(granted(store, groups(&limit, round, 24)).await, 20 * 4);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_group_nobody_sees_a_part() {
-    let store = store("whole").await;
-    let limit = limit("quota", Quota::new(30).unwrap());
+    are_seen_as_a_whole(&store("whole").await).await;
+}
+
+pub(super) async fn are_seen_as_a_whole(store: &PostgresStore) {
+    let limit = limit("parted", Quota::new(30).unwrap());
     let mut batches = groups(&limit, 0, 60);
     // Others take of one of the keys alone.
     batches.extend((0..15).map(|_| vec![order(&limit, &[0, 2], take(1))]));
-    let of_groups_and_singles = granted(&store, batches).await;
+    let of_groups_and_singles = granted(store, batches).await;
     let answers = (0..4_u8).map(|key| order(&limit, &[0, key], take(0))).collect();
     let answers = store.decide(Batch::new(answers)).await.unwrap();
     let left: Vec<u32> = answers.iter().map(|answer| answer.decision.remaining).collect();

@@ -12,6 +12,7 @@ use tower_ratelimit::{
 mod agreement;
 mod many;
 mod plans;
+mod pooled;
 mod quickest;
 mod table;
 mod trouble;

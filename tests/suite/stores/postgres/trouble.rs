@@ -141,21 +141,3 @@ async fn a_caller_that_is_not_polled_any_more_keeps_no_connection() {
     is_not_kept(|store| store, "unpolled").await;
     is_not_kept(|store| store.decided_here(), "unpolled_here").await;
 }
-
-#[tokio::test]
-async fn what_is_asked_leaves_nothing_on_a_connection() {
-    let store = store("traces").await;
-    let pool = pool(&servers::postgres::url(), 1);
-    let limit = limit("quota", quota());
-    let store = {
-        drop(store);
-        PostgresStore::new(pool.clone()).table("traces").unwrap()
-    };
-    assert!(ask(&store, order(&limit, b"a", take(1))).await.is_granted());
-    let client = pool.get().await.unwrap();
-    let query = "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql
-        AND statement NOT LIKE '%pg_prepared_statements%'),
-        current_setting('enable_seqscan')";
-    let row = client.query_typed_one(query, &[]).await.unwrap();
-    assert_eq!((row.get(0), row.get(1)), (0_i64, "on"));
-}
