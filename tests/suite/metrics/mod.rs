@@ -24,17 +24,17 @@ fn paced() -> LeakyBucket {
 }
 
 /// A limit that is watched, and whoever reads what it says.
-struct Watched<L> {
-    limiter: L,
+pub(crate) struct Watched<L> {
+    pub(crate) limiter: L,
     snapshotter: Snapshotter,
     /// Reading a series sets it back to nothing, so they are added up here.
-    totals: BTreeMap<String, f64>,
+    pub(crate) totals: BTreeMap<String, f64>,
     waits: Vec<f64>,
     /// How many asks travelled in each batch.
     batches: Vec<f64>,
 }
 
-fn watched<L>(build: impl FnOnce() -> L) -> Watched<L> {
+pub(crate) fn watched<L>(build: impl FnOnce() -> L) -> Watched<L> {
     let recorder = DebuggingRecorder::new();
     let limiter = with_local_recorder(&recorder, build);
     let snapshotter = recorder.snapshotter();
@@ -58,7 +58,7 @@ fn why(key: &metrics::Key) -> &str {
 }
 
 impl<L> Watched<L> {
-    fn read(&mut self) {
+    pub(crate) fn read(&mut self) {
         for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
             let key = key.key();
             let name = key.name().strip_prefix("rate_limit_").unwrap();

@@ -37,12 +37,32 @@ impl Postgres {
 
     /// Has the server stopped as if it had crashed.
     pub(crate) fn crash(&mut self) {
-        self.script.command("stop");
+        self.script.command("stop immediate");
+    }
+
+    /// Has it stopped in order: who is connected is sent away.
+    pub(crate) fn stop(&mut self) {
+        self.script.command("stop fast");
+    }
+
+    /// Has it let nobody in from now on. It stops when all who are connected have left.
+    pub(crate) fn close(&mut self) {
+        self.script.command("close");
+    }
+
+    /// Whether it has not stopped.
+    pub(crate) fn runs(&self) -> bool {
+        self.process_file().exists()
     }
 
     /// Has it started again.
     pub(crate) fn restart(&mut self) {
         self.script.command("start");
+    }
+
+    /// The file that is there while it runs, and tells its number.
+    fn process_file(&self) -> PathBuf {
+        self.folder().join("data/postmaster.pid")
     }
 
     /// The folder in which it listens.
@@ -57,8 +77,7 @@ impl Postgres {
 
     /// Has the server and all its connections answer nothing for as long as that lives.
     pub(crate) fn freeze(&self) -> Frozen {
-        let file = format!("{}/data/postmaster.pid", self.folder);
-        let lines = fs::read_to_string(file).expect("it runs");
+        let lines = fs::read_to_string(self.process_file()).expect("it runs");
         let process = lines.lines().next().and_then(|line| line.parse().ok());
         Frozen::new(process.expect("the first line is its number"))
     }

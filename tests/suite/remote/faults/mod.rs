@@ -1,5 +1,6 @@
 //! What becomes of calls while a store is in trouble, and afterwards.
 
+mod crowded;
 mod policies;
 mod postgres;
 mod redis;

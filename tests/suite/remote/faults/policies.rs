@@ -6,12 +6,12 @@ use std::future::IntoFuture;
 use tokio::time::{Instant, timeout};
 use tower_ratelimit::{OnFailure, Quota, Reason, StoredLimiter, store::Store};
 
-fn quota(permits: u32) -> Quota {
+pub(super) fn quota(permits: u32) -> Quota {
     Quota::new(permits).unwrap()
 }
 
 /// What a call ends in, which it does.
-async fn ends<T>(call: impl IntoFuture<Output = T>) -> T {
+pub(super) async fn ends<T>(call: impl IntoFuture<Output = T>) -> T {
     timeout(DEADLINE * 10, call).await.expect("it ends")
 }
 

@@ -3,6 +3,7 @@
 use super::super::{
     load::{Answers, under_load},
     opened::{made, pool, postgres},
+    until,
 };
 use crate::servers::{
     self,
@@ -23,6 +24,52 @@ async fn a_server_is_killed_and_comes_back_with_all_that_was_granted() {
     let mut server = Postgres::start();
     under_load(postgres(&server.url()).await, Answers::MayBeLost, async |load| {
         server.crash();
+        load.fails().await;
+        server.restart();
+    })
+    .await;
+}
+
+/// A store in a table of this name that is not logged.
+async fn unlogged(pool: Pool, table: &str) -> PostgresStore {
+    let store = PostgresStore::new(pool).table(table).unwrap();
+    store.create_tables().await.unwrap();
+    store
+}
+
+/// The server is stopped in order, and started again, while this store is in use.
+async fn stopped(server: &mut Postgres, store: impl Store<Quota>) {
+    under_load(store, Answers::Come, async |load| {
+        server.stop();
+        load.fails().await;
+        server.restart();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_stopped_in_order_counts_what_was_granted_and_nothing_else() {
+    let mut server = Postgres::start();
+    let pool = pool(&server.url(), 8);
+    let store = unlogged(pool.clone(), "limits").await;
+    stopped(&mut server, store).await;
+    let here = unlogged(pool, "limits_here").await.decided_here();
+    stopped(&mut server, here).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_lets_nobody_in_and_stops_when_all_have_left() {
+    let mut server = Postgres::start();
+    let pool = pool(&server.url(), 8);
+    under_load(unlogged(pool.clone(), "limits").await, Answers::Come, async |load| {
+        server.close();
+        // Those who are connected go on.
+        load.goes_on().await;
+        until("all have left", async || {
+            pool.retain(|_, _| false);
+            !server.runs()
+        })
+        .await;
         load.fails().await;
         server.restart();
     })

@@ -161,8 +161,7 @@ async fn what_is_asked_leaves_nothing_on_a_connection() {
     let here = store.decided_here();
     assert!(ask(&here, order(&limit("here", quota), b"a", take(1))).await.is_granted());
     store.forget_new().await.unwrap();
-    let query =
-        "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql AND name <> ''),
+    let query = "SELECT (SELECT count(*) FROM pg_prepared_statements),
         (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),
         (SELECT count(*) FROM pg_settings WHERE source = 'session' AND name <> 'application_name')";
     let row = clients(&pooler).await[0].query_typed_one(query, &[]).await.unwrap();
