@@ -7,6 +7,7 @@ mod layers;
 mod leases;
 mod load;
 mod opened;
+mod own;
 mod processes;
 mod released;
 
