@@ -33,7 +33,7 @@ pub(super) async fn postgres(url: &str) -> PostgresStore {
 /// A table of this name, empty.
 pub(super) async fn made(pool: Pool, name: &str) -> PostgresStore {
     let client = pool.get().await.unwrap();
-    client.batch_execute(&format!("DROP TABLE IF EXISTS {name}")).await.unwrap();
+    client.batch_execute(&format!("DROP TABLE IF EXISTS {name} CASCADE")).await.unwrap();
     drop(client);
     let store = PostgresStore::new(pool).table(name).unwrap().logged();
     store.create_tables().await.unwrap();

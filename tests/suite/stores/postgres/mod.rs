@@ -31,7 +31,7 @@ async fn store(table: &str) -> PostgresStore {
 
 async fn store_of(url: &str, table: &str) -> PostgresStore {
     let pool = pool(url, 8);
-    let drop_table = format!("DROP TABLE IF EXISTS {table}");
+    let drop_table = format!("DROP TABLE IF EXISTS {table} CASCADE");
     pool.get().await.unwrap().batch_execute(&drop_table).await.unwrap();
     let store = PostgresStore::new(pool).table(table).unwrap();
     store.create_tables().await.unwrap();

@@ -69,7 +69,7 @@ async fn many_may_make_the_table_and_in_a_schema_of_its_own() {
 async fn a_table_is_logged_on_request() {
     let store = store("unlogged").await;
     let client = client().await;
-    client.batch_execute("DROP TABLE IF EXISTS logged").await.unwrap();
+    client.batch_execute("DROP TABLE IF EXISTS logged CASCADE").await.unwrap();
     store.table("logged").unwrap().logged().create_tables().await.unwrap();
     let query = "SELECT relpersistence::text FROM pg_class WHERE oid = $1::text::regclass";
     for (table, persistence) in [("logged", "p"), ("unlogged", "u")] {
