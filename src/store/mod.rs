@@ -97,6 +97,9 @@ use crate::{algorithm::Algorithm, invalid::Invalid};
 /// - There is an answer for each order, in the order of the orders.
 /// - All orders of a [group](Batch::groups) are decided at one instant, as one atomic step: of
 ///   several each takes its permits, or none does. A batch may be as many steps as it has groups.
+/// - Orders about keys of one [tag](StoreKey::tag) can be a group. A store that is spread over several
+///   servers may be unable to decide others as one: then [`can_group`](Self::can_group) says so, and
+///   a batch with such a group is an error and takes nothing.
 /// - Orders about the same key are decided one after the other, as they come in the batch.
 /// - The time is that of the store, not of the callers, unless the batch [sets](Batch::now) it.
 /// - [`Batch::answer`] does all of this for stores that can run Rust. Others give the same

@@ -1,7 +1,7 @@
 //! The points of the contract that can be shown by themselves.
 
 use super::{
-    Checked, Point,
+    Checked, Point, group,
     pair::{Asked, MICROSECOND, Pair},
 };
 use crate::{
@@ -26,12 +26,12 @@ pub(super) const CHECKS: [Point; 8] = [
 ];
 
 /// When it happens: 1,000 s after the beginning of the time line.
-const NOW: u64 = 1_000_000_000_000;
+pub(super) const NOW: u64 = 1_000_000_000_000;
 
 /// More than any sample has.
-const ALL: StoreAsk = StoreAsk::Ask(Ask::Charge(50));
-const ONE: StoreAsk = StoreAsk::Ask(Ask::Take(Take::fresh(1)));
-const LOOK: StoreAsk = StoreAsk::Ask(Ask::Peek(Take::fresh(1)));
+pub(super) const ALL: StoreAsk = StoreAsk::Ask(Ask::Charge(50));
+pub(super) const ONE: StoreAsk = StoreAsk::Ask(Ask::Take(Take::fresh(1)));
+pub(super) const LOOK: StoreAsk = StoreAsk::Ask(Ask::Peek(Take::fresh(1)));
 
 /// Bytes as they are.
 struct Raw<'a>(&'a [u8]);
@@ -42,7 +42,7 @@ impl Key for Raw<'_> {
     }
 }
 
-fn raw(bytes: impl AsRef<[u8]>) -> StoreKey {
+pub(super) fn raw(bytes: impl AsRef<[u8]>) -> StoreKey {
     StoreKey::new(&Raw(bytes.as_ref()))
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn check<A: Algorithm, S: Store<A>>(
             let other = |name| Asked::new(other, &key(name), LOOK);
             pair.ask_each(point, NOW, vec![other("a"), other("b"), about("a", LOOK)]).await?;
         }
-        Point::Groups => groups(pair, limit, other).await?,
+        Point::Groups => group::check(pair, limit, other).await?,
         Point::Remembers => remembers(pair, limit).await?,
         _ => {}
     }
@@ -196,38 +196,6 @@ fn keys() -> Vec<StoreKey> {
         keys.push(StoreKey::tagged(&Raw(&long[..64]), &Raw(&[&long[..55], last].concat())));
     }
     keys
-}
-
-async fn groups<A: Algorithm, S: Store<A>>(
-    pair: &mut Pair<A, S>,
-    limit: &Arc<StoredLimit<A>>,
-    other: &Arc<StoredLimit<A>>,
-) -> Checked {
-    let point = Point::Groups;
-    let own = Arc::clone(&limit.name);
-    let about = |limit: &Arc<StoredLimit<A>>, key: &str, ask| {
-        Asked::new(limit, &raw(format!("{point:?} {own} {key}")), ask)
-    };
-    let look = || {
-        let keys = ["a", "b", "c"].map(|key| about(limit, key, LOOK));
-        keys.into_iter().chain([about(other, "a", LOOK)]).collect()
-    };
-    pair.ask(point, NOW, vec![about(limit, "b", ALL)]).await?;
-    // Refused by the one in the middle, then by the last, by the first and by none.
-    for keys in [["a", "b", "c"], ["a", "c", "b"], ["b", "a", "c"], ["a", "c", "d"]] {
-        let [first, second, third] = keys.map(|key| about(limit, key, ONE));
-        let group = vec![
-            first,
-            second.with_previous(),
-            about(other, keys[0], ONE).with_previous(),
-            third.with_previous(),
-            // Not of the group.
-            about(limit, "e", ONE),
-        ];
-        pair.ask(point, NOW, group).await?;
-        pair.ask(point, NOW, look()).await?;
-    }
-    Ok(())
 }
 
 async fn remembers<A: Algorithm, S: Store<A>>(

@@ -27,7 +27,9 @@ pub(super) async fn leaves_whole_groups<A: Algorithm, S: Store<A>>(
 ) -> Checked {
     let orders = |ask| -> Vec<Order<A>> {
         let order = |index: usize| {
-            let key = StoreKey::new(&("Dropped", polls, index as u64));
+            // Two groups that may lie on different servers.
+            let tag = ("Dropped", polls, (index / TOGETHER) as u64);
+            let key = StoreKey::tagged(&tag, &(index as u64));
             let order = Asked::new(limit, &key, ask).order;
             Order { is_with_previous: !index.is_multiple_of(TOGETHER), ..order }
         };

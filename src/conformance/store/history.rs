@@ -15,14 +15,18 @@ use std::sync::Arc;
 type Limits<A> = [Arc<StoredLimit<A>>; 2];
 
 #[derive(Clone, Debug)]
-pub(super) struct History(Vec<Step>);
+pub(super) struct History {
+    steps: Vec<Step>,
+    /// Whether all keys are of one tag, so that every store can take them together.
+    has_tag: bool,
+}
 
 /// A batch, and the pause before it.
 #[derive(Clone, Debug)]
 struct Step {
     pause: Pause,
     turns: Vec<Turn>,
-    /// Whether the turns, which are takes then, are a group.
+    /// Whether the turns, which are takes then, are a group where the store can decide it.
     together: bool,
 }
 
@@ -63,7 +67,8 @@ struct Had {
 impl History {
     pub(super) fn new(random: &mut Random) -> Self {
         let length = random.between(4, 24);
-        Self((0..length).map(|_| Step::new(random)).collect())
+        let steps = (0..length).map(|_| Step::new(random)).collect();
+        Self { steps, has_tag: length.is_multiple_of(2) }
     }
 
     /// Lets it happen to the stores of this pair.
@@ -76,7 +81,7 @@ impl History {
         let run = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let mut had: Vec<Had> = Vec::new();
         let (mut now, mut wait) = (1_000_000_000_000, 0);
-        for step in &self.0 {
+        for step in &self.steps {
             now = step.pause.after(&limits[0].algorithm, now, wait);
             let mut asked: Vec<Asked<A>> = Vec::new();
             let mut about = Vec::new();
@@ -85,15 +90,17 @@ impl History {
                 else {
                     continue;
                 };
-                let key_bytes = StoreKey::new(&(run, key));
-                let mut one = Asked::new(&limits[limit], &key_bytes, ask);
-                one.in_memory = in_memory;
-                if step.together && !asked.is_empty() {
-                    one = one.with_previous();
-                }
-                asked.push(one);
+                let stored = match self.has_tag {
+                    true => StoreKey::tagged(&run, &key),
+                    false => StoreKey::new(&(run, key)),
+                };
+                asked.push(Asked { in_memory, ..Asked::new(&limits[limit], &stored, ask) });
                 about.push((limit, key, ask, which));
             }
+            if step.together {
+                pair.group(&mut asked);
+            }
+            let is_group = asked.iter().any(|asked| asked.order.is_with_previous);
             let both = pair.ask(Point::Decides, now, asked).await;
             let both = both.map_err(|broken| pair.violation(broken, Some(SEED)))?;
             let all = both.iter().all(|both| both.ours.is_granted());
@@ -104,7 +111,7 @@ impl History {
                 }
                 let grants = theirs.decision.grant().zip(ours.decision.grant());
                 match (ask, which, grants) {
-                    (StoreAsk::Ask(Ask::Take(_)), _, _) if step.together && !all => {}
+                    (StoreAsk::Ask(Ask::Take(_)), _, _) if is_group && !all => {}
                     (StoreAsk::Ask(Ask::Take(_)) | StoreAsk::Reserve { .. }, _, Some(grants)) => {
                         let (theirs, reserved) = (grants.0, ours.reserved().is_some());
                         had.push(Had { limit, key, theirs, ours: grants.1, reserved });
@@ -259,9 +266,9 @@ pub(super) async fn shortest<A: Algorithm, S: Store<A>>(
     limits: &Limits<A>,
     open: &mut impl FnMut() -> S,
 ) -> Violation {
-    for index in (0..history.0.len()).rev() {
+    for index in (0..history.steps.len()).rev() {
         let mut shorter = history.clone();
-        shorter.0.remove(index);
+        shorter.steps.remove(index);
         match shorter.happen(&mut Pair::new(open()), limits).await {
             Err(found) if found.point() == violation.point() => {
                 (history, violation) = (shorter, found);

@@ -3,6 +3,7 @@
 mod sampled;
 mod pair;
 mod contract;
+mod group;
 mod history;
 mod dropped;
 mod crowd;
@@ -40,6 +41,11 @@ const HISTORIES: u64 = 24;
 /// `open` makes a store, a fresh one or one more handle of the same; it is called many times. The
 /// names of the limits are new at each call, so that a store that goes on existing can be looked at
 /// again. What is written stays there.
+///
+/// **Keys.** Those of a batch have tags of their own, but for those that are taken together. Groups are of keys of
+/// one [tag](crate::store::StoreKey::tag), which every store decides, and of keys of different ones, which a store
+/// decides unless it [says](Store::can_group) that it cannot: then it is seen to take nothing. So a store that is
+/// spread over several servers is looked at on all of them.
 ///
 /// **Time.** Most batches say [what time it is](crate::store::Batch::now), in whole microseconds from
 /// the beginning of the time line on. A store that forgets by a clock of its own must not forget

@@ -5,7 +5,9 @@ use crate::{
     algorithm::Algorithm,
     decision::{Decision, Grant, Outcome},
     nanos::Nanos,
-    store::{Answer, Batch, MemoryStore, Order, Store, StoreAsk, StoreKey, StoredLimit},
+    store::{
+        Answer, Batch, MemoryStore, Order, Store, StoreAsk, StoreError, StoreKey, StoredLimit,
+    },
 };
 use std::{error::Error, sync::Arc};
 
@@ -96,6 +98,31 @@ impl<A: Algorithm, S: Store<A>> Pair<A, S> {
             self.ask(point, now, vec![asked]).await?;
         }
         Ok(())
+    }
+
+    /// Whether their store says that it can decide these as one group.
+    pub(super) fn can_group(&self, asked: &[Asked<A>]) -> Result<(), StoreError> {
+        let group: Vec<_> = asked.iter().map(|asked| asked.order.clone()).collect();
+        self.store.can_group(&group)
+    }
+
+    /// Makes one group of these, where their store can decide it.
+    pub(super) fn group(&self, asked: &mut [Asked<A>]) {
+        let set = |asked: &mut [Asked<A>], is_one: bool| {
+            let others = asked.iter_mut().skip(1);
+            others.for_each(|asked| asked.order.is_with_previous = is_one);
+        };
+        set(asked, true);
+        if self.can_group(asked).is_err() {
+            set(asked, false);
+        }
+    }
+
+    /// Whether their store decides these, which it said that it cannot.
+    pub(super) async fn has_decided(&mut self, now: u64, asked: Vec<Asked<A>>) -> bool {
+        let orders: Vec<_> = asked.into_iter().map(|asked| asked.order).collect();
+        self.history.extend(orders.iter().map(|order| line(now, order)));
+        self.store.decide(at(now, orders)).await.is_ok()
     }
 }
 

@@ -1,13 +1,17 @@
 //! The stores as these tests open them.
 
-use crate::servers::redis::{Server, unique};
+use crate::servers::{
+    cluster::{self, Cluster},
+    redis::{Server, unique},
+};
 use deadpool_postgres::{Manager, Pool, Runtime};
-use redis::aio::ConnectionManager;
+use redis::{aio::ConnectionManager, cluster_async::ClusterConnection};
 use std::time::Duration;
 use tokio_postgres::NoTls;
 use tower_ratelimit::store::{PostgresStore, RedisStore};
 
 pub(super) type Redis = RedisStore<ConnectionManager>;
+pub(super) type RedisCluster = RedisStore<ClusterConnection>;
 
 /// Records of its own on this server.
 pub(super) async fn redis(server: &Server) -> Redis {
@@ -16,6 +20,16 @@ pub(super) async fn redis(server: &Server) -> Redis {
 
 pub(super) async fn redis_at(url: &str) -> Redis {
     RedisStore::open(url).await.unwrap().namespace(unique())
+}
+
+/// Records of its own on this cluster.
+pub(super) async fn redis_on(cluster: &Cluster) -> RedisCluster {
+    redis_on_all(&cluster.urls()).await
+}
+
+pub(super) async fn redis_on_all(urls: &[&str]) -> RedisCluster {
+    let connection = cluster::connect(urls).await;
+    RedisStore::on_cluster(connection).namespace(unique())
 }
 
 /// A pool of this many connections to this server.

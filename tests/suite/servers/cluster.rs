@@ -58,9 +58,12 @@ impl Cluster {
         true
     }
 
+    pub(crate) fn urls(&self) -> Vec<&str> {
+        self.servers.iter().map(Server::url).collect()
+    }
+
     pub(crate) async fn connect(&self) -> ClusterConnection {
-        let urls: Vec<_> = self.servers.iter().map(Server::url).collect();
-        ClusterClient::new(urls).unwrap().get_async_connection().await.unwrap()
+        connect(&self.urls()).await
     }
 
     /// The slot of the first record anywhere.
@@ -133,6 +136,11 @@ impl Cluster {
         }
         said.iter().all(|slots| *slots == said[0])
     }
+}
+
+/// A connection to the cluster of these servers.
+pub(crate) async fn connect(urls: &[&str]) -> ClusterConnection {
+    ClusterClient::new(urls.to_vec()).unwrap().get_async_connection().await.unwrap()
 }
 
 impl Server {

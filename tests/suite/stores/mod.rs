@@ -25,6 +25,7 @@ mod postgres;
 mod redis;
 mod returning;
 mod slots;
+mod spread;
 pub(crate) mod walk;
 
 /// The name of a limit, and a key of it.
