@@ -1,7 +1,7 @@
 //! R14: the clock of the server counts, and not those of its clients.
 
 use super::opened;
-use crate::servers::{self, redis::Server};
+use crate::servers::{self, cluster::Cluster, redis::Server};
 use std::time::Duration;
 use tower_ratelimit::{
     ManualClock, OnFailure, Rate, Reason, SlidingWindow, StoredLimiter, store::Store,
@@ -36,6 +36,13 @@ async fn r14_over_redis() {
     let server = Server::start().await;
     share_three_an_hour(opened::redis(&server).await).await;
     share_three_an_hour(opened::redis(&server).await.optimistic()).await;
+}
+
+#[tokio::test]
+async fn r14_over_a_cluster_of_redis() {
+    let cluster = Cluster::start().await;
+    share_three_an_hour(opened::redis_on(&cluster).await).await;
+    share_three_an_hour(opened::redis_on(&cluster).await.optimistic()).await;
 }
 
 #[tokio::test]

@@ -2,19 +2,14 @@
 
 use super::{
     DEADLINE, opened,
-    processes::{HELD, Place, limiter},
+    processes::{self, HELD, Place, Way, limiter},
     until,
 };
-use crate::servers::{
-    self,
-    cluster::Cluster,
-    folder::Folder,
-    redis::{Server, unique},
-};
+use crate::servers::{self, cluster::Cluster, folder::Folder, redis::Server};
 use tokio::time::{Instant, sleep, timeout};
 use tower_ratelimit::{
     Concurrency, Reason,
-    store::{PostgresStore, RedisStore, SqliteStore, Store},
+    store::{PostgresStore, SqliteStore, Store},
 };
 
 /// The lease of a permit here.
@@ -94,7 +89,8 @@ async fn r22_r23_over_redis() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r22_r23_over_a_cluster_of_redis() {
     let cluster = Cluster::start().await;
-    are_kept(RedisStore::on_cluster(cluster.connect().await).namespace(unique())).await;
+    are_kept(opened::redis_on(&cluster).await).await;
+    are_kept(opened::redis_on(&cluster).await.optimistic()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,9 +139,27 @@ async fn r24_over_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r24_over_redis() {
     let server = Server::start().await;
-    let place = Place::redis(&server);
-    let Place::Redis { url, namespace } = place.clone() else { panic!("{place:?}") };
-    let store = RedisStore::open(&url).await.unwrap().namespace(namespace);
+    let place = Place::redis(&server, Way::There);
+    let Place::Redis { url, namespace, .. } = &place else { panic!("{place:?}") };
+    let store = processes::redis(url, namespace).await;
+    outlive_their_holder(place, store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r24_over_redis_where_it_is_decided_here() {
+    let server = Server::start().await;
+    let place = Place::redis(&server, Way::Here);
+    let Place::Redis { url, namespace, .. } = &place else { panic!("{place:?}") };
+    let store = processes::redis(url, namespace).await.optimistic();
+    outlive_their_holder(place, store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r24_over_a_cluster_of_redis() {
+    let cluster = Cluster::start().await;
+    let place = Place::cluster(&cluster, Way::There);
+    let Place::Cluster { urls, namespace, .. } = &place else { panic!("{place:?}") };
+    let store = processes::cluster(urls, namespace).await;
     outlive_their_holder(place, store).await;
 }
 

@@ -3,6 +3,7 @@
 use super::{DEADLINE, opened};
 use crate::servers::{
     self,
+    cluster::Cluster,
     folder::Folder,
     redis::{Server, unique},
 };
@@ -21,7 +22,7 @@ use std::{
 };
 use tower_ratelimit::{
     Algorithm, Concurrency, OnFailure, Quota, Reason, StoredLimiter,
-    store::{PostgresStore, RedisStore, SqliteStore, Store},
+    store::{PostgresStore, SqliteStore, Store},
 };
 
 /// What tells a child where the store is, and what to do.
@@ -37,11 +38,19 @@ const SHARE: u32 = 300;
 /// The lease of a permit that a process holds: longer than a machine is busy.
 pub(super) const HELD: Duration = DEADLINE.saturating_mul(4);
 
+/// Where a store in Redis decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    There,
+    Here,
+}
+
 /// Where a store is, for several processes.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
     Sqlite(String),
-    Redis { url: String, namespace: String },
+    Redis { url: String, namespace: String, way: Way },
+    Cluster { urls: String, namespace: String, way: Way },
     Postgres { url: String, table: String },
 }
 
@@ -50,8 +59,12 @@ impl Place {
         Self::Sqlite(folder.file().display().to_string())
     }
 
-    pub(super) fn redis(server: &Server) -> Self {
-        Self::Redis { url: server.url().to_owned(), namespace: unique() }
+    pub(super) fn redis(server: &Server, way: Way) -> Self {
+        Self::Redis { url: server.url().to_owned(), namespace: unique(), way }
+    }
+
+    pub(super) fn cluster(cluster: &Cluster, way: Way) -> Self {
+        Self::Cluster { urls: cluster.urls().join(" "), namespace: unique(), way }
     }
 
     pub(super) async fn postgres(table: &str) -> Self {
@@ -63,7 +76,10 @@ impl Place {
     fn lines(&self) -> String {
         match self {
             Self::Sqlite(file) => format!("sqlite\n{file}\n"),
-            Self::Redis { url, namespace } => format!("redis\n{url}\n{namespace}"),
+            Self::Redis { url, namespace, way } => format!("redis {way:?}\n{url}\n{namespace}"),
+            Self::Cluster { urls, namespace, way } => {
+                format!("cluster {way:?}\n{urls}\n{namespace}")
+            }
             Self::Postgres { url, table } => format!("postgres\n{url}\n{table}"),
         }
     }
@@ -140,9 +156,13 @@ async fn child() {
     let lines: Vec<&str> = place.split('\n').collect();
     match lines[..] {
         ["sqlite", file, _] => does(&deed, SqliteStore::open(Path::new(file)).unwrap()).await,
-        ["redis", url, namespace] => {
-            let store = RedisStore::open(url).await.unwrap();
-            does(&deed, store.namespace(namespace)).await;
+        ["redis There", url, namespace] => does(&deed, redis(url, namespace).await).await,
+        ["redis Here", url, namespace] => {
+            does(&deed, redis(url, namespace).await.optimistic()).await;
+        }
+        ["cluster There", urls, namespace] => does(&deed, cluster(urls, namespace).await).await,
+        ["cluster Here", urls, namespace] => {
+            does(&deed, cluster(urls, namespace).await.optimistic()).await;
         }
         ["postgres", url, table] => {
             let store = PostgresStore::new(opened::pool(url, 4));
@@ -150,6 +170,15 @@ async fn child() {
         }
         _ => panic!("{lines:?}"),
     }
+}
+
+pub(super) async fn redis(url: &str, namespace: &str) -> opened::Redis {
+    opened::redis_at(url).await.namespace(namespace)
+}
+
+pub(super) async fn cluster(urls: &str, namespace: &str) -> opened::RedisCluster {
+    let urls: Vec<_> = urls.split(' ').collect();
+    opened::redis_on_all(&urls).await.namespace(namespace)
 }
 
 async fn does<S: Store<Quota> + Store<Concurrency>>(deed: &str, store: S) {
@@ -222,7 +251,15 @@ fn over_sqlite_four_processes_take_exactly_what_there_is() {
 #[tokio::test]
 async fn over_redis_four_processes_take_exactly_what_there_is() {
     let server = Server::start().await;
-    take_exactly_what_there_is(Place::redis(&server));
+    take_exactly_what_there_is(Place::redis(&server, Way::There));
+    take_exactly_what_there_is(Place::redis(&server, Way::Here));
+}
+
+#[tokio::test]
+async fn over_a_cluster_of_redis_four_processes_take_exactly_what_there_is() {
+    let cluster = Cluster::start().await;
+    take_exactly_what_there_is(Place::cluster(&cluster, Way::There));
+    take_exactly_what_there_is(Place::cluster(&cluster, Way::Here));
 }
 
 #[tokio::test]

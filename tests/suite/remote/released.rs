@@ -1,7 +1,7 @@
 //! R28: what a limiter has of a store is released with it, once.
 
 use super::{DEADLINE, ms, opened, until};
-use crate::servers::{self, folder::Folder, redis::Server};
+use crate::servers::{self, cluster::Cluster, folder::Folder, redis::Server};
 use std::{fs, future::IntoFuture};
 use tokio_test::{assert_pending, task};
 use tower_ratelimit::{
@@ -63,6 +63,24 @@ async fn the_connection_to_redis_is_closed() {
     until("it is connected", async || connections().await == 2).await;
     use_and_close(store).await;
     until("it is closed", async || connections().await == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_connections_to_a_cluster_of_redis_are_closed() {
+    let cluster = Cluster::start().await;
+    let connections = async || {
+        let mut counts = Vec::new();
+        for server in &cluster.servers {
+            // Those that clients made, and not other servers; one of them is that of who asks.
+            let list: String = server.ask(&["CLIENT", "LIST", "TYPE", "normal"]).await;
+            counts.push(list.lines().count() - 1);
+        }
+        counts
+    };
+    let store = opened::redis_on(&cluster).await;
+    until("it is connected", async || connections().await.iter().sum::<usize>() > 0).await;
+    use_and_close(store).await;
+    until("all are closed", async || connections().await == [0; 3]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
