@@ -11,9 +11,11 @@ mod silence;
 #[path = "silence_elsewhere.rs"]
 mod silence;
 mod redis_store;
+mod cluster_manager;
 mod optimistic;
 mod shelf;
 
+pub use cluster_manager::ClusterManager;
 pub use optimistic::{Contended, OptimisticRedisStore};
 pub use redis_store::RedisStore;
 pub use slot::AcrossSlots;

@@ -150,7 +150,14 @@ impl<C> RedisStore<C> {
     /// Creates a store on a cluster, over a connection of your own that finds the server of a key.
     ///
     /// Each slot of the cluster is asked by itself, so that a server which is away fails only the limits
-    /// that it keeps. Several limits can be taken together when they
+    /// that it keeps, as long as the connection answers about the others. A
+    /// [`ClusterConnection`](redis::cluster_async::ClusterConnection) was seen to answer nobody any more while a
+    /// server was away, and not even when it was back: [`open_cluster`](RedisStore::open_cluster) makes it
+    /// anew then. It asks again what was not answered, so that a call may be counted more than once. And servers
+    /// that miss one for as long as their `cluster-node-timeout` answer nothing themselves, unless
+    /// `cluster-require-full-coverage` is `no` or a replica takes its place.
+    ///
+    /// Several limits can be taken together when they
     /// are on the same key or on keys of the same [tag](crate::store::StoreKey::tagged), and are
     /// [`AcrossSlots`](super::AcrossSlots) otherwise. While a slot moves from server to server they
     /// wait until it has moved, as long as the connection tries again.

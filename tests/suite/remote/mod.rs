@@ -5,6 +5,7 @@ mod faults;
 mod kit;
 mod layers;
 mod leases;
+mod line;
 mod lives;
 mod load;
 mod opened;

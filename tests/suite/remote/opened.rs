@@ -1,17 +1,17 @@
 //! The stores as these tests open them.
 
 use crate::servers::{
-    cluster::{self, Cluster},
+    cluster::Cluster,
     redis::{Server, unique},
 };
 use deadpool_postgres::{Manager, Pool, Runtime};
-use redis::{aio::ConnectionManager, cluster_async::ClusterConnection};
+use redis::{aio::ConnectionManager, cluster::ClusterClient};
 use std::time::Duration;
 use tokio_postgres::NoTls;
-use tower_ratelimit::store::{PostgresStore, RedisStore};
+use tower_ratelimit::store::{ClusterManager, PostgresStore, RedisStore};
 
 pub(super) type Redis = RedisStore<ConnectionManager>;
-pub(super) type RedisCluster = RedisStore<ClusterConnection>;
+pub(super) type RedisCluster = RedisStore<ClusterManager>;
 
 /// Records of its own on this server.
 pub(super) async fn redis(server: &Server) -> Redis {
@@ -24,12 +24,11 @@ pub(super) async fn redis_at(url: &str) -> Redis {
 
 /// Records of its own on this cluster.
 pub(super) async fn redis_on(cluster: &Cluster) -> RedisCluster {
-    redis_on_all(&cluster.urls()).await
+    redis_by(cluster.client()).await
 }
 
-pub(super) async fn redis_on_all(urls: &[&str]) -> RedisCluster {
-    let connection = cluster::connect(urls).await;
-    RedisStore::on_cluster(connection).namespace(unique())
+pub(super) async fn redis_by(client: ClusterClient) -> RedisCluster {
+    RedisStore::open_cluster(client).await.unwrap().namespace(unique())
 }
 
 /// A pool of this many connections to this server.

@@ -7,6 +7,7 @@ use crate::servers::{
     folder::Folder,
     redis::{Server, unique},
 };
+use redis::cluster::ClusterClient;
 use std::{
     env,
     io::{BufRead, BufReader, Write, stdin, stdout},
@@ -177,8 +178,8 @@ pub(super) async fn redis(url: &str, namespace: &str) -> opened::Redis {
 }
 
 pub(super) async fn cluster(urls: &str, namespace: &str) -> opened::RedisCluster {
-    let urls: Vec<_> = urls.split(' ').collect();
-    opened::redis_on_all(&urls).await.namespace(namespace)
+    let client = ClusterClient::new(urls.split(' ')).unwrap();
+    opened::redis_by(client).await.namespace(namespace)
 }
 
 async fn does<S: Store<Quota> + Store<Concurrency>>(deed: &str, store: S) {

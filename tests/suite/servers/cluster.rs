@@ -1,8 +1,14 @@
 //! A Redis Cluster of our own.
 
-use super::redis::{PATIENCE, Server, free_port};
-use redis::{cluster::ClusterClient, cluster_async::ClusterConnection};
-use std::time::Duration;
+use super::{
+    proxy::{self, Proxy},
+    redis::{PATIENCE, Server, free_port},
+};
+use redis::{
+    cluster::{ClusterClient, NodeAddress},
+    cluster_async::ClusterConnection,
+};
+use std::{collections::HashMap, time::Duration};
 
 /// Three servers that share all slots.
 pub(crate) struct Cluster {
@@ -11,13 +17,14 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// One whose servers have these settings.
+    pub(crate) async fn start_with(settings: &[&str]) -> Self {
         let mut servers = Vec::new();
         for _ in 0..3 {
-            let settings = || {
-                let bus = free_port().to_string();
-                ["--cluster-enabled", "yes", "--cluster-port", &bus].map(str::to_owned).into()
-            };
-            servers.push(Server::start_with(settings).await);
+            servers.push(Server::start_of_cluster(settings).await);
         }
         for (server, slots) in
             servers.iter().zip([("0", "5460"), ("5461", "10922"), ("10923", "16383")])
@@ -42,9 +49,47 @@ impl Cluster {
     /// Lets the first server know of the others, and through it all of each other.
     async fn meet(&self) {
         for other in &self.servers[1..] {
-            let (port, bus) = (other.port().to_string(), other.bus().await);
-            let () = self.servers[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
+            self.servers[0].meet(other).await;
         }
+    }
+
+    /// A server that copies what one of them has, and that all know of.
+    pub(crate) async fn replica_of(&self, index: usize) -> Server {
+        let replica = Server::start_of_cluster(&["--repl-diskless-sync-delay", "0"]).await;
+        let (own, original) = (replica.id().await, self.servers[index].id().await);
+        for look in 0..PATIENCE {
+            if look % 200 == 0 {
+                self.servers[0].meet(&replica).await;
+            }
+            let nodes: String = replica.ask(&["CLUSTER", "NODES"]).await;
+            let all =
+                self.servers.iter().all(|server| nodes.contains(&format!(":{}@", server.port())));
+            let is_known = nodes.lines().any(|line| {
+                line.starts_with(&original) && !line.contains("handshake") && line.contains('-')
+            });
+            if all && is_known && nodes.contains(&format!(" {original} ")) {
+                break;
+            }
+            if all && is_known {
+                let () = replica.ask(&["CLUSTER", "REPLICATE", &original]).await;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        for _ in 0..PATIENCE {
+            let info: String = replica.ask(&["INFO", "replication"]).await;
+            let mut is_ready = info.contains("master_link_status:up");
+            for server in &self.servers {
+                let nodes: String = server.ask(&["CLUSTER", "NODES"]).await;
+                let copies = format!(" {original} ");
+                is_ready &=
+                    nodes.lines().any(|line| line.starts_with(&own) && line.contains(&copies));
+            }
+            if is_ready {
+                return replica;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the replica does not come to be");
     }
 
     /// Whether each server knows of all others and their slots.
@@ -62,8 +107,24 @@ impl Cluster {
         self.servers.iter().map(Server::url).collect()
     }
 
+    pub(crate) fn client(&self) -> ClusterClient {
+        ClusterClient::new(self.urls()).unwrap()
+    }
+
     pub(crate) async fn connect(&self) -> ClusterConnection {
-        connect(&self.urls()).await
+        self.client().get_async_connection().await.unwrap()
+    }
+
+    /// A way to each of the servers, and a client that goes there by them.
+    pub(crate) async fn by_proxies(&self) -> (Vec<Proxy>, ClusterClient) {
+        let (mut proxies, mut ways) = (Vec::new(), HashMap::new());
+        for server in &self.servers {
+            let proxy = Proxy::start(proxy::Server::Port(server.port())).await;
+            let at = |port| NodeAddress::new("127.0.0.1", port);
+            ways.insert(at(server.port()), at(proxy.port));
+            proxies.push(proxy);
+        }
+        (proxies, ClusterClient::builder(self.urls()).node_address_map(ways).build().unwrap())
     }
 
     /// The slot of the first record anywhere.
@@ -83,9 +144,14 @@ impl Cluster {
 
     /// The server that has the records of a slot.
     pub(crate) async fn server_of(&self, slot: &str) -> &Server {
-        for server in &self.servers {
+        &self.servers[self.place_of(slot).await]
+    }
+
+    /// Which of the servers has the records of a slot.
+    pub(crate) async fn place_of(&self, slot: &str) -> usize {
+        for (place, server) in self.servers.iter().enumerate() {
             if !server.records(slot).await.is_empty() {
-                return server;
+                return place;
             }
         }
         panic!("nobody has a record in slot {slot}");
@@ -138,12 +204,23 @@ impl Cluster {
     }
 }
 
-/// A connection to the cluster of these servers.
-pub(crate) async fn connect(urls: &[&str]) -> ClusterConnection {
-    ClusterClient::new(urls.to_vec()).unwrap().get_async_connection().await.unwrap()
-}
-
 impl Server {
+    /// One that is to be of a cluster.
+    async fn start_of_cluster(settings: &[&str]) -> Self {
+        let all = || {
+            let bus = free_port().to_string();
+            let own = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+            own.iter().chain(settings).map(|setting| setting.to_string()).collect()
+        };
+        Self::start_with(all).await
+    }
+
+    /// Lets it know of another one.
+    async fn meet(&self, other: &Self) {
+        let (port, bus) = (other.port().to_string(), other.bus().await);
+        let () = self.ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
+    }
+
     /// The port on which the servers of a cluster talk to each other.
     async fn bus(&self) -> String {
         let nodes: String = self.ask(&["CLUSTER", "NODES"]).await;

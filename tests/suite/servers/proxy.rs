@@ -6,13 +6,18 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
     net::{TcpListener, TcpStream, UnixStream},
     sync::{Notify, watch},
     task::JoinHandle,
+    time::timeout,
 };
+
+/// How long a connection may take to come to where it is cut.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where a connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub(crate) enum Cut {
 pub(crate) enum Server {
     Port(u16),
     Socket(PathBuf),
+    /// Nowhere: whoever comes is turned away.
+    Nowhere,
 }
 
 /// Listens on a port of its own until it is dropped.
@@ -41,11 +48,13 @@ pub(crate) struct Proxy {
 
 struct Shared {
     server: Mutex<Server>,
-    /// The next cut, and when it has happened.
-    next: Mutex<Option<Cut>>,
+    /// The next cut, of a request with this in it or the reply to it, and when it has happened.
+    next: Mutex<Option<(Cut, &'static [u8])>>,
     happened: Notify,
     /// How often all connections were cut.
     all: watch::Sender<u32>,
+    /// How often all connections were held up.
+    stalls: watch::Sender<u32>,
     /// How many connections there have been to the server that it leads to now.
     carried: AtomicU32,
 }
@@ -56,7 +65,8 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let (server, next, all) = (Mutex::new(server), Mutex::new(None), watch::Sender::new(0));
         let (happened, carried) = (Notify::new(), AtomicU32::new(0));
-        let shared = Arc::new(Shared { server, next, happened, all, carried });
+        let stalls = watch::Sender::new(0);
+        let shared = Arc::new(Shared { server, next, happened, all, stalls, carried });
         let carries = Arc::clone(&shared);
         let listener = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -68,14 +78,24 @@ impl Proxy {
 
     /// Cuts the connection that comes to this point next, and waits until it has.
     pub(crate) async fn cut(&self, cut: Cut) {
+        self.cut_at(cut, b"").await;
+    }
+
+    /// The same where the request has this in it.
+    pub(crate) async fn cut_at(&self, cut: Cut, words: &'static [u8]) {
         let happened = self.shared.happened.notified();
-        *self.shared.next.lock().unwrap() = Some(cut);
-        happened.await;
+        *self.shared.next.lock().unwrap() = Some((cut, words));
+        timeout(PATIENCE, happened).await.expect("a connection comes to this point");
     }
 
     /// How many connections there have been to the server that it leads to now.
     pub(crate) fn carried(&self) -> u32 {
         self.shared.carried.load(SeqCst)
+    }
+
+    /// Carries nothing any more on the connections there are, until they are cut. Later ones are as ever.
+    pub(crate) fn stall(&self) {
+        self.shared.stalls.send_modify(|stalls| *stalls += 1);
     }
 
     /// Leads to another server from now on: all connections are cut.
@@ -104,6 +124,7 @@ impl Shared {
         client.set_zero_linger().unwrap();
         let server = self.server.lock().unwrap().clone();
         match server {
+            Server::Nowhere => {}
             Server::Port(port) => {
                 if let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await {
                     self.carry(client, server).await;
@@ -121,20 +142,27 @@ impl Shared {
         let (mut from_client, mut to_client) = split(client);
         let (mut from_server, mut to_server) = split(server);
         let (mut request, mut reply) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-        let mut all = self.all.subscribe();
+        let (mut all, mut stalls) = (self.all.subscribe(), self.stalls.subscribe());
         self.carried.fetch_add(1, SeqCst);
+        // What the server was asked last.
+        let mut asked = Vec::new();
         loop {
             let carried = tokio::select! {
                 _ = all.changed() => return,
+                _ = stalls.changed() => {
+                    let _ = all.changed().await;
+                    return;
+                }
                 read = from_client.read(&mut request) => match read {
-                    Ok(length @ 1..) if !self.is_next(Cut::BeforeRequest) => {
+                    Ok(length @ 1..) if !self.is_next(Cut::BeforeRequest, &request[..length]) => {
+                        asked = request[..length].to_vec();
                         to_server.write_all(&request[..length]).await
                     }
                     _ => return,
                 },
                 read = from_server.read(&mut reply) => match read {
-                    Ok(1..) if self.is_next(Cut::BeforeReply) => return,
-                    Ok(length @ 1..) if self.is_next(Cut::InReply) => {
+                    Ok(1..) if self.is_next(Cut::BeforeReply, &asked) => return,
+                    Ok(length @ 1..) if self.is_next(Cut::InReply, &asked) => {
                         let _ = to_client.write_all(&reply[..length / 2]).await;
                         return;
                     }
@@ -149,8 +177,12 @@ impl Shared {
     }
 
     /// Whether this is where to cut.
-    fn is_next(&self, cut: Cut) -> bool {
-        let is_next = self.next.lock().unwrap().take_if(|next| *next == cut).is_some();
+    fn is_next(&self, cut: Cut, asked: &[u8]) -> bool {
+        let is_here = |(next, words): &mut (Cut, &[u8])| {
+            *next == cut
+                && (words.is_empty() || asked.windows(words.len()).any(|part| part == *words))
+        };
+        let is_next = self.next.lock().unwrap().take_if(is_here).is_some();
         if is_next {
             self.happened.notify_waiters();
         }

@@ -5,4 +5,5 @@ mod policies;
 mod postgres;
 mod redis;
 mod redis_cluster;
+mod redis_cluster_servers;
 mod sqlite;

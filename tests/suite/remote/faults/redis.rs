@@ -16,11 +16,11 @@ use tokio_test::{assert_pending, task};
 use tower_ratelimit::{OnFailure, Quota, Reason, StoredLimiter, store::Store};
 
 /// What was granted is on the disk before it is told.
-const KEEPS_ALL: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+pub(super) const KEEPS_ALL: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
-const CUTS: [Cut; 3] = [Cut::BeforeRequest, Cut::BeforeReply, Cut::InReply];
+pub(super) const CUTS: [Cut; 3] = [Cut::BeforeRequest, Cut::BeforeReply, Cut::InReply];
 
-async fn way_to(server: &Server) -> (Proxy, String) {
+pub(super) async fn way_to(server: &Server) -> (Proxy, String) {
     let proxy = Proxy::start(proxy::Server::Port(server.port())).await;
     let url = format!("redis://127.0.0.1:{}/", proxy.port);
     (proxy, url)
