@@ -6,4 +6,5 @@ mod postgres;
 mod redis;
 mod redis_cluster;
 mod redis_cluster_servers;
+mod redis_steps;
 mod sqlite;
