@@ -12,6 +12,7 @@ mod opened;
 mod own;
 mod processes;
 mod released;
+mod secure;
 
 use std::time::Duration;
 use tokio::time::{Instant, sleep};

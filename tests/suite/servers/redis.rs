@@ -46,7 +46,7 @@ impl Drop for Own {
 }
 
 /// A port that nobody uses, and that somebody else may use before you do.
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
