@@ -1,7 +1,7 @@
 //! Many calls that are alike, which servers answer by quick ways of their own: as the store in memory
 //! does, to the microsecond.
 
-use super::walk::Random;
+use super::random::Random;
 use std::sync::Arc;
 use tower_ratelimit::{
     AnyAlgorithm, Ask, Nanos, Take,

@@ -33,7 +33,7 @@ pub(crate) const LIMITS: [&str; 28] = [
 ];
 
 /// Limits that become each other: by their intervals, by their capacities alone, and by both.
-pub(crate) const CHANGING: [[&str; 5]; 7] = [
+pub(crate) const CHANGING: [[&str; 5]; 11] = [
     [
         "leaky bucket 1/7us, capacity 20",
         "leaky bucket 1/7us, capacity 3",
@@ -71,4 +71,67 @@ pub(crate) const CHANGING: [[&str; 5]; 7] = [
         "fixed window 1/200us",
     ],
     ["quota 40", "quota 4", "quota 300", "quota 7", "quota 20"],
+    [
+        "sliding window 9/200us",
+        "sliding window 2/200us",
+        "sliding window 2/10us and 5/40us and 9/200us",
+        "sliding window 3/90us and 5/200us",
+        "sliding window 30/200us",
+    ],
+    [
+        "sliding window counter 9/30us",
+        "sliding window counter 2/30us",
+        "sliding window counter 4/30us",
+        "sliding window counter 1/30us",
+        "sliding window counter 30/30us",
+    ],
+    [
+        "concurrency 9, lease 50us",
+        "concurrency 2, lease 50us",
+        "concurrency 4, lease 50us",
+        "concurrency 1, lease 50us",
+        "concurrency 30, lease 50us",
+    ],
+    [
+        "serialized 3/25us, lease 60us",
+        "serialized 1/25us, lease 60us",
+        "serialized 9/25us, lease 60us",
+        "serialized 2/25us, lease 60us",
+        "serialized 4/25us, lease 60us",
+    ],
+];
+
+/// Limits that become each other in this order, of which a state is kept for less and less long. The other
+/// way round what has left the shorter window, or whose shorter lease has ended, may have been forgotten and
+/// may have not: that depends on the store, and on what else is asked of it. So it does where windows lie
+/// askew to those in which calls were counted, so those of a counter are parts of the ones before.
+pub(crate) const SHORTENED: [[&str; 5]; 4] = [
+    [
+        "sliding window 9/200us",
+        "sliding window 2/10us and 5/40us and 7/90us",
+        "sliding window 9/90us",
+        "sliding window 4/60us",
+        "sliding window 3/20us",
+    ],
+    [
+        "sliding window counter 9/240us",
+        "sliding window counter 5/120us",
+        "sliding window counter 7/60us",
+        "sliding window counter 2/20us",
+        "sliding window counter 5/10us",
+    ],
+    [
+        "concurrency 4",
+        "concurrency 9, lease 200us",
+        "concurrency 3, lease 50us",
+        "concurrency 4, lease 20us",
+        "concurrency 1, lease 7us",
+    ],
+    [
+        "serialized 4/40us",
+        "serialized 4/40us, lease 200us",
+        "serialized 2/30us, lease 90us",
+        "serialized 3/25us, lease 60us",
+        "serialized 1/10us, lease 7us",
+    ],
 ];

@@ -13,6 +13,8 @@ mod bounds;
 pub(crate) mod changing;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod crowds;
+#[cfg(all(feature = "sqlite", feature = "redis", feature = "postgres"))]
+mod everywhere;
 mod forgetting;
 mod groups;
 mod kit;
@@ -20,9 +22,10 @@ mod limits;
 mod line;
 mod memory;
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+pub(crate) mod random;
 mod returning;
 mod slots;
 mod spread;

@@ -36,8 +36,9 @@ end
 -- answer, the record as it is now, and whether it was new.
 local function answer_order(record, limit, ask, a, b, is_in_group)
   local is_other = record.kind ~= limit.kind
-  -- By itself an order changes what it does not keep only where there are free slots.
-  if is_in_group or record.free[1] or ask == RETURN then
+  -- By itself an order changes what it does not keep only where there are free slots, or where it renews
+  -- nothing: that takes place now, and others would come after it.
+  if is_in_group or record.free[1] or ask == RETURN or ask == RENEW and a == 0 then
     record = copy_record(record)
   end
   record.kind, record.p = limit.kind, limit.p

@@ -25,7 +25,7 @@ fn pool(url: &str, connections: usize) -> Pool {
 }
 
 /// A store in an empty table of this name.
-async fn store(table: &str) -> PostgresStore {
+pub(crate) async fn store(table: &str) -> PostgresStore {
     store_of(&servers::postgres::url(), table).await
 }
 

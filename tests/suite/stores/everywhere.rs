@@ -1,0 +1,160 @@
+//! One random sequence for all stores: in Rust, Lua and SQL the same asks at the same times get the
+//! same answers, in every field.
+//!
+//! Limits are those that servers keep to, in whole microseconds. What becomes of a record when its limit is
+//! changed is the same everywhere, but where it is kept for longer: see [`SHORTENED`].
+
+use super::{
+    random::{Random, seed},
+    walk::{
+        CHANGING, LIMITS, MICROSECOND, SHORTENED, TODAY, Walk, agree_while_changed,
+        agree_while_shortened,
+    },
+};
+use crate::servers::{
+    cluster::Cluster,
+    folder::Folder,
+    redis::{Server, unique},
+};
+use futures_util::{StreamExt, stream};
+use redis::{aio::MultiplexedConnection, cluster_async::ClusterConnection};
+use tower_ratelimit::{
+    AnyAlgorithm, Invalid, Nanos,
+    store::{
+        Answer, Batch, MemoryStore, OptimisticRedisStore, PostgresRecords, PostgresStore,
+        RedisStore, SqliteStore, Store, StoreError,
+    },
+};
+
+/// How many batches a walk asks.
+const BATCHES: u32 = 25;
+
+/// A store that asks all others the same, and fails when they do not agree.
+#[derive(Clone)]
+struct Everywhere {
+    memory: MemoryStore<AnyAlgorithm>,
+    sqlite: SqliteStore,
+    script: RedisStore<MultiplexedConnection>,
+    optimistic: OptimisticRedisStore<MultiplexedConnection>,
+    cluster: RedisStore<ClusterConnection>,
+    functions: PostgresStore,
+    decided_here: PostgresRecords,
+}
+
+/// The servers behind the stores.
+#[derive(Clone)]
+struct Servers {
+    one: MultiplexedConnection,
+    cluster: ClusterConnection,
+}
+
+impl Everywhere {
+    /// Nothing is in there yet. Walks that shared it would forget for each other what equals new by their
+    /// own times.
+    async fn new(servers: Servers, folder: &Folder) -> Self {
+        let redis = || RedisStore::new(servers.one.clone()).namespace(unique());
+        let postgres = async || super::postgres::store(&unique().replace('-', "_")).await;
+        Self {
+            memory: MemoryStore::default(),
+            sqlite: folder.open(),
+            script: redis(),
+            optimistic: redis().optimistic(),
+            cluster: RedisStore::on_cluster(servers.cluster).namespace(unique()),
+            functions: postgres().await,
+            decided_here: postgres().await.decided_here(),
+        }
+    }
+}
+
+/// What a store that was asked the same answered instead.
+fn compare(
+    store: &str,
+    answers: Result<Vec<Answer>, StoreError>,
+    expected: &[Answer],
+) -> Result<(), StoreError> {
+    let answers = answers.map_err(|error| StoreError::new(format!("{store} fails: {error:?}")))?;
+    if answers.len() != expected.len() {
+        let (many, asked) = (answers.len(), expected.len());
+        return Err(StoreError::new(format!("{store} has {many} answers to {asked} orders")));
+    }
+    let differs = answers.iter().zip(expected).position(|(answer, expected)| answer != expected);
+    differs.map_or(Ok(()), |place| {
+        let (answer, expected) = (answers[place], expected[place]);
+        let both = format!("{answer:?}, and the memory {expected:?}");
+        Err(StoreError::new(format!("order {place}: {store} answers {both}")))
+    })
+}
+
+impl Store<AnyAlgorithm> for Everywhere {
+    async fn decide(&self, batch: Batch<AnyAlgorithm>) -> Result<Vec<Answer>, StoreError> {
+        let now = batch.now().expect("walks set the time");
+        let same = || Batch::new(batch.orders().to_vec()).at(now);
+        let expected = self.memory.decide(same()).await?;
+        let (sqlite, script, optimistic, cluster, functions, decided_here) = tokio::join!(
+            self.sqlite.decide(same()),
+            self.script.decide(same()),
+            self.optimistic.decide(same()),
+            self.cluster.decide(same()),
+            self.functions.decide(same()),
+            self.decided_here.decide(same()),
+        );
+        compare("SQLite", sqlite, &expected)?;
+        compare("Redis", script, &expected)?;
+        compare("Redis, decided here,", optimistic, &expected)?;
+        compare("Redis Cluster", cluster, &expected)?;
+        compare("Postgres", functions, &expected)?;
+        compare("Postgres, decided here,", decided_here, &expected)?;
+        Ok(expected)
+    }
+
+    /// In whole microseconds, as those keep to it that count so.
+    fn keep_to(&self, algorithm: AnyAlgorithm) -> Result<AnyAlgorithm, Invalid> {
+        let algorithm = Store::<AnyAlgorithm>::keep_to(&self.script, algorithm)?;
+        let kept = Store::<AnyAlgorithm>::keep_to(&self.functions, algorithm.clone())?;
+        assert_eq!(kept, algorithm);
+        Ok(kept)
+    }
+}
+
+/// Walks through a limit, beside two others.
+async fn agree(mut store: Everywhere, line: &str, seed: u64) {
+    let mut random = Random::new(seed);
+    let mut other = || LIMITS[random.below(LIMITS.len() as u64) as usize];
+    let limits = [("first", line), ("second", other()), ("third", other())];
+    let start = if random.one_in(4) { Nanos::ZERO } else { TODAY };
+    let mut walk = Walk::new(&store, &limits, start, MICROSECOND, seed);
+    walk.agree(&mut store, BATCHES, async |_, _, _| false).await;
+}
+
+/// What a walk goes through.
+enum Through {
+    One(&'static str),
+    Changing([&'static str; 5]),
+    Shortened([&'static str; 5]),
+}
+
+impl Through {
+    async fn agree(self, store: Everywhere, seed: u64) {
+        let same = seed as usize;
+        match self {
+            Self::One(line) => agree(store, line, seed).await,
+            Self::Changing(lines) => agree_while_changed(store, &lines, MICROSECOND, same).await,
+            Self::Shortened(lines) => agree_while_shortened(store, &lines, MICROSECOND, same).await,
+        }
+    }
+}
+
+/// A walk that fails tells its seed, which is the one of them all and two digits more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_sequence_gets_the_same_answers_in_all_stores() {
+    let (server, cluster) = (Server::start().await, Cluster::start().await);
+    let servers = Servers { one: server.connect().await, cluster: cluster.connect().await };
+    let ways = LIMITS.into_iter().map(Through::One);
+    let ways = ways.chain(CHANGING.into_iter().map(Through::Changing));
+    let ways = ways.chain(SHORTENED.into_iter().map(Through::Shortened));
+    let walks = ways.zip(seed() * 100..).map(async |(through, seed)| {
+        let folder = Folder::new();
+        through.agree(Everywhere::new(servers.clone(), &folder).await, seed).await;
+    });
+    stream::iter(walks).buffer_unordered(4).collect::<()>().await;
+}
