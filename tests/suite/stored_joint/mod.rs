@@ -6,9 +6,13 @@ mod giving_back;
 mod failing;
 mod apart;
 mod control;
+#[cfg(all(feature = "sqlite", feature = "redis", feature = "postgres"))]
+mod everywhere;
 
 use crate::stored::Slow;
-use tower_ratelimit::{AnyAlgorithm, LimitId, OnFailure, StoredJointBuilder, StoredJointLimiter};
+use tower_ratelimit::{
+    AnyAlgorithm, LimitId, OnFailure, StoredJointBuilder, StoredJointLimiter, store,
+};
 
 type Store = Slow<AnyAlgorithm>;
 type Limiter = StoredJointLimiter<Store>;
@@ -18,7 +22,11 @@ fn builder(store: &Store) -> StoredJointBuilder<Store> {
 }
 
 /// Limits `a` and `b` by these lines.
-fn two(mut limits: StoredJointBuilder<Store>, a: &str, b: &str) -> (Limiter, LimitId, LimitId) {
+fn two<S: store::Store<AnyAlgorithm>>(
+    mut limits: StoredJointBuilder<S>,
+    a: &str,
+    b: &str,
+) -> (StoredJointLimiter<S>, LimitId, LimitId) {
     let any = |line: &str| line.parse::<AnyAlgorithm>().unwrap();
     let a = limits.limit("a", any(a)).unwrap();
     let b = limits.limit("b", any(b)).unwrap();
@@ -26,6 +34,10 @@ fn two(mut limits: StoredJointBuilder<Store>, a: &str, b: &str) -> (Limiter, Lim
 }
 
 /// How many permits of a key are left.
-async fn left(limiter: &Limiter, limit: LimitId, key: &str) -> u32 {
+async fn left<S: store::Store<AnyAlgorithm>>(
+    limiter: &StoredJointLimiter<S>,
+    limit: LimitId,
+    key: &str,
+) -> u32 {
     limiter.on_many(limit, key, 0).peek().await.unwrap().decision().remaining
 }
