@@ -4,7 +4,7 @@ use super::{
     caller::Caller,
     group::{Decided, Group},
     pipeline::Pipeline,
-    queue::{Load, Queued},
+    queue::{Left, Load, Queued},
     time::before,
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     nanos::Nanos,
     store::{Batch, Store, StoreError, TooLate},
 };
-use std::{future::poll_fn, mem, sync::Arc, task::Poll};
+use std::{future::poll_fn, mem, pin::Pin, sync::Arc, task::Poll};
 use tokio::{runtime::Handle, task::yield_now};
 
 /// How often all others are let run at most before a batch leaves.
@@ -31,8 +31,8 @@ const FEW: usize = 2;
 /// How often others are let run at most until it is a driver's turn, which as a rule takes fewer.
 const PASSES: usize = 2 * YIELDS;
 
-/// Empties the queue of a shard. Dropped before it has, with its runtime, it takes the queue with it, so that
-/// nobody waits in vain.
+/// Empties the queue of a shard. Dropped before it has, with its runtime, it leaves the rest to the runtime of
+/// the limiter. If that has ended, it takes the queue with it, so that nobody waits in vain.
 pub(super) struct Driver<A: Algorithm, S: Store<A>> {
     pipeline: Arc<Pipeline<A, S>>,
     shard: u32,
@@ -40,12 +40,25 @@ pub(super) struct Driver<A: Algorithm, S: Store<A>> {
     /// How many groups were in its last batch.
     last: usize,
     is_on_one_thread: bool,
+    under_way: Option<UnderWay<A, S>>,
     /// What the store said to these, until they are told.
     answered: Option<Answered<A, S>>,
     has_ended: bool,
 }
 
-type Answered<A, S> = (Vec<Option<Caller<A, S>>>, Result<Vec<Decided<A, S>>, StoreError>);
+type Callers<A, S> = Vec<Option<Caller<A, S>>>;
+
+type Answer<A, S> = Result<Vec<Decided<A, S>>, StoreError>;
+
+type Answered<A, S> = (Callers<A, S>, Answer<A, S>);
+
+/// A batch that the store was asked, and who waits for what it says.
+struct UnderWay<A: Algorithm, S: Store<A>> {
+    answer: Pin<Box<dyn Future<Output = Answer<A, S>> + Send>>,
+    callers: Callers<A, S>,
+    /// When it is given up.
+    end: Nanos,
+}
 
 impl<A: Algorithm, S: Store<A>> Driver<A, S> {
     /// One that is counted already.
@@ -56,7 +69,17 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
         runtime: &Handle,
     ) -> Self {
         let is_on_one_thread = runtime.metrics().num_workers() == 1;
-        Self { pipeline, shard, load, last: 0, is_on_one_thread, answered: None, has_ended: false }
+        let (under_way, answered) = (None, None);
+        Self {
+            pipeline,
+            shard,
+            load,
+            last: 0,
+            is_on_one_thread,
+            under_way,
+            answered,
+            has_ended: false,
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -121,13 +144,13 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
         // Whoever has made this task may have held it up.
         tell_overdue(batch.iter_mut().filter_map(|queued| queued.caller.as_mut()), now);
         batch.retain(|queued| !queued.caller.as_ref().is_some_and(Caller::is_gone));
-        let (groups, mut callers): (Vec<_>, Vec<_>) =
+        let (groups, callers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|Queued { group, caller }| (group, caller)).unzip();
-        let decided = match groups.is_empty() {
-            true => Ok(Vec::new()),
-            false => self.decide(groups, &mut callers, end).await,
+        let answered = match groups.is_empty() {
+            true => (callers, Ok(Vec::new())),
+            false => self.decide(groups, callers, end).await,
         };
-        let callers = self.answered.insert((callers, decided)).0.len();
+        let callers = self.answered.insert(answered).0.len();
         self.turn(callers).await;
         self.pipeline.queue(self.shard, |queue| queue.unload(&mut self.load));
         self.deliver();
@@ -135,57 +158,84 @@ impl<A: Algorithm, S: Store<A>> Driver<A, S> {
 
     /// What the store answers by then.
     async fn decide(
-        &self,
+        &mut self,
         groups: Vec<Group<A>>,
-        callers: &mut [Option<Caller<A, S>>],
+        callers: Callers<A, S>,
         end: Nanos,
-    ) -> Result<Vec<Decided<A, S>>, StoreError> {
+    ) -> Answered<A, S> {
         let pipeline = Arc::clone(&self.pipeline);
         let batch = |orders| Batch::new(orders).in_a_task();
-        let mut answer = Box::pin(async move { pipeline.decide(groups, batch).await });
-        let clock = &self.pipeline.clock;
-        let decided = loop {
-            let first_end = self.sleeps_until(callers, end);
-            if let Some(decided) = before(clock, first_end, &mut answer).await {
-                break decided;
-            }
-            if first_end == end {
-                self.pipeline.abandon(answer);
-                break Err(StoreError::new(TooLate));
-            }
-            let now = clock.now();
-            let mut waiting = self.pipeline.queue(self.shard, |queue| queue.overdue(now));
-            let waiting = waiting.iter_mut().filter_map(|queued| queued.caller.as_mut());
-            tell_overdue(waiting.chain(callers.iter_mut().flatten()), now);
-        };
+        let answer = Box::pin(async move { pipeline.decide(groups, batch).await });
+        self.under_way = Some(UnderWay { answer, callers, end });
+        let decided = self.answer(end).await;
         // Before anybody hears of it, who may ask again at once.
-        self.pipeline.breaker.tell(self.shard, &decided, || clock.now());
-        decided
+        let pipeline = &self.pipeline;
+        pipeline.breaker.tell(self.shard, &decided, || pipeline.clock.now());
+        let callers = self.under_way.take().map_or(Vec::new(), |under_way| under_way.callers);
+        (callers, decided)
     }
 
-    /// When somebody in this batch or behind it is told that there is no answer.
-    fn sleeps_until(&self, callers: &[Option<Caller<A, S>>], end: Nanos) -> Nanos {
-        let ends = callers.iter().flatten().filter_map(Caller::end);
-        self.pipeline.queue(self.shard, |queue| queue.sleeps_until(ends, end))
+    /// The same of the batch that is under way.
+    async fn answer(&mut self, end: Nanos) -> Answer<A, S> {
+        let (pipeline, shard) = (&self.pipeline, self.shard);
+        let Some(UnderWay { answer, callers, .. }) = &mut self.under_way else {
+            return Ok(Vec::new());
+        };
+        loop {
+            let ends = callers.iter().flatten().filter_map(Caller::end);
+            // When somebody in this batch or behind it is told that there is no answer.
+            let first_end = pipeline.queue(shard, |queue| queue.sleeps_until(ends, end));
+            if let Some(decided) = before(&pipeline.clock, first_end, answer.as_mut()).await {
+                return decided;
+            }
+            if first_end == end {
+                let nothing = Box::pin(async { Err(StoreError::new(TooLate)) });
+                pipeline.abandon(mem::replace(answer, nothing));
+                return Err(StoreError::new(TooLate));
+            }
+            let now = pipeline.clock.now();
+            let mut waiting = pipeline.queue(shard, |queue| queue.overdue(now));
+            let waiting = waiting.iter_mut().filter_map(|queued| queued.caller.as_mut());
+            tell_overdue(waiting.chain(callers.iter_mut().flatten()), now);
+        }
     }
 
     fn deliver(&mut self) {
-        let Some((callers, decided)) = self.answered.take() else { return };
-        match decided {
-            // What nobody takes goes back as it is dropped.
-            Ok(decided) => {
-                for (caller, decided) in callers.into_iter().zip(decided) {
-                    if let Some(mut caller) = caller {
-                        caller.tell(Ok(decided));
-                    }
+        if let Some(answered) = self.answered.take() {
+            tell(&self.pipeline, answered);
+        }
+    }
+}
+
+impl<A: Algorithm, S: Store<A>> UnderWay<A, S> {
+    /// The same without its driver, which was dropped: callers may be in other runtimes.
+    async fn goes_on(mut self, pipeline: Arc<Pipeline<A, S>>, shard: u32) {
+        let decided = before(&pipeline.clock, self.end, self.answer.as_mut()).await;
+        let decided = decided.unwrap_or_else(|| {
+            pipeline.abandon(self.answer);
+            Err(StoreError::new(TooLate))
+        });
+        pipeline.breaker.tell(shard, &decided, || pipeline.clock.now());
+        tell(&pipeline, (self.callers, decided));
+    }
+}
+
+/// Gives everybody their answer.
+fn tell<A: Algorithm, S: Store<A>>(pipeline: &Pipeline<A, S>, (callers, decided): Answered<A, S>) {
+    match decided {
+        // What nobody takes goes back as it is dropped.
+        Ok(decided) => {
+            for (caller, decided) in callers.into_iter().zip(decided) {
+                if let Some(mut caller) = caller {
+                    caller.tell(Ok(decided));
                 }
             }
-            Err(error) => {
-                for caller in callers {
-                    match caller {
-                        Some(mut caller) => caller.tell(Err(error.clone())),
-                        None => self.pipeline.meters.failed(&error),
-                    }
+        }
+        Err(error) => {
+            for caller in callers {
+                match caller {
+                    Some(mut caller) => caller.tell(Err(error.clone())),
+                    None => pipeline.meters.failed(&error),
                 }
             }
         }
@@ -220,9 +270,16 @@ impl<A: Algorithm, S: Store<A>> Drop for Driver<A, S> {
         if self.has_ended {
             return;
         }
-        let left = self.pipeline.queue(self.shard, |queue| queue.lose_driver(&mut self.load));
+        let (pipeline, shard) = (Arc::clone(&self.pipeline), self.shard);
+        let left = pipeline.queue(shard, |queue| queue.lose_driver(&mut self.load));
+        if let Some(under_way) = self.under_way.take() {
+            pipeline.at_home(under_way.goes_on(Arc::clone(&pipeline), shard));
+        }
         // Whoever is told may ask again, and what nobody takes goes back by another driver.
         self.deliver();
-        drop(left);
+        match left {
+            Left::ToNobody(left) => drop(left),
+            Left::To(load) => pipeline.drive_at_home(load, shard),
+        }
     }
 }

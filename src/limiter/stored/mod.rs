@@ -25,6 +25,7 @@ mod queue;
 mod pipeline;
 mod flight;
 mod driver;
+mod carried;
 mod time;
 mod joint;
 

@@ -3,6 +3,7 @@
 use super::{
     breaker::Breaker,
     caller::{Caller, Reply},
+    carried::Carried,
     driver::Driver,
     flight::{Flight, Lead},
     group::{Decided, Group},
@@ -121,6 +122,16 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
         }
     }
 
+    /// The same where the runtime of the caller is about to end.
+    pub(super) fn drive_at_home(self: &Arc<Self>, load: Load, shard: u32) {
+        self.at_home(Driver::new(Arc::clone(self), shard, load, &self.runtime).run());
+    }
+
+    /// Has a task run at home, whatever becomes of the runtime of the caller.
+    pub(super) fn at_home(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(task);
+    }
+
     /// Where whoever calls runs: at home outside of all runtimes, too.
     fn place(&self) -> Place {
         let here = Handle::try_current().ok()?.id();
@@ -170,7 +181,8 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
     /// to go back.
     pub(super) fn abandon(self: &Arc<Self>, answer: impl Future<Output: Send> + Send + 'static) {
         let (clock, end) = (self.clock.clone(), self.clock.now() + self.deadline * LATE);
-        self.runtime().spawn(async move { drop(before(&clock, end, answer).await) });
+        let listens = async move { drop(before(&clock, end, answer).await) };
+        self.runtime().spawn(Carried::new(listens, self.runtime.clone()));
     }
 
     /// Does this with the queue of a shard.

@@ -66,6 +66,21 @@ pub(super) struct Load {
     has_turn: bool,
 }
 
+impl Load {
+    /// That of a driver in this place which has nothing to do yet.
+    fn of(place: Place) -> Self {
+        Self { place, has_begun: false, groups: 0, is_unawaited: false, has_turn: false }
+    }
+}
+
+/// What a driver that is dropped leaves behind.
+pub(super) enum Left<A: Algorithm, S: Store<A>> {
+    /// Nothing, or those for whom nobody will ask.
+    ToNobody(VecDeque<Queued<A, S>>),
+    /// The queue to another driver.
+    To(Load),
+}
+
 /// A clock that was set back makes later callers have earlier deadlines: by more than this, and they keep the
 /// time themselves.
 const SET_BACK: Nanos = Nanos::new(1_000_000);
@@ -105,7 +120,7 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
             return None;
         }
         self.drivers.push(place);
-        Some(Load { place, has_begun: false, groups: 0, is_unawaited: false, has_turn: false })
+        Some(Load::of(place))
     }
 
     /// The next batch of a driver, which is given up at `end`; or the end of the driver: whoever comes after it
@@ -219,14 +234,21 @@ impl<A: Algorithm, S: Store<A>> Queue<A, S> {
         overdue
     }
 
-    /// A driver is dropped with its runtime, and its batch. Those that it leaves to nobody.
-    pub(super) fn lose_driver(&mut self, load: &mut Load) -> VecDeque<Queued<A, S>> {
+    /// A driver is dropped with its runtime. Those that it leaves behind need another one, which is
+    /// at home unless that is the runtime that ends.
+    pub(super) fn lose_driver(&mut self, load: &mut Load) -> Left<A, S> {
         self.unload(load);
         self.end_turn(load);
         self.lose(load);
-        match self.drivers() {
-            0 => mem::take(&mut self.waiting),
-            _ => VecDeque::new(),
+        if self.drivers() > 0 || self.waiting.is_empty() {
+            return Left::ToNobody(VecDeque::new());
+        }
+        match load.place {
+            None => Left::ToNobody(mem::take(&mut self.waiting)),
+            Some(_) => {
+                self.drivers.push(None);
+                Left::To(Load::of(None))
+            }
         }
     }
 

@@ -16,6 +16,7 @@ mod histories;
 mod holding;
 mod layers;
 mod order;
+mod owners;
 mod recovering;
 mod remembering;
 mod resetting;

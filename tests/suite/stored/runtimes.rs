@@ -23,7 +23,7 @@ use tower_ratelimit::{
     store::{Answer, Batch, MemoryStore, Store, StoreError},
 };
 
-fn runtime() -> Runtime {
+pub(super) fn runtime() -> Runtime {
     // Whoever waits outside of tasks is looked at after each of them.
     let mut builder = Builder::new_current_thread();
     builder.enable_all().start_paused(true).event_interval(1).build().unwrap()
@@ -63,17 +63,17 @@ fn a_runtime_that_stops_for_a_while_holds_up_nobody_in_others() {
 
 /// A store that answers nothing until it is told to.
 #[derive(Clone)]
-struct Gated {
+pub(super) struct Gated {
     store: MemoryStore<Quota>,
     opens: Arc<watch::Sender<bool>>,
 }
 
 impl Gated {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { store: MemoryStore::default(), opens: Arc::new(watch::Sender::new(false)) }
     }
 
-    fn open(&self) {
+    pub(super) fn open(&self) {
         self.opens.send_replace(true);
     }
 }
@@ -89,7 +89,8 @@ impl Store<Quota> for Gated {
     }
 }
 
-fn gated(store: &Gated) -> StoredKey<Quota, Gated> {
+/// A thousand permits of it.
+pub(super) fn gated(store: &Gated) -> StoredKey<Quota, Gated> {
     let limit = Quota::new(1000).unwrap();
     let limiter = StoredLimiter::builder("api", store.clone(), limit, OnFailure::Refuse);
     limiter.build().unwrap().key("alice")
@@ -129,7 +130,7 @@ async fn callers_who_do_not_ask_again_hold_up_nobody_who_was_answered_with_them(
     assert!(last - first <= 3, "{answered:?}");
 }
 
-async fn run_others(times: usize) {
+pub(super) async fn run_others(times: usize) {
     for _ in 0..times {
         yield_now().await;
     }
