@@ -6,6 +6,8 @@ mod dice;
 mod asking;
 mod batches;
 mod bounded;
+#[cfg(all(feature = "sqlite", feature = "redis"))]
+mod cancelling;
 mod changing;
 mod chaos;
 mod control;
