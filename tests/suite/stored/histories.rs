@@ -15,6 +15,7 @@ use tokio::{
 };
 use tower_ratelimit::{
     OnFailure, Quota, RateLimited, Reason, StoredLimiter,
+    limiter::StoredKey,
     store::{Answer, Batch, MemoryStore, Store, StoreError},
 };
 
@@ -22,8 +23,8 @@ const PERMITS: u64 = 6;
 
 /// A quota whose store holds its answers up for a while that nobody foresees, before and after it decides.
 #[derive(Clone)]
-struct Dicey {
-    store: MemoryStore<Quota>,
+struct Dicey<S> {
+    store: S,
     dice: Arc<Mutex<Dice>>,
     at_once: usize,
     pause: Pause,
@@ -51,7 +52,7 @@ impl Pause {
     }
 }
 
-impl Store<Quota> for Dicey {
+impl<S: Store<Quota>> Store<Quota> for Dicey<S> {
     async fn decide(&self, batch: Batch<Quota>) -> Result<Vec<Answer>, StoreError> {
         let delay = || self.dice.lock().unwrap().roll(8);
         let (before, after) = (delay(), delay());
@@ -66,23 +67,54 @@ impl Store<Quota> for Dicey {
     }
 }
 
-type Limit = tower_ratelimit::limiter::StoredKey<Quota, Dicey>;
+type Limit<S> = StoredKey<Quota, Dicey<S>>;
 
-/// What has been seen so far, in no order, and the time, which every look at it moves on.
-#[derive(Clone, Default)]
+/// What has been seen so far of each key, in no order, and the time, which every look at it moves on.
+#[derive(Clone)]
 struct History {
-    events: Arc<Mutex<Vec<Event>>>,
+    events: Arc<Mutex<Vec<Vec<Event>>>>,
     time: Arc<AtomicU64>,
 }
 
+/// How much happens in a history.
+#[derive(Clone, Copy)]
+struct Extent {
+    callers: u64,
+    /// How many calls each of them makes.
+    calls: u64,
+    keys: usize,
+}
+
+const ONE_KEY: Extent = Extent { callers: 4, calls: 3, keys: 1 };
+
+/// As the keys have nothing to do with each other, each has a history of its own: of all calls in one it would
+/// take long to find the order.
+const SEVERAL_KEYS: Extent = Extent { callers: 5, calls: 5, keys: 3 };
+
+/// What is seen of one key.
+struct OfKey<'a> {
+    history: &'a History,
+    key: usize,
+}
+
 impl History {
+    fn of(&self, key: usize) -> OfKey<'_> {
+        OfKey { history: self, key }
+    }
+
     fn tick(&self) -> u64 {
         self.time.fetch_add(1, Ordering::SeqCst)
+    }
+}
+
+impl OfKey<'_> {
+    fn tick(&self) -> u64 {
+        self.history.tick()
     }
 
     fn note(&self, began: u64, act: Act) {
         let ended = self.tick();
-        self.events.lock().unwrap().push(Event { act, began, ended });
+        self.history.events.lock().unwrap()[self.key].push(Event { act, began, ended });
     }
 
     /// The store has refused it, and not because it is in trouble.
@@ -94,10 +126,10 @@ impl History {
     /// Of what goes back nobody sees when it does.
     fn note_unseen(&self, began: u64, acts: &[Act]) {
         let event = |act: &Act| Event { act: *act, began, ended: u64::MAX };
-        self.events.lock().unwrap().extend(acts.iter().map(event));
+        self.history.events.lock().unwrap()[self.key].extend(acts.iter().map(event));
     }
 
-    async fn call(&self, limit: &Limit, dice: &mut Dice, pause: Pause) {
+    async fn call<S: Store<Quota>>(&self, limit: &Limit<S>, dice: &mut Dice, pause: Pause) {
         let cost = u32::try_from(1 + dice.roll(3)).unwrap();
         let began = self.tick();
         match dice.roll(12) {
@@ -152,25 +184,35 @@ impl History {
 }
 
 /// Some callers in tasks of their own, and a look at what is left once all is quiet.
-async fn history(seed: u64, pause: Pause) -> Vec<Event> {
+async fn history<S: Store<Quota>>(
+    store: S,
+    seed: u64,
+    pause: Pause,
+    extent: Extent,
+) -> Vec<Vec<Event>> {
     let mut dice = Dice::new(seed);
     let store = Dicey {
-        store: MemoryStore::default(),
+        store,
         at_once: 1 + dice.index(3),
         dice: Arc::new(Mutex::new(Dice::new(seed + 1_000_000))),
         pause,
     };
     let quota = Quota::new(u32::try_from(PERMITS).unwrap()).unwrap();
-    let limiter = StoredLimiter::builder("api", store, quota, OnFailure::Refuse).build().unwrap();
-    let history = History::default();
+    // What is kept may outlive the history.
+    let name = format!("history {seed}");
+    let limiter = StoredLimiter::builder(name, store, quota, OnFailure::Refuse).build().unwrap();
+    let limits: Vec<_> = (0..extent.keys as u64).map(|key| limiter.key(&key)).collect();
+    let events = Arc::new(Mutex::new(vec![Vec::new(); extent.keys]));
+    let history = History { events, time: Arc::default() };
     let mut callers = JoinSet::new();
-    for caller in 0..4 {
-        let (history, limit) = (history.clone(), limiter.key(&()));
+    for caller in 0..extent.callers {
+        let (history, limits) = (history.clone(), limits.clone());
         callers.spawn(async move {
             let mut dice = Dice::new(seed * 10 + caller);
-            for _ in 0..3 {
+            for _ in 0..extent.calls {
                 pause.pass(dice.roll(10)).await;
-                history.call(&limit, &mut dice, pause).await;
+                let key = dice.index(limits.len());
+                history.of(key).call(&limits[key], &mut dice, pause).await;
             }
         });
     }
@@ -182,27 +224,55 @@ async fn history(seed: u64, pause: Pause) -> Vec<Event> {
         pause.pass(1).await;
     }
     let quiet = history.tick();
-    for event in history.events.lock().unwrap().iter_mut() {
+    for event in history.events.lock().unwrap().iter_mut().flatten() {
         event.ended = event.ended.min(quiet);
     }
-    let began = history.tick();
-    let left = limiter.key(&()).peek(0).await.unwrap().remaining;
-    history.note(began, Act::Saw(left.into()));
+    for (key, limit) in limits.iter().enumerate() {
+        let began = history.tick();
+        let left = limit.peek(0).await.unwrap().remaining;
+        history.of(key).note(began, Act::Saw(left.into()));
+    }
     history.events.lock().unwrap().clone()
+}
+
+/// Whatever happens to a store in memory, or to others.
+async fn are_possible<S: Store<Quota>>(
+    store: impl Fn() -> S,
+    seeds: u64,
+    pause: Pause,
+    extent: Extent,
+) {
+    for seed in 0..seeds {
+        for (key, events) in history(store(), seed, pause, extent).await.iter().enumerate() {
+            assert!(is_possible(PERMITS, events), "seed {seed}, key {key}: {events:#?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn histories_of_tasks_are_those_of_asks_one_after_another() {
-    for seed in 0..500 {
-        let events = history(seed, Pause::Milliseconds).await;
-        assert!(is_possible(PERMITS, &events), "seed {seed}: {events:#?}");
-    }
+    are_possible(MemoryStore::default, 500, Pause::Milliseconds, ONE_KEY).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn histories_of_threads_are_those_of_asks_one_after_another() {
-    for seed in 0..500 {
-        let events = history(seed, Pause::Yields).await;
-        assert!(is_possible(PERMITS, &events), "seed {seed}: {events:#?}");
-    }
+    are_possible(MemoryStore::default, 500, Pause::Yields, ONE_KEY).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn histories_of_several_keys_in_the_same_batches_are_those_of_asks_one_after_another() {
+    are_possible(MemoryStore::default, 300, Pause::Milliseconds, SEVERAL_KEYS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn histories_of_several_keys_in_threads_are_those_of_asks_one_after_another() {
+    are_possible(MemoryStore::default, 200, Pause::Yields, SEVERAL_KEYS).await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_of_a_file_are_those_of_asks_one_after_another() {
+    let folder = crate::servers::folder::Folder::new();
+    let store = folder.open();
+    are_possible(|| store.clone(), 60, Pause::Yields, SEVERAL_KEYS).await;
 }
