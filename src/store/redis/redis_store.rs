@@ -151,9 +151,9 @@ impl<C> RedisStore<C> {
     ///
     /// Each slot of the cluster is asked by itself, so that a server which is away fails only the limits
     /// that it keeps, as long as the connection answers about the others. A
-    /// [`ClusterConnection`](redis::cluster_async::ClusterConnection) was seen to answer nobody any more while a
-    /// server was away, and not even when it was back: [`open_cluster`](RedisStore::open_cluster) makes it
-    /// anew then. It asks again what was not answered, so that a call may be counted more than once. And servers
+    /// [`ClusterConnection`](redis::cluster_async::ClusterConnection) of redis 1.8.1 was seen to answer nobody for
+    /// many seconds while a server was away: [`open_cluster`](RedisStore::open_cluster) makes it anew then. What
+    /// was not answered it asks again by itself, so that a call may be counted more than once. And servers
     /// that miss one for as long as their `cluster-node-timeout` answer nothing themselves, unless
     /// `cluster-require-full-coverage` is `no` or a replica takes its place.
     ///
