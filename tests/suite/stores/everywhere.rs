@@ -150,7 +150,9 @@ async fn one_sequence_gets_the_same_answers_in_all_stores() {
     let (server, cluster) = (Server::start().await, Cluster::start().await);
     let servers = Servers { one: server.connect().await, cluster: cluster.connect().await };
     let ways = LIMITS.into_iter().map(Through::One);
-    let ways = ways.chain(CHANGING.into_iter().map(Through::Changing));
+    // Of a fixed window that becomes longer the same holds as of those in `SHORTENED`.
+    let changing = CHANGING.into_iter().filter(|lines| !lines[0].starts_with("fixed window"));
+    let ways = ways.chain(changing.map(Through::Changing));
     let ways = ways.chain(SHORTENED.into_iter().map(Through::Shortened));
     let walks = ways.zip(seed() * 100..).map(async |(through, seed)| {
         let folder = Folder::new();
