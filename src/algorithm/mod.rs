@@ -264,6 +264,14 @@ pub trait Algorithm: Send + Sync + 'static {
         self.carry_over(before, state, now);
     }
 
+    /// Returns whether a state is one that this algorithm makes, or new. It always is but for
+    /// [`AnyAlgorithm`](crate::AnyAlgorithm), whose states may be those of another algorithm, as where a store has
+    /// one that was left by another limit of the same name. What was granted by one is neither given back to the
+    /// other nor renewed there.
+    fn is_own(&self, _state: &Self::State) -> bool {
+        true
+    }
+
     /// Returns by what its states are counted: a store keeps that beside each, and a state left by a limit
     /// of another measure is [adopted](Self::adopt).
     ///

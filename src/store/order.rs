@@ -116,6 +116,14 @@ pub enum StoreAsk {
 }
 
 impl StoreAsk {
+    /// Whether it is about permits that were granted before.
+    pub(super) fn is_about_a_grant(&self) -> bool {
+        match self {
+            Self::Return(_) | Self::Ask(Ask::Renew(_) | Ask::GiveBack(_) | Ask::End(_)) => true,
+            Self::Reserve { .. } | Self::Forget | Self::Ask(_) => false,
+        }
+    }
+
     /// Whether others may have permits after it that they had not before.
     pub(crate) fn frees(&self) -> bool {
         match self {

@@ -121,12 +121,16 @@ struct Step<'a, A: Algorithm> {
     was_new: bool,
     /// Whether another limit had left it.
     was_others: bool,
+    /// Whether it stays as it is, as it knows nothing of what the order is about.
+    stays: bool,
 }
 
 impl<'a, A: Algorithm> Step<'a, A> {
     fn new(order: &'a Order<A>, now: Nanos, loaded: Option<Record<A::State>>) -> Self {
         let algorithm = &order.limit.algorithm;
         let was_there = loaded.is_some();
+        let stays = order.ask.is_about_a_grant()
+            && loaded.as_ref().is_some_and(|record| !algorithm.is_own(&record.state));
         // What equals new is new, so that it is all the same who has forgotten it and who has not.
         let kept = loaded.filter(|record| record.new_at(algorithm) > now);
         let was_new = kept.is_none();
@@ -143,10 +147,13 @@ impl<'a, A: Algorithm> Step<'a, A> {
         };
         let mut record = kept.unwrap_or_default();
         let answer = record.answer(algorithm, now, ask);
-        Self { order, answer, record, was_there, was_new, was_others }
+        Self { order, answer, record, was_there, was_new, was_others, stays }
     }
 
     fn keep<R: Records<A>>(self, now: Nanos, records: &mut R) -> Result<(), R::Error> {
+        if self.stays {
+            return Ok(());
+        }
         let Order { limit, key, ask, .. } = self.order;
         let new_at = self.record.new_at(&limit.algorithm);
         let is_new = new_at <= now;

@@ -195,6 +195,10 @@ impl Algorithm for AnyAlgorithm {
         }
     }
 
+    fn is_own(&self, state: &AnyState) -> bool {
+        with!(self, limit => state.is_of(limit))
+    }
+
     fn measure(&self) -> Measure {
         with!(self, limit => limit.measure())
     }

@@ -124,6 +124,10 @@ impl AnyState {
         A::kept(&self.kept).map_or(Nanos::ZERO, |state| limit.new_at(state)).max(self.since)
     }
 
+    pub(super) fn is_of<A: Keep>(&self, _: &A) -> bool {
+        self.kept == Kept::New || A::kept(&self.kept).is_some()
+    }
+
     pub(super) fn carry_over<A: Keep>(&mut self, limit: &A, before: &A, now: Nanos) {
         if let Some(state) = A::kept_mut(&mut self.kept) {
             limit.carry_over(before, state, now);

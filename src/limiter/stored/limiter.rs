@@ -150,6 +150,10 @@ impl<A: Algorithm, S: Store<A>> StoredLimiter<A, S> {
     /// of ten an hour finds it full, and does not wait for a hundred hours. Debts
     /// made by charges stay for as long as the limit stays the same.
     ///
+    /// An algorithm of another kind begins anew at each key, as what the other one kept means nothing to it. While
+    /// processes ask about a key by limits of two kinds, each time the other one asks it begins anew
+    /// as well: they should have two names. What was granted by one kind does not go back to the other.
+    ///
     /// # Errors
     ///
     /// [`Invalid`] when the store cannot keep to it.

@@ -31,7 +31,7 @@ const BATCHES: u32 = 25;
 
 /// A store that asks all others the same, and fails when they do not agree.
 #[derive(Clone)]
-struct Everywhere {
+pub(super) struct Everywhere {
     memory: MemoryStore<AnyAlgorithm>,
     sqlite: SqliteStore,
     script: RedisStore<MultiplexedConnection>,
@@ -48,7 +48,31 @@ struct Servers {
     cluster: ClusterConnection,
 }
 
+/// The same for as long as they run.
+pub(super) struct Running {
+    server: Server,
+    cluster: Cluster,
+    folder: Folder,
+}
+
+impl Running {
+    async fn start() -> Self {
+        let (server, cluster) = tokio::join!(Server::start(), Cluster::start());
+        Self { server, cluster, folder: Folder::new() }
+    }
+
+    async fn servers(&self) -> Servers {
+        Servers { one: self.server.connect().await, cluster: self.cluster.connect().await }
+    }
+}
+
 impl Everywhere {
+    /// Stores on servers of their own.
+    pub(super) async fn start() -> (Self, Running) {
+        let running = Running::start().await;
+        (Self::new(running.servers().await, &running.folder).await, running)
+    }
+
     /// Nothing is in there yet. Walks that shared it would forget for each other what equals new by their
     /// own times.
     async fn new(servers: Servers, folder: &Folder) -> Self {
@@ -147,8 +171,8 @@ impl Through {
 /// A walk that fails tells its seed, which is the one of them all and two digits more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_sequence_gets_the_same_answers_in_all_stores() {
-    let (server, cluster) = (Server::start().await, Cluster::start().await);
-    let servers = Servers { one: server.connect().await, cluster: cluster.connect().await };
+    let running = Running::start().await;
+    let servers = running.servers().await;
     let ways = LIMITS.into_iter().map(Through::One);
     // Of a fixed window that becomes longer the same holds as of those in `SHORTENED`.
     let changing = CHANGING.into_iter().filter(|lines| !lines[0].starts_with("fixed window"));

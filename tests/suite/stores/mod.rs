@@ -15,6 +15,8 @@ pub(crate) mod changing;
 mod crowds;
 #[cfg(all(feature = "sqlite", feature = "redis", feature = "postgres"))]
 mod everywhere;
+#[cfg(all(feature = "sqlite", feature = "redis", feature = "postgres"))]
+mod kinds;
 mod forgetting;
 mod groups;
 mod kit;

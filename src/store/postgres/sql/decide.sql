@@ -65,6 +65,7 @@ DECLARE
     is_several boolean;
     passes boolean;
     is_kept boolean;
+    stays boolean;
     was_new boolean;
     is_others boolean;
     which integer;
@@ -113,6 +114,8 @@ BEGIN
                     settings := parameters[coalesce(ends[algorithm - 1], 0) + 1:ends[algorithm]];
                 END IF;
                 before := CASE WHEN is_several THEN tried[which] ELSE kept[which] END;
+                -- What was granted by one algorithm is not for another to take back or to renew.
+                stays := coalesce(before.kind <> kind AND what IN (2, 3, 5, 7), false);
                 -- What equals new is new, so that it is all the same who has forgotten it and who
                 -- has not. To one algorithm so is what another has kept.
                 is_others := coalesce(
@@ -152,6 +155,7 @@ BEGIN
                 answers[8 * index + 6] := answer.remaining;
                 answers[8 * index + 7] := answer.full_after;
                 answers[8 * index + 8] := answer.rate;
+                CONTINUE WHEN stays;
                 IF answer.outcome = 0 THEN
                     is_kept := what = 8 OR what <> 1 AND cost > 0;
                 ELSE

@@ -25,6 +25,7 @@ local function record_of(index, limit)
     local state, raw, ahead, free = kind.load(key)
     record = {
       key = key, kind = kind, p = limit.p, is_changed = false, raw = raw,
+      is_foreign = raw and not state,
       state = state or kind.fresh(key), ahead = ahead or 0, free = free or {},
     }
     records[index] = record
@@ -36,11 +37,15 @@ end
 -- answer, the record as it is now, and whether it was new.
 local function answer_order(record, limit, ask, a, b, is_in_group)
   local is_other = record.kind ~= limit.kind
+  -- What was granted by one kind of limit is not for another to take back or to renew.
+  local stays = (is_other or record.is_foreign)
+    and (ask == RENEW or ask == GIVE_BACK or ask == FINISH or ask == RETURN)
   -- By itself an order changes what it does not keep only where there are free slots, or where it renews
   -- nothing: that takes place now, and others would come after it.
-  if is_in_group or record.free[1] or ask == RETURN or ask == RENEW and a == 0 then
+  if is_in_group or stays or record.free[1] or ask == RETURN or ask == RENEW and a == 0 then
     record = copy_record(record)
   end
+  record.stays = stays
   record.kind, record.p = limit.kind, limit.p
   -- What equals new is new, and so is what another kind of limit has left behind.
   local was_new = is_other or new_at(record) <= now
@@ -68,11 +73,11 @@ end
 -- came, where the time of the limit begins with it, and that the limit is another one since: were
 -- that forgotten, the time that passes would go on to be counted by the old one.
 local function keep(record, key, ask, outcome, permits, is_noted)
-  if ask == PEEK then
+  if ask == PEEK or record.stays then
     return
   elseif outcome == GRANTED and (permits > 0 or ask == FORGET)
     or outcome ~= GRANTED and is_noted and new_at(record) > now then
-    record.is_changed = true
+    record.is_changed, record.is_foreign = true, false
     records[key] = record
   end
 end
