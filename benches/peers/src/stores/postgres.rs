@@ -18,6 +18,7 @@ use tower_ratelimit::store::PostgresStore;
 mod servers {
     mod freeze;
     pub mod postgres;
+    mod script;
 }
 
 const CONNECTIONS: usize = 8;
