@@ -50,8 +50,8 @@ impl error::Error for StoreError {
     }
 }
 
-/// The store did not answer within the [deadline](crate::StoredBuilder::deadline), and may do so yet: permits
-/// that it grants then go back.
+/// The store did not answer within the [deadline](crate::StoredBuilder::deadline), and may do so yet:
+/// permits that it grants within ten times as long go back.
 ///
 /// ```
 /// # use tower_ratelimit::store::StoreError;

@@ -11,7 +11,7 @@ use super::{
     line::Lane,
     queue::{Load, Most, Place, Queue, Queued},
     settings::Settings,
-    time::{before, shielded},
+    time::shielded,
 };
 use crate::{
     algorithm::Algorithm,
@@ -181,8 +181,9 @@ impl<A: Algorithm, S: Store<A>> Pipeline<A, S> {
     /// to go back.
     pub(super) fn abandon(self: &Arc<Self>, answer: impl Future<Output: Send> + Send + 'static) {
         let (clock, end) = (self.clock.clone(), self.clock.now() + self.deadline * LATE);
-        let listens = async move { drop(before(&clock, end, answer).await) };
-        self.runtime().spawn(Carried::new(listens, self.runtime.clone()));
+        let answer = async move { drop(answer.await) };
+        let carried = Carried::new(answer, clock, end, self.runtime.clone());
+        self.runtime().spawn(carried.listen());
     }
 
     /// Does this with the queue of a shard.

@@ -5,10 +5,13 @@ use super::{
     runtimes::{Gated, gated, run_others, runtime},
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use std::{fmt, future::poll_fn, task::Poll};
-use tokio::{task::JoinSet, time::sleep};
+use std::{fmt, future::poll_fn, sync::Arc, task::Poll};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_test::{assert_pending, task};
-use tower_ratelimit::Quota;
+use tower_ratelimit::{
+    OnFailure, Quota, StoredLimiter,
+    store::{Answer, Batch, MemoryStore, Store, StoreError},
+};
 
 const PERMITS: u32 = 1000;
 
@@ -95,4 +98,45 @@ fn those_in_other_runtimes_do_not_go_with_the_one_of_the_driver() {
             });
         }
     }
+}
+
+/// A store that takes at once, and says so when it is told to.
+#[derive(Clone)]
+struct Silent {
+    store: MemoryStore<Quota>,
+    says: Arc<watch::Sender<bool>>,
+}
+
+impl Store<Quota> for Silent {
+    async fn decide(&self, batch: Batch<Quota>) -> Result<Vec<Answer>, StoreError> {
+        let answers = self.store.decide(batch).await;
+        self.says.subscribe().wait_for(|says| *says).await.map_err(StoreError::new)?;
+        answers
+    }
+}
+
+/// It is listened to in the runtime of who gave it up, and then in that of the limiter.
+#[test]
+fn what_was_given_up_in_a_runtime_that_ends_goes_back_all_the_same() {
+    let [home, ends] = [(); 2].map(|()| runtime());
+    let says = Arc::new(watch::Sender::new(false));
+    let store = Silent { store: MemoryStore::default(), says: Arc::clone(&says) };
+    let limit = home.block_on(async {
+        let quota = Quota::new(PERMITS).unwrap();
+        let limiter = StoredLimiter::builder("api", store, quota, OnFailure::Refuse);
+        limiter.build().unwrap().key("alice")
+    });
+    ends.block_on(async {
+        let mut call = task::spawn(limit.try_acquire());
+        assert_pending!(call.poll());
+        drop(call);
+        run_others(5).await;
+    });
+    drop(ends);
+    home.block_on(async {
+        run_others(5).await;
+        says.send_replace(true);
+        run_others(5).await;
+        assert_eq!(limit.peek(0).await.unwrap().remaining, PERMITS);
+    });
 }
