@@ -25,8 +25,8 @@ use tokio::runtime::Handle;
 /// asked for whose server is away, that does no harm.
 const SILENCE: Nanos = Nanos::new(250_000_000);
 
-/// How long that may take, until it is tried again.
-const LONGEST: Nanos = Nanos::new(5_000_000_000);
+/// How long that may take, until it is tried again: longer than the client waits for servers that say nothing.
+const LONGEST: Nanos = Nanos::new(30_000_000_000);
 
 impl RedisStore<ClusterManager> {
     /// Opens a store on the cluster that this client knows of, over a connection that is made anew when it
@@ -34,7 +34,9 @@ impl RedisStore<ClusterManager> {
     ///
     /// As [`on_cluster`](RedisStore::on_cluster), but for what becomes of the connection while a server of
     /// the cluster is away. A [`ClusterConnection`] may come to answer nobody any more then, also about keys
-    /// of other servers, until it is made anew. Here it is, within half a second; calls that
+    /// of other servers, until it is made anew. Here that begins within half a second, and takes as long as
+    /// connecting: a server that says nothing is waited for as the
+    /// [client](redis::cluster::ClusterClientBuilder::connection_timeout) says, twice. Calls that
     /// were made meanwhile end as if all servers were away.
     ///
     /// It is made in the runtime in which this is called, which has to go on.
@@ -120,7 +122,11 @@ impl Watch {
             return;
         }
         // Where none can be made, the next call has it tried again.
-        if let Some(Ok(made)) = within(clock, LONGEST, client.get_async_connection()).await {
+        let made = within(clock, LONGEST, client.get_async_connection()).await;
+        // The old one may have found its way meanwhile.
+        if let Some(Ok(made)) = made
+            && answers.load(Relaxed) == before
+        {
             *self.0.connection() = made;
         }
     }
