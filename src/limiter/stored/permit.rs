@@ -52,7 +52,7 @@ impl<A: Algorithm, S: Store<A>> StoredPermit<A, S> {
         match mem::replace(&mut self.hold.used, Used::Nothing) {
             Used::Store(taken) => {
                 if let Some(grant) = taken.answer.decision.grant() {
-                    self.hold.shared.tell(&taken, StoreAsk::Ask(Ask::GiveBack(grant)));
+                    self.hold.shared.tell(taken.order(StoreAsk::Ask(Ask::GiveBack(grant))));
                 }
             }
             // Where permits are held, they come back as the hold is dropped.
@@ -140,8 +140,8 @@ impl<A: Algorithm, S: Store<A>> Settle<u32> for StoredHold<A, S> {
     fn settle(&mut self, cost: u32) {
         match &mut self.used {
             Used::Store(taken) => {
-                if let Some(correction) = taken.correct(cost) {
-                    self.shared.tell(taken, correction);
+                if let Some(order) = taken.correct(cost, || self.shared.limit()) {
+                    self.shared.tell(order);
                 }
             }
             Used::Local(hold) => hold.settle(cost),

@@ -52,8 +52,8 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
     }
 
     /// Tells the store that something goes back, without waiting for an answer.
-    pub(super) fn tell(&self, taken: &Taken<A>, ask: StoreAsk) {
-        self.inquiry.pipeline.send(Group::one(taken.order(ask)));
+    pub(super) fn tell(&self, order: Order<A>) {
+        self.inquiry.pipeline.send(Group::one(order));
     }
 
     /// Permits that are not used go back.
@@ -61,7 +61,7 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
         match ticket.from {
             From::Store(taken) => {
                 if let Some(ask) = taken.unused() {
-                    self.tell(&taken, ask);
+                    self.tell(taken.order(ask));
                 }
             }
             From::Local(ticket) => {
@@ -76,7 +76,7 @@ impl<A: Algorithm, S: Store<A>> Shared<A, S> {
     /// The call that used these permits has ended.
     pub(super) fn end(&self, taken: &Taken<A>) {
         if let Some(grant) = taken.held() {
-            self.tell(taken, StoreAsk::Ask(Ask::End(grant)));
+            self.tell(taken.order(StoreAsk::Ask(Ask::End(grant))));
         }
     }
 

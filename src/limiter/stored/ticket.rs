@@ -3,7 +3,7 @@
 use super::{super::Ticket, group::undo};
 use crate::{
     algorithm::Algorithm,
-    decision::{Decision, Grant},
+    decision::{Ask, Decision, Grant},
     nanos::Nanos,
     store::{Answer, Order, StoreAsk, StoreKey, StoredLimit},
 };
@@ -48,15 +48,27 @@ impl<A: Algorithm> Taken<A> {
         undo(StoreAsk::Reserve { cost: 1, max_wait: Nanos::ZERO }, self.answer)
     }
 
-    /// What makes of them so many, where the call does not hold them; from then on they are so many.
-    pub(super) fn correct(&mut self, cost: u32) -> Option<StoreAsk> {
+    /// What makes of them so many, where calls do not hold them; from then on they are so many. What goes back
+    /// goes to the limit that granted it, and what is missing is charged to the limit as it is now.
+    pub(super) fn correct(
+        &mut self,
+        cost: u32,
+        limit: impl FnOnce() -> Arc<StoredLimit<A>>,
+    ) -> Option<Order<A>> {
         let decision = self.answer.decision;
         let correction = decision.grant()?.correct(cost)?;
         if self.limit.algorithm.holds() {
             return None;
         }
         self.answer.decision = decision.costing(cost);
-        Some(StoreAsk::Ask(correction))
+        let order = self.order(StoreAsk::Ask(correction));
+        match correction {
+            Ask::Charge(_) => {
+                let limit = limit();
+                (!limit.algorithm.holds()).then_some(Order { limit, ..order })
+            }
+            _ => Some(order),
+        }
     }
 
     /// Them, where a call holds them until it ends.

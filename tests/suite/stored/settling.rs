@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use tokio::time::sleep;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_ratelimit::{
-    Concurrency, OnFailure, Quota, RateLimitLayer, SlidingWindow, StoredLimiter, Terms,
+    AnyAlgorithm, Concurrency, OnFailure, Quota, RateLimitLayer, SlidingWindow, StoredLimiter,
+    Terms,
 };
 
 /// What a call takes in advance, and what it costs.
@@ -90,4 +91,29 @@ async fn a_call_that_was_let_through_as_the_store_did_not_answer_is_not_settled(
     store.set(super::slow::Mood::Answers);
     sleep(ms(100)).await;
     assert_eq!(limiter.key("alice").peek(0).await.unwrap().remaining, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_used_more_is_charged_to_the_limit_as_it_is_by_then() {
+    let store = Slow::<AnyAlgorithm>::new(0);
+    let limiter = limiter(&store, Quota::new(20).unwrap().into());
+    let service = RateLimitLayer::per_key(|_: &Job| "alice", limiter.clone())
+        .terms(|(takes, _): &Job, terms| Terms { cost: *takes, ..terms })
+        .settle(|cost: &u32| *cost)
+        .layer(service_fn(async |(_, costs): Job| {
+            sleep(ms(10)).await;
+            Ok::<_, Infallible>(costs)
+        }));
+    let limit = limiter.key("alice");
+    let changes = async {
+        sleep(ms(5)).await;
+        limiter.set_algorithm(bucket(1000, 10).into()).unwrap();
+        limit.try_acquire_many(4).await.unwrap();
+    };
+    let call = |job| service.clone().oneshot(job);
+    let (more, less, ()) = tokio::join!(call((5, 7)), call((5, 1)), changes);
+    assert_eq!((more.unwrap(), less.unwrap()), (7, 1));
+    sleep(ms(1)).await;
+    // Two of the quota's are missing, and four that were not used do not go back to the bucket.
+    assert_eq!(limit.peek(0).await.unwrap().remaining, 4);
 }

@@ -162,8 +162,7 @@ where
                 let orders = taken.iter_mut().filter_map(|taken| {
                     let name = &taken.limit.name;
                     let limit = self.shared.names.iter().position(|other| other == name)?;
-                    let correction = taken.correct(costs.of(limit)?)?;
-                    Some(taken.order(correction))
+                    taken.correct(costs.of(limit)?, || self.shared.limit(limit))
                 });
                 self.shared.tell(orders);
             }
