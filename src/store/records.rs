@@ -146,7 +146,11 @@ impl<'a, A: Algorithm> Step<'a, A> {
             ask => ask,
         };
         let mut record = kept.unwrap_or_default();
-        let answer = record.answer(algorithm, now, ask);
+        let mut answer = record.answer(algorithm, now, ask);
+        if stays && matches!(ask, StoreAsk::Ask(Ask::Renew(_))) {
+            // Whoever holds them there has lost them.
+            answer.decision.outcome = Outcome::InUse(None);
+        }
         Self { order, answer, record, was_there, was_new, was_others, stays }
     }
 

@@ -146,6 +146,12 @@ BEGIN
                     -- Nobody stood in line before the first call.
                     orders[7 * index + 5] = 1 AND NOT was_new, orders[7 * index + 6]
                 );
+                IF stays AND what = 2 THEN
+                    -- Whoever holds them there has lost them.
+                    answer.outcome := 2;
+                    answer.granted_at := NULL;
+                    answer.wait := NULL;
+                END IF;
                 -- One by one they are put in their places, as a slice they would be copied with all others.
                 answers[8 * index + 1] := now;
                 answers[8 * index + 2] := answer.outcome;

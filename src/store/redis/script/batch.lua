@@ -17,10 +17,11 @@ local function read_order()
   return ask, key, limits[limit], count, a, b
 end
 
--- The record of a key as the orders before have left it.
+-- The record of a key as the orders before have left it. One that is of another kind, and that no order has
+-- changed, is looked at again by the next kind, which may be its own.
 local function record_of(index, limit)
   local record = records[index]
-  if not record then
+  if not record or record.is_foreign and record.kind ~= limit.kind then
     local key, kind = KEYS[index], limit.kind
     local state, raw, ahead, free = kind.load(key)
     record = {
@@ -40,9 +41,9 @@ local function answer_order(record, limit, ask, a, b, is_in_group)
   -- What was granted by one kind of limit is not for another to take back or to renew.
   local stays = (is_other or record.is_foreign)
     and (ask == RENEW or ask == GIVE_BACK or ask == FINISH or ask == RETURN)
-  -- By itself an order changes what it does not keep only where there are free slots, or where it renews
-  -- nothing: that takes place now, and others would come after it.
-  if is_in_group or stays or record.free[1] or ask == RETURN or ask == RENEW and a == 0 then
+  -- By itself an order changes what it does not keep only where there are free slots, where the record is of
+  -- another kind, or where it renews nothing: that takes place now, and others would come after it.
+  if is_in_group or stays or is_other or record.free[1] or ask == RETURN or ask == RENEW and a == 0 then
     record = copy_record(record)
   end
   record.stays = stays
@@ -66,7 +67,11 @@ local function answer_order(record, limit, ask, a, b, is_in_group)
     -- What was reserved stays where it is, and what comes behind it takes the new limit.
     limit.kind.adopt(limit.p, record.state, max(record.ahead, now))
   end
-  return decide(record, now, ask, a, b), record, was_new or is_others
+  local answer = decide(record, now, ask, a, b)
+  if stays and ask == RENEW then
+    answer.outcome, answer.x, answer.y = IN_USE, nil, 0
+  end
+  return answer, record, was_new or is_others
 end
 
 -- Keeps the record that an order has changed. A refusal changes nothing, but that the first call

@@ -5,7 +5,7 @@ mod orders;
 pub(crate) use super::limits::{CHANGING, LIMITS, SHORTENED};
 
 use super::random::Random;
-use std::sync::Arc;
+use std::{mem::discriminant, sync::Arc};
 use tower_ratelimit::{
     Algorithm, AnyAlgorithm, Nanos, Outcome,
     store::{Answer, Batch, MemoryStore, Order, Store, StoreAsk, StoreKey, StoredLimit},
@@ -52,6 +52,7 @@ pub(crate) struct Walk {
     /// Two that are always kept in one place, and one that may lie elsewhere.
     keys: [StoreKey; 3],
     granted: Vec<Granted>,
+    was_of_another_kind: bool,
     memory: MemoryStore<AnyAlgorithm>,
     now: u64,
     /// The clock is not set back beyond that.
@@ -90,6 +91,7 @@ impl Walk {
                 StoreKey::new("elsewhere"),
             ],
             granted: Vec::new(),
+            was_of_another_kind: false,
             memory: MemoryStore::default(),
             now: start.get() / tick.get(),
             earliest: 0,
@@ -113,6 +115,12 @@ impl Walk {
     pub(crate) fn change(&mut self, store: &impl Store<AnyAlgorithm>, line: &str) {
         let name = Arc::clone(&self.limits[0].name);
         let algorithm = store.keep_to(line.parse().unwrap()).unwrap();
+        if discriminant(&algorithm) != discriminant(&self.limits[0].algorithm) {
+            // What another kind of limit granted goes back to nobody, and is lost where it is renewed, which
+            // `kinds` shows. Where its record equals new, it is there or is not.
+            self.was_of_another_kind = true;
+            self.granted.retain(|(limit, ..)| *limit != name);
+        }
         self.limits[0] = Arc::new(StoredLimit { name, algorithm });
     }
 

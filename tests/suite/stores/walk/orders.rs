@@ -85,6 +85,7 @@ impl Walk {
         match self.random.below(48) {
             0..16 => StoreAsk::Ask(Ask::Take(take)),
             16..20 => StoreAsk::Ask(Ask::Peek(take)),
+            20..23 if self.was_of_another_kind => StoreAsk::Ask(Ask::Take(take)),
             20..23 => StoreAsk::Ask(Ask::Renew(self.grant(limit, key))),
             23..26 => {
                 let grant = self.grant(limit, key);
