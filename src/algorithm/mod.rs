@@ -264,10 +264,9 @@ pub trait Algorithm: Send + Sync + 'static {
         self.carry_over(before, state, now);
     }
 
-    /// Returns whether a state is one that this algorithm makes, or new. It always is but for
-    /// [`AnyAlgorithm`](crate::AnyAlgorithm), whose states may be those of another algorithm, as where a store has
-    /// one that was left by another limit of the same name. What was granted by one is not given back to the
-    /// other, and lost where it is to be renewed.
+    /// Returns whether a state is one that this algorithm makes, or new. It always is but for [`AnyAlgorithm`], whose
+    /// states may be those of another algorithm, as where a store has one that was left by another limit of the
+    /// same name. What was granted by one is not given back to the other, and lost where it is to be renewed.
     fn is_own(&self, _state: &Self::State) -> bool {
         true
     }
