@@ -45,4 +45,6 @@ mod stream;
 mod text;
 mod tickets;
 mod tower;
+#[cfg(all(feature = "sqlite", feature = "redis", feature = "postgres"))]
+mod until;
 mod waiting;

@@ -1,9 +1,12 @@
 //! Calls over real stores that are dropped on their way: what they were charged goes back.
 
 use super::{ms, refused};
-use crate::servers::{
-    folder::Folder,
-    redis::{Server, unique},
+use crate::{
+    servers::{
+        folder::Folder,
+        redis::{Server, unique},
+    },
+    until::until,
 };
 use std::{future::IntoFuture, task::Poll, time::Duration};
 use tokio::task::{JoinSet, yield_now};
@@ -55,17 +58,6 @@ async fn dropped_after<T>(
     None
 }
 
-/// Waits until it is so, and fails when it does not come to be.
-async fn until(is_so: impl AsyncFn() -> bool) {
-    for _ in 0..PATIENCE.as_millis() / 10 {
-        if is_so().await {
-            return;
-        }
-        tokio::time::sleep(ms(10)).await;
-    }
-    panic!("it does not come to be");
-}
-
 /// At whatever point calls are dropped, by themselves or in a batch.
 async fn hold<S: Store<AnyAlgorithm>>(store: S) {
     takes_nothing(&store).await;
@@ -99,7 +91,10 @@ async fn takes_nothing<S: Store<AnyAlgorithm>>(store: &S) {
         });
     }
     used += calls.join_all().await.into_iter().sum::<u32>();
-    until(async || limit.peek(0).await.unwrap().remaining == 1000 - used).await;
+    until("what went back is there", async || {
+        limit.peek(0).await.unwrap().remaining == 1000 - used
+    })
+    .await;
     // It stays so: nothing goes back twice.
     limit.try_acquire().await.unwrap();
     assert_eq!(limit.peek(0).await.unwrap().remaining, 999 - used);
@@ -132,7 +127,7 @@ async fn leaves_its_place_in_line<S: Store<AnyAlgorithm>>(store: &S) {
         assert_eq!(refusal.reason(), Reason::UsedUp);
         refusal.retry_after().unwrap() <= HOUR
     };
-    until(is_next).await;
+    until("it is the next", is_next).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

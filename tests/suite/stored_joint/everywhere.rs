@@ -8,6 +8,7 @@ use crate::{
     },
     stored::{ms, refused},
     stores::postgres,
+    until::until,
 };
 use std::{
     sync::{
@@ -35,17 +36,6 @@ fn builder<S: Store<AnyAlgorithm>>(
 ) -> StoredJointBuilder<S> {
     let builder = StoredJointLimiter::builder(store, on_failure).deadline(PATIENCE).unwrap();
     builder.breaker(u32::MAX, ms(1)).unwrap()
-}
-
-/// Waits until it is so, and fails when it does not come to be.
-async fn until(is_so: impl AsyncFn() -> bool) {
-    for _ in 0..PATIENCE.as_millis() / 10 {
-        if is_so().await {
-            return;
-        }
-        tokio::time::sleep(ms(10)).await;
-    }
-    panic!("it does not come to be");
 }
 
 /// Asks, and goes away before there is an answer; as a rule, as some stores are quick.
@@ -129,12 +119,12 @@ async fn gives_back_what_is_refunded<S: Store<AnyAlgorithm>>(store: &S) {
     let both_left = async || (left(&limiter, a, "back").await, left(&limiter, b, "back").await);
     assert_eq!(both_left().await, (3, 4));
     permit.refund();
-    until(async || both_left().await == (5, 7)).await;
+    until("what went back is there", async || both_left().await == (5, 7)).await;
     // So does what was given up on the way, which may have been taken.
     for _ in 0..5 {
         give_up(&call);
     }
-    until(async || both_left().await == (5, 7)).await;
+    until("what went back is there", async || both_left().await == (5, 7)).await;
     for _ in 0..2 {
         call.try_acquire().await.unwrap();
     }
@@ -174,10 +164,14 @@ async fn is_exact<S: Store<AnyAlgorithm>>(one: &S, other: &S) {
     // What was given up goes back by and by: then as many are left as were not used.
     let (limiter, per_user, over_all) = &limiters[0];
     let all = admitted.iter().sum::<u32>();
-    until(async || left(limiter, *over_all, "users").await == 50 - all).await;
+    until("what went back is there", async || left(limiter, *over_all, "users").await == 50 - all)
+        .await;
     for (user, calls) in admitted.into_iter().enumerate() {
         let user = format!("user {user}");
-        until(async || left(limiter, *per_user, &user).await == 20 - calls).await;
+        until("what went back is there", async || {
+            left(limiter, *per_user, &user).await == 20 - calls
+        })
+        .await;
     }
     let call = limiter.on(*per_user, "another user").on(*over_all, "users");
     for _ in all..50 {

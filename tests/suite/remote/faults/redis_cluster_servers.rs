@@ -4,7 +4,7 @@ use super::{
     super::{
         DEADLINE,
         line::in_line,
-        load::{Answers, under_load},
+        load::{Answers, Load, under_load},
         ms,
         opened::{RedisCluster, redis_on},
         until,
@@ -18,6 +18,14 @@ use tower_ratelimit::{OnFailure, Quota, Reason, StoredLimiter};
 
 async fn server_in_use(cluster: &Cluster) -> usize {
     cluster.place_of(&cluster.slot_in_use().await).await
+}
+
+/// The server that keeps what is in use.
+async fn is_killed_for_a_while(cluster: &mut Cluster, load: &Load) {
+    let place = server_in_use(cluster).await;
+    cluster.servers[place].crash();
+    load.fails().await;
+    cluster.servers[place].restart();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -35,10 +43,7 @@ async fn a_server_of_a_cluster_answers_nothing_for_a_while() {
 async fn a_server_of_a_cluster_is_killed_and_comes_back_with_all_that_was_granted() {
     let mut cluster = Cluster::start_with(&KEEPS_ALL).await;
     under_load(redis_on(&cluster).await, Answers::MayBeRepeated, async |load| {
-        let place = server_in_use(&cluster).await;
-        cluster.servers[place].crash();
-        load.fails().await;
-        cluster.servers[place].restart();
+        is_killed_for_a_while(&mut cluster, load).await;
     })
     .await;
 }
@@ -47,10 +52,7 @@ async fn a_server_of_a_cluster_is_killed_and_comes_back_with_all_that_was_grante
 async fn a_server_of_a_cluster_is_killed_while_callers_wait_for_their_turns() {
     let mut cluster = Cluster::start_with(&KEEPS_ALL).await;
     in_line(redis_on(&cluster).await, async |load| {
-        let place = server_in_use(&cluster).await;
-        cluster.servers[place].crash();
-        load.fails().await;
-        cluster.servers[place].restart();
+        is_killed_for_a_while(&mut cluster, load).await;
     })
     .await;
 }
