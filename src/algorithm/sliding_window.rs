@@ -201,7 +201,10 @@ impl Algorithm for SlidingWindow {
                 let decision = self.look(log, now, take.cost);
                 return self.with(decision, log, now, take.cost);
             }
-            Ask::Renew(grant) if now > grant.at && log.remove(grant) => {
+            // What has left the log is gone, whether it was forgotten yet or not.
+            Ask::Renew(grant)
+                if now > grant.at && now - grant.at < self.longest && log.remove(grant) =>
+            {
                 let grant = Grant { at: log.latest(now), ..grant };
                 log.push(grant);
                 grant

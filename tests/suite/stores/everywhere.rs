@@ -18,11 +18,12 @@ use crate::servers::{
 };
 use futures_util::{StreamExt, stream};
 use redis::{aio::MultiplexedConnection, cluster_async::ClusterConnection};
+use std::sync::Arc;
 use tower_ratelimit::{
-    AnyAlgorithm, Invalid, Nanos,
+    AnyAlgorithm, Ask, Invalid, Nanos, Take,
     store::{
-        Answer, Batch, MemoryStore, OptimisticRedisStore, PostgresRecords, PostgresStore,
-        RedisStore, SqliteStore, Store, StoreError,
+        Answer, Batch, MemoryStore, OptimisticRedisStore, Order, PostgresRecords, PostgresStore,
+        RedisStore, SqliteStore, Store, StoreAsk, StoreError, StoreKey, StoredLimit,
     },
 };
 
@@ -183,4 +184,23 @@ async fn one_sequence_gets_the_same_answers_in_all_stores() {
         through.agree(Everywhere::new(servers.clone(), &folder).await, seed).await;
     });
     stream::iter(walks).buffer_unordered(4).collect::<()>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_has_left_the_window_is_not_renewed() {
+    let (store, _running) = Everywhere::start().await;
+    let algorithm = store.keep_to("sliding window 3/20us".parse().unwrap()).unwrap();
+    let limit = Arc::new(StoredLimit { name: "window".into(), algorithm });
+    let ask = async |microseconds: u64, ask| {
+        let (limit, key) = (Arc::clone(&limit), StoreKey::new("a"));
+        let order = Order { limit, key, ask: StoreAsk::Ask(ask), is_with_previous: false };
+        let now = TODAY + Nanos::new(1000 * microseconds);
+        let answers = store.decide(Batch::new(vec![order]).at(now)).await.unwrap();
+        answers[0].decision.grant().unwrap()
+    };
+    let taken = ask(0, Ask::Take(Take::fresh(1))).await;
+    let renewed = ask(19, Ask::Renew(taken)).await;
+    assert_eq!(renewed.at, taken.at + MICROSECOND * 19);
+    // It is still in the log, as nobody has looked since.
+    assert_eq!(ask(39, Ask::Renew(renewed)).await, renewed);
 }

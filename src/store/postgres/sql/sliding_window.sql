@@ -22,7 +22,8 @@ BEGIN
     WHEN 0 THEN
         answer.granted_at := @log_latest(state, now);
     WHEN 2 THEN
-        IF now > moment THEN
+        -- What has left the log is gone, whether it was forgotten yet or not.
+        IF now > moment AND now - moment < longest THEN
             log := @log_removed(state, cost, moment);
             IF log IS NOT NULL THEN
                 answer.granted_at := @log_latest(log, now);

@@ -59,7 +59,8 @@ function algorithms.sliding_window()
   end
 
   function kind.renew(p, s, now, cost, at)
-    if now > at and s:take_out(cost, at) then
+    -- What has left the log is gone, whether it was forgotten yet or not.
+    if now > at and minus(now, at) < longest(p) and s:take_out(cost, at) then
       at = s:latest(now)
       s:write(cost, at)
     end
