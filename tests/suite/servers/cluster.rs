@@ -23,8 +23,12 @@ impl Cluster {
     /// One whose servers have these settings.
     pub(crate) async fn start_with(settings: &[&str]) -> Self {
         let mut servers = Vec::new();
-        for _ in 0..3 {
-            servers.push(Server::start_of_cluster(settings).await);
+        for epoch in ["1", "2", "3"] {
+            let server = Server::start_of_cluster(settings).await;
+            // Those that begin with the same one change it when they meet, perhaps while a slot moves: whoever
+            // had it might seem to have it again then, and the other one would delete what is in it.
+            let () = server.ask(&["CLUSTER", "SET-CONFIG-EPOCH", epoch]).await;
+            servers.push(server);
         }
         for (server, slots) in
             servers.iter().zip([("0", "5460"), ("5461", "10922"), ("10923", "16383")])

@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        DEADLINE,
         line::in_line,
         load::{Answers, Load, under_load},
         opened::{redis, redis_at},
@@ -14,6 +15,7 @@ use crate::servers::{
     redis::Server,
 };
 use futures_util::future::join;
+use tokio::time::sleep;
 
 /// Cuts the connection at each step there is from when it is made to the answer of a script that the server
 /// does not know yet.
@@ -25,8 +27,17 @@ async fn cut_each_step(server: &Server, proxy: &Proxy, load: &Load) {
             join(proxy.cut_at(cut, words), async { proxy.lead_to(home()) }).await;
             load.goes_on().await;
         }
-        let forget = async { server.ask::<()>(&["SCRIPT", "FLUSH"]).await };
-        join(proxy.cut_at(cut, b"\r\nEVAL\r\n"), forget).await;
+        // Where it is followed by another request it is not answered alone, and is not cut.
+        let forget = async {
+            loop {
+                server.ask::<()>(&["SCRIPT", "FLUSH"]).await;
+                sleep(DEADLINE).await;
+            }
+        };
+        tokio::select! {
+            () = proxy.cut_at(cut, b"\r\nEVAL\r\n") => {}
+            () = forget => {}
+        }
         load.goes_on().await;
     }
     // Nobody is there for a while.
