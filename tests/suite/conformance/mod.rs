@@ -2,6 +2,7 @@
 
 mod built_in;
 mod limiters;
+mod stored_limiters;
 mod faulty;
 mod faulty_in_flight;
 mod limits;
