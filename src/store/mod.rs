@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | the processes of one host | `SqliteStore` (feature `sqlite`) | a transaction, none for refusals |
 //! | many hosts, and many asks | `RedisStore` (feature `redis`) | one round trip |
+//! | a Redis that may fail over | `RedisStore::open_sentinel` | one round trip |
 //! | more than one Redis can do | `RedisStore::open_cluster` | one round trip to each slot |
 //! | many hosts that have a Postgres | `PostgresStore` (feature `postgres`) | one round trip |
 //! | tests of code that uses a store | [`MemoryStore`] | nothing |
@@ -80,7 +81,7 @@ pub use postgres::{PostgresRecords, PostgresStore};
 pub use record::Record;
 pub use records::Records;
 #[cfg(feature = "redis")]
-pub use redis::{AcrossSlots, ClusterManager, Contended, OptimisticRedisStore, RedisStore};
+pub use redis::{AcrossSlots, Contended, ManagedConnection, OptimisticRedisStore, RedisStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBuilder, SqliteStore, Synchronous};
 pub use store_key::StoreKey;

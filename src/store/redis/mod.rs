@@ -11,11 +11,12 @@ mod silence;
 #[path = "silence_elsewhere.rs"]
 mod silence;
 mod redis_store;
-mod cluster_manager;
+mod managed;
+mod open;
 mod optimistic;
 mod shelf;
 
-pub use cluster_manager::ClusterManager;
+pub use managed::ManagedConnection;
 pub use optimistic::{Contended, OptimisticRedisStore};
 pub use redis_store::RedisStore;
 pub use slot::AcrossSlots;

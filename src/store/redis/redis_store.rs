@@ -1,11 +1,10 @@
 //! The store.
 
 use super::{
-    OptimisticRedisStore,
+    ManagedConnection, OptimisticRedisStore,
     call::Call,
     reply,
     script::{self, Argument, Script},
-    silence,
     slot::{for_each_slot, one_slot, slot_of},
 };
 use crate::{
@@ -13,21 +12,14 @@ use crate::{
     invalid::Invalid,
     store::{Answer, Batch, Order, Store, StoreError},
 };
-use redis::{
-    Client, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo, ProtocolVersion,
-    RedisError, ServerErrorKind, Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
-};
-use std::{fmt, sync::Arc, time::Duration};
+use redis::{FromRedisValue, aio::ConnectionLike};
+use std::{fmt, sync::Arc};
 
 /// The most entries that a log may have: 16 bytes each, in one value.
 const LONGEST_LOG: u64 = 1_000_000;
 
 /// How many batches are on their way at the same time.
 const AT_ONCE: usize = 2;
-
-/// How long to wait at most before a server that is away is looked for again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A [`Store`] in Redis, or Valkey, which passes the same tests, for limits that many processes share: all that
 /// use the same server and [namespace](Self::namespace).
@@ -43,10 +35,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// [`Concurrency`](crate::Concurrency), has an entry of 16 bytes for each call and 1,000,000 at
 /// most.
 ///
-/// The connection is yours, with all its settings: a [`ConnectionManager`], a
-/// [`MultiplexedConnection`](redis::aio::MultiplexedConnection), a
-/// [`ClusterConnection`](redis::cluster_async::ClusterConnection). For TLS turn on a feature of the
-/// `redis` crate, such as `tokio-rustls-comp`. A connection that sends a command again when the
+/// [`open`](Self::open), [`open_sentinel`](Self::open_sentinel) and [`open_cluster`](RedisStore::open_cluster) make
+/// a connection, and make it anew when it is lost. Or it is yours, with all its settings: a
+/// `ConnectionManager`, a [`MultiplexedConnection`](redis::aio::MultiplexedConnection), a
+/// [`ClusterConnection`](redis::cluster_async::ClusterConnection). One that sends a command again when the
 /// reply was lost may take permits twice, never too few. One that waits for replies for less than
 /// the [deadline](crate::StoredBuilder::deadline) of the limiter loses what they grant; a
 /// [`MultiplexedConnection`](redis::aio::MultiplexedConnection) waits for half a second unless you
@@ -77,12 +69,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// Two servers and one limit: `examples/redis_shared.rs`.
 #[derive(Clone)]
-pub struct RedisStore<C> {
+pub struct RedisStore<C = ManagedConnection> {
     pub(super) connection: C,
     pub(super) namespace: Arc<str>,
     pub(super) servers: Servers,
-    /// Whether the connection is made anew by itself, so that it can be left.
-    is_own: bool,
 }
 
 /// Whether all keys are on one server.
@@ -92,51 +82,6 @@ pub(super) enum Servers {
     Cluster,
 }
 
-impl RedisStore<ConnectionManager> {
-    /// Opens a store on the server at this address, `redis://…`, over a connection that is made
-    /// anew whenever it is lost: at once and before the next call where the server speaks the
-    /// protocol of Redis 6 or later, otherwise after the first call that fails.
-    ///
-    /// It is lost, too, when the server has confirmed nothing for some seconds (on Linux; elsewhere as soon as
-    /// the system finds out), and left when the server says that it only reads: whoever is at the
-    /// address by then is asked, which after a failover is another server.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the address is malformed, or no server answers there.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let address = url.into_connection_info().map_err(StoreError::new)?;
-        // A batch leaves at once, and not when the one before it was confirmed.
-        let settings = silence::bounded(address.tcp_settings().clone()).set_nodelay(true);
-        let address = address.set_tcp_settings(settings);
-        // By this protocol alone a connection tells that it was lost.
-        let newer = address.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let newer = address.clone().set_redis_settings(newer);
-        let connection = match is_refused(newer.clone()).await {
-            true => connect(address).await,
-            false => connect(newer).await,
-        };
-        let own = |connection| Self { is_own: true, ..Self::new(connection) };
-        connection.map(own).map_err(StoreError::new)
-    }
-}
-
-/// Whether somebody is there who does not want to be talked to like that.
-async fn is_refused(address: ConnectionInfo) -> bool {
-    let Ok(client) = Client::open(address) else { return false };
-    let connected = client.get_multiplexed_async_connection().await;
-    connected.is_err_and(|error| !error.is_io_error())
-}
-
-async fn connect(address: ConnectionInfo) -> Result<ConnectionManager, RedisError> {
-    let config = ConnectionManagerConfig::new()
-        // Whoever asks has a deadline, and gives back what is granted later than that. What the
-        // connection does not wait for would be lost.
-        .set_response_timeout(None)
-        .set_max_delay(LONGEST_PAUSE);
-    Client::open(address)?.get_connection_manager_with_config(config).await
-}
-
 impl<C> RedisStore<C> {
     /// Creates a store on one server, over a connection of your own.
     ///
@@ -144,7 +89,7 @@ impl<C> RedisStore<C> {
     /// another one, which is up to you; [`open`](RedisStore::open) does it by itself.
     #[must_use]
     pub fn new(connection: C) -> Self {
-        Self { connection, namespace: "limits".into(), servers: Servers::One, is_own: false }
+        Self { connection, namespace: "limits".into(), servers: Servers::One }
     }
 
     /// Creates a store on a cluster, over a connection of your own that finds the server of a key.
@@ -218,7 +163,6 @@ impl<C: ConnectionLike + Clone> RedisStore<C> {
         reply::answers(&reply, batch.orders.len()).map_err(StoreError::new)
     }
 
-    /// Runs a script, and leaves a server that used to write and only reads by now.
     pub(super) async fn run<T: FromRedisValue>(
         &self,
         script: &Script,
@@ -226,17 +170,8 @@ impl<C: ConnectionLike + Clone> RedisStore<C> {
         arguments: &[Argument],
     ) -> Result<T, StoreError> {
         let mut connection = self.connection.clone();
-        let reply = script.run(&mut connection, keys, arguments).await;
-        if self.is_own && reply.as_ref().is_err_and(only_reads) {
-            // The server closes the connection then. What it says to that is of no matter.
-            let _: Result<Value, _> = redis::cmd("QUIT").query_async(&mut connection).await;
-        }
-        reply.map_err(StoreError::new)
+        script.run(&mut connection, keys, arguments).await.map_err(StoreError::new)
     }
-}
-
-fn only_reads(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
 impl<A, C> Store<A> for RedisStore<C>
@@ -285,7 +220,7 @@ where
 
 impl<C> fmt::Debug for RedisStore<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { connection: _, namespace, servers, is_own: _ } = self;
+        let Self { connection: _, namespace, servers } = self;
         f.debug_struct("RedisStore")
             .field("namespace", namespace)
             .field("servers", servers)

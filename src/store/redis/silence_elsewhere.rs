@@ -6,7 +6,9 @@ use std::time::Duration;
 /// How long nothing is said before it is looked whether anybody is there.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// These settings, by which a connection on which nothing is said is also lost when nobody is there.
+/// These settings, by which a connection on which nothing is said is also lost when nobody is there, unless they
+/// say something about that themselves.
 pub(super) fn bounded(settings: TcpSettings) -> TcpSettings {
-    settings.set_keepalive(TcpKeepalive::new().with_time(LONGEST))
+    let looks = settings.keepalive().cloned();
+    settings.set_keepalive(looks.unwrap_or(TcpKeepalive::new().with_time(LONGEST)))
 }

@@ -3,15 +3,16 @@
 use crate::servers::{
     cluster::Cluster,
     redis::{Server, unique},
+    sentinel::Watched,
 };
 use deadpool_postgres::{Manager, Pool, Runtime};
-use redis::{aio::ConnectionManager, cluster::ClusterClient};
+use redis::{cluster::ClusterClient, cluster_async::ClusterConnection};
 use std::time::Duration;
 use tokio_postgres::NoTls;
-use tower_ratelimit::store::{ClusterManager, PostgresStore, RedisStore};
+use tower_ratelimit::store::{ManagedConnection, PostgresStore, RedisStore};
 
-pub(super) type Redis = RedisStore<ConnectionManager>;
-pub(super) type RedisCluster = RedisStore<ClusterManager>;
+pub(super) type Redis = RedisStore;
+pub(super) type RedisCluster = RedisStore<ManagedConnection<ClusterConnection>>;
 
 /// Records of its own on this server.
 pub(super) async fn redis(server: &Server) -> Redis {
@@ -29,6 +30,11 @@ pub(super) async fn redis_on(cluster: &Cluster) -> RedisCluster {
 
 pub(super) async fn redis_by(client: ClusterClient) -> RedisCluster {
     RedisStore::open_cluster(client).await.unwrap().namespace(unique())
+}
+
+/// Records of its own on the master that the sentinel names.
+pub(super) async fn redis_by_sentinel(watched: &Watched) -> Redis {
+    RedisStore::open_sentinel(watched.client()).await.unwrap().namespace(unique())
 }
 
 /// A pool of this many connections to this server.

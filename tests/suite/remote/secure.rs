@@ -5,8 +5,10 @@ use crate::servers::{
     folder::Folder,
     redis::{Server, free_port, unique},
 };
-use redis::{RedisConnectionInfo, aio::MultiplexedConnection};
-use std::{path::Path, process::Stdio};
+use redis::{
+    Client, ConnectionInfo, RedisConnectionInfo, TlsCertificates, aio::MultiplexedConnection,
+};
+use std::{fs, path::Path, process::Stdio};
 use tokio::{
     io::join,
     process::{Child, Command},
@@ -16,7 +18,8 @@ use tower_ratelimit::{OnFailure, Quota, Reason, StoredLimiter, store::RedisStore
 
 /// A certificate of its own, and a key, in this folder.
 const MAKES_CERTIFICATE: &str = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
-     -days 2 -subj /CN=localhost -keyout key.pem -out certificate.pem";
+     -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
+     -addext basicConstraints=critical,CA:FALSE -keyout key.pem -out certificate.pem";
 
 fn openssl(arguments: &str, folder: &Path) -> Command {
     let mut command = Command::new("openssl");
@@ -56,14 +59,17 @@ async fn connect(folder: &Folder, port: u16) -> (Child, MultiplexedConnection) {
     (way, connection.await.unwrap())
 }
 
+fn two() -> Quota {
+    Quota::new(2).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_of_the_user_may_be_encrypted() {
     let folder = Folder::new();
     let (_server, port) = server(&folder).await;
     let (mut way, connection) = connect(&folder, port).await;
     let store = RedisStore::new(connection).namespace(unique());
-    let two = Quota::new(2).unwrap();
-    let limiter = StoredLimiter::builder("two", store, two, OnFailure::Refuse).build().unwrap();
+    let limiter = StoredLimiter::builder("two", store, two(), OnFailure::Refuse).build().unwrap();
     for _ in 0..2 {
         limiter.key("a").acquire().await.unwrap();
     }
@@ -79,13 +85,47 @@ async fn a_connection_of_the_user_may_be_encrypted() {
     .await;
 }
 
+/// The address of the server there, and whom the client trusts.
+fn address(port: u16, root_cert: Option<Vec<u8>>) -> ConnectionInfo {
+    let url = format!("rediss://127.0.0.1:{port}/");
+    let certificates = TlsCertificates { client_tls: None, root_cert };
+    Client::build_with_tls(url, certificates).unwrap().get_connection_info().clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_encrypted_where_the_address_says_so() {
+    let folder = Folder::new();
+    let (mut server, port) = server(&folder).await;
+    let certificate = fs::read(folder.0.join("certificate.pem")).unwrap();
+    let store = RedisStore::open(address(port, Some(certificate))).await.unwrap();
+    let limiter = StoredLimiter::builder("two", store, two(), OnFailure::Refuse).build().unwrap();
+    for _ in 0..2 {
+        limiter.key("a").acquire().await.unwrap();
+    }
+    assert_eq!(limiter.key("a").acquire().await.unwrap_err().reason(), Reason::Exhausted);
+    // Also those that are made anew.
+    server.crash();
+    server.restart();
+    until("the server is there", async || limiter.key("b").try_acquire().await.is_ok()).await;
+    let clients: String = server.ask(&["CLIENT", "LIST"]).await;
+    // That which asks here is the only one that is not.
+    assert_eq!(
+        clients
+            .lines()
+            .filter(|client| client.contains(&format!("laddr=127.0.0.1:{port} ")))
+            .count(),
+        1,
+        "{clients}"
+    );
+}
+
 #[tokio::test]
 async fn what_is_to_be_encrypted_is_never_sent_as_it_is() {
     let folder = Folder::new();
     let (server, port) = server(&folder).await;
-    // None of the features of the redis crate that encrypt is turned on here.
-    for port in [port, server.port()] {
-        let opened = RedisStore::open(&format!("rediss://127.0.0.1:{port}/")).await;
+    // To somebody whom nobody knows, and to somebody who does not decrypt.
+    for address in [address(port, None), address(server.port(), None)] {
+        let opened = RedisStore::open(address).await;
         assert!(opened.is_err(), "{opened:?}");
     }
 }

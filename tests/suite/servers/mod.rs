@@ -14,3 +14,5 @@ pub(crate) mod proxy;
 pub(crate) mod redis;
 #[cfg(feature = "postgres")]
 mod script;
+#[cfg(feature = "redis")]
+pub(crate) mod sentinel;

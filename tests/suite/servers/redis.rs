@@ -5,7 +5,7 @@ use redis::{Client, ConnectionAddr, IntoConnectionInfo, aio::MultiplexedConnecti
 use std::{
     env, fs,
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -72,14 +72,21 @@ impl Server {
 
     /// A private server with these settings, which are made anew for each attempt to start it.
     pub(super) async fn start_with(settings: impl Fn() -> Vec<String>) -> Self {
+        Self::start_by(|folder, port| {
+            let own = format!("--port {port} --bind 127.0.0.1 --save  --appendonly no --dir");
+            let own = own.split(' ').map(str::to_owned);
+            own.chain([folder.display().to_string()]).chain(settings()).collect()
+        })
+        .await
+    }
+
+    /// A private server that is started by these arguments, for a folder and a port.
+    pub(super) async fn start_by(arguments: impl Fn(&Path, u16) -> Vec<String>) -> Self {
         for _ in 0..ATTEMPTS {
             let folder = env::temp_dir().join(unique());
             fs::create_dir_all(&folder).unwrap();
             let port = free_port();
-            let own = format!("--port {port} --bind 127.0.0.1 --save  --appendonly no --dir");
-            let mut arguments: Vec<_> = own.split(' ').map(str::to_owned).collect();
-            arguments.push(folder.display().to_string());
-            arguments.extend(settings());
+            let arguments = arguments(&folder, port);
             let own = Own { process: Own::run(&arguments), folder, arguments };
             let mut server = Self { url: format!("redis://127.0.0.1:{port}/"), own: Some(own) };
             if server.comes_up().await {
@@ -155,10 +162,16 @@ impl Server {
 
     /// Asks the server a command.
     pub(crate) async fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        self.try_ask(command).await.unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    }
+
+    /// The same where it may be away.
+    pub(crate) async fn try_ask<T: redis::FromRedisValue>(
+        &self,
+        command: &[&str],
+    ) -> redis::RedisResult<T> {
         let mut cmd = redis::cmd(command[0]);
         cmd.arg(&command[1..]);
-        cmd.query_async(&mut self.connect().await)
-            .await
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+        cmd.query_async(&mut self.try_connect().await?).await
     }
 }

@@ -6,5 +6,6 @@ mod postgres;
 mod redis;
 mod redis_cluster;
 mod redis_cluster_servers;
+mod redis_sentinel;
 mod redis_steps;
 mod sqlite;
