@@ -108,7 +108,7 @@ impl<C> Drop for Keeper<C> {
 }
 
 /// What the future comes to within this time.
-async fn within<F: Future>(clock: &Clock, span: Nanos, future: F) -> Option<F::Output> {
+pub(super) async fn within<F: Future>(clock: &Clock, span: Nanos, future: F) -> Option<F::Output> {
     let end = clock.now() + span;
     let (mut future, mut alarm) = (pin!(future), Alarm::default());
     future::poll_fn(|context| {

@@ -1,6 +1,6 @@
 //! When a connection is made anew, with one that is a number: how many there were before it.
 
-use super::{Connect, ManagedConnection, Signs};
+use super::{Connect, ManagedConnection, Signs, keeper::within};
 use crate::{clock::Clock, nanos::Nanos};
 use redis::{ErrorKind, RedisError, RedisResult};
 use std::{
@@ -8,13 +8,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
-use tokio::{
-    join, runtime,
-    time::{sleep, timeout},
-};
+use tokio::{join, runtime};
 
 const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
+}
+
+async fn sleep(time: Duration) {
+    within(&Clock::monotonic(), time.into(), future::pending::<()>()).await;
 }
 
 /// A clock, and what it shows.
@@ -95,9 +96,10 @@ impl ManagedConnection<usize> {
     }
 
     /// Asks somebody who says nothing.
-    async fn is_not_answered(&self, within: Duration) {
+    async fn is_not_answered(&self, time: Duration) {
         let call = self.call(async |_| future::pending::<RedisResult<()>>().await);
-        timeout(within, call).await.unwrap_err();
+        let answered = within(&Clock::monotonic(), time.into(), call).await;
+        assert!(answered.is_none(), "{answered:?}");
     }
 }
 
