@@ -14,6 +14,7 @@ mod coarse;
 #[path = "no_coarse.rs"]
 mod coarse;
 mod alarm;
+mod before;
 mod precise;
 mod sleeper;
 mod wall;
@@ -25,6 +26,7 @@ mod models;
 pub use manual::ManualClock;
 
 pub(crate) use alarm::Alarm;
+pub(crate) use before::{before, before_since};
 pub(crate) use sleeper::Sleeper;
 pub(crate) use wall::{WallTime, after_1970, passed, since_1970, wall_time};
 

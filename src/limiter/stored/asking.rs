@@ -8,10 +8,11 @@ use super::{
     resets::Watch,
     shared::Shared,
     ticket::{From, StoredTicket},
-    time::{Either, before, first_of},
+    time::{Either, first_of},
 };
 use crate::{
     algorithm::Algorithm,
+    clock::before,
     decision::{Decision, Outcome},
     error::{RateLimited, Reason},
     events,

@@ -1,7 +1,9 @@
 //! Answers that nobody waits for any more.
 
-use super::time::before;
-use crate::{clock::Clock, nanos::Nanos};
+use crate::{
+    clock::{Clock, before},
+    nanos::Nanos,
+};
 use std::{
     pin::Pin,
     task::{Context, Poll},

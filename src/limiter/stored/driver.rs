@@ -5,10 +5,10 @@ use super::{
     group::{Decided, Group},
     pipeline::Pipeline,
     queue::{Left, Load, Queued},
-    time::before,
 };
 use crate::{
     algorithm::Algorithm,
+    clock::before,
     nanos::Nanos,
     store::{Batch, Store, StoreError, TooLate},
 };

@@ -6,11 +6,10 @@ use super::{
     known::Known,
     pipeline::{Pipeline, Way},
     settings::Settings,
-    time::before_since,
 };
 use crate::{
     algorithm::Algorithm,
-    clock::Clock,
+    clock::{Clock, before_since},
     invalid::Invalid,
     meters::StoreMeters,
     nanos::Nanos,

@@ -1,9 +1,8 @@
 //! Those in this process who ask the store again and again, as it does not say when their turn
 //! comes.
 
-use super::time::before;
 use crate::{
-    clock::Clock,
+    clock::{Clock, before},
     nanos::Nanos,
     store::{Order, StoreKey},
 };

@@ -1,45 +1,11 @@
-//! Waiting for whatever comes first: a result, an instant, or a panic.
+//! Waiting for whatever comes first: a result, another one, or a panic.
 
-use crate::{
-    clock::{Alarm, Clock},
-    nanos::Nanos,
-};
 use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    task::{Poll, ready},
+    task::Poll,
 };
-
-/// What the future comes to before the clock shows `end`; `None` if that comes first.
-pub(super) fn before<F: Future>(
-    clock: &Clock,
-    end: Nanos,
-    future: F,
-) -> impl Future<Output = Option<F::Output>> {
-    before_since(clock, None, end, future)
-}
-
-/// The same where it is known what the clock shows when the future is first polled.
-pub(super) async fn before_since<F: Future>(
-    clock: &Clock,
-    mut now: Option<Nanos>,
-    end: Nanos,
-    future: F,
-) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut alarm = Alarm::default();
-    poll_fn(|cx| {
-        if let Poll::Ready(result) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(result));
-        }
-        while now.take().unwrap_or_else(|| clock.now()) < end {
-            ready!(alarm.poll(clock, end, cx));
-        }
-        Poll::Ready(None)
-    })
-    .await
-}
 
 /// Which of two came first.
 pub(super) enum Either<A, B> {

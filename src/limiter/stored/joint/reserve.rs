@@ -8,7 +8,7 @@ use super::{
         reins::Fate,
         resets::Watch,
         ticket::Taken,
-        time::{Either, before, first_of},
+        time::{Either, first_of},
     },
     StoredJointTicket,
     part::{Asked, Part, together},
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     algorithm::AnyAlgorithm,
+    clock::before,
     decision::{Decision, Outcome},
     error::{RateLimited, Reason},
     events,

@@ -1,15 +1,10 @@
 //! Who makes a connection anew.
 
 use super::{Link, Shared, Signs};
-use crate::{
-    clock::{Alarm, Clock},
-    nanos::Nanos,
-};
+use crate::{clock::before, nanos::Nanos};
 use std::{
     future, io,
-    pin::pin,
     sync::{Arc, Weak},
-    task::{Poll, ready},
 };
 use tokio::sync::Notify;
 
@@ -60,7 +55,7 @@ impl<C> Keeper<C> {
     async fn look(&mut self, shared: &Shared<C>) -> bool {
         let signs = shared.signs();
         if !signs.is_lost() && !signs.is_in_use() {
-            return shared.is_watched_on(&signs);
+            return shared.keeps_watching(&signs);
         }
         let answers = signs.answers();
         if !signs.is_lost() {
@@ -69,7 +64,8 @@ impl<C> Keeper<C> {
                     self.is_told.notified().await;
                 }
             };
-            within(&shared.clock, self.patience, is_lost).await;
+            let clock = &shared.clock;
+            before(clock, clock.now() + self.patience, is_lost).await;
         }
         let is_needed = || signs.is_lost() || signs.answers() == answers;
         if is_needed() {
@@ -81,10 +77,11 @@ impl<C> Keeper<C> {
     /// Makes another connection, and takes it unless the old one has found its way meanwhile.
     async fn make(&mut self, shared: &Shared<C>, is_needed: impl Fn() -> bool) {
         let clock = &shared.clock;
-        within(clock, self.next_try - clock.now(), future::pending::<()>()).await;
+        before(clock, self.next_try, future::pending::<()>()).await;
         self.next_try = clock.now() + self.patience;
         let signs = Signs::new(&shared.keeper);
-        let made = within(clock, LONGEST, (shared.connect)(signs.clone())).await;
+        let connecting = (shared.connect)(signs.clone());
+        let made = before(clock, clock.now() + LONGEST, connecting).await;
         let made = made.unwrap_or_else(|| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
         match made {
             Ok(connection) if is_needed() => {
@@ -105,20 +102,4 @@ impl<C> Drop for Keeper<C> {
             shared.leave();
         }
     }
-}
-
-/// What the future comes to within this time.
-pub(super) async fn within<F: Future>(clock: &Clock, span: Nanos, future: F) -> Option<F::Output> {
-    let end = clock.now() + span;
-    let (mut future, mut alarm) = (pin!(future), Alarm::default());
-    future::poll_fn(|context| {
-        if let Poll::Ready(output) = future.as_mut().poll(context) {
-            return Poll::Ready(Some(output));
-        }
-        while clock.now() < end {
-            ready!(alarm.poll(clock, end, context));
-        }
-        Poll::Ready(None)
-    })
-    .await
 }

@@ -1,7 +1,10 @@
 //! When a connection is made anew, with one that is a number: how many there were before it.
 
-use super::{Connect, ManagedConnection, Signs, keeper::within};
-use crate::{clock::Clock, nanos::Nanos};
+use super::{Connect, ManagedConnection, Signs};
+use crate::{
+    clock::{Clock, before},
+    nanos::Nanos,
+};
 use redis::{ErrorKind, RedisError, RedisResult};
 use std::{
     future,
@@ -14,8 +17,14 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
+/// What the future comes to within this time.
+async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
+    let (clock, start) = started();
+    before(&clock, start + time.into(), future).await
+}
+
 async fn sleep(time: Duration) {
-    within(&Clock::monotonic(), time.into(), future::pending::<()>()).await;
+    within(time, future::pending::<()>()).await;
 }
 
 /// A clock, and what it shows.
@@ -49,11 +58,11 @@ impl Server {
                 server.connect(signs)
             })
         });
-        ManagedConnection::new(connect, RedisError::is_io_error).await.unwrap()
+        ManagedConnection::new(connect, RedisError::is_io_error).await.expect("connects at once")
     }
 
     fn made(&self) -> MutexGuard<'_, Made> {
-        self.0.lock().unwrap()
+        self.0.lock().expect("nobody panicked")
     }
 
     fn connect(&self, signs: Signs) -> RedisResult<usize> {
@@ -72,7 +81,7 @@ impl Server {
 
     /// The last connection is lost.
     fn cut(&self) {
-        self.made().connections.last().unwrap().lose();
+        self.made().connections.last().expect("it connected").lose();
     }
 }
 
@@ -83,7 +92,7 @@ fn refused() -> RedisError {
 impl ManagedConnection<usize> {
     /// Which one is asked.
     async fn which(&self) -> usize {
-        self.answers_after(ms(0)).await.unwrap()
+        self.answers_after(ms(0)).await.expect("there is one")
     }
 
     /// The same where it takes so long to answer.
@@ -96,9 +105,9 @@ impl ManagedConnection<usize> {
     }
 
     /// Asks somebody who says nothing.
-    async fn is_not_answered(&self, time: Duration) {
+    async fn asks_in_vain(&self, time: Duration) {
         let call = self.call(async |_| future::pending::<RedisResult<()>>().await);
-        let answered = within(&Clock::monotonic(), time.into(), call).await;
+        let answered = within(time, call).await;
         assert!(answered.is_none(), "{answered:?}");
     }
 }
@@ -122,10 +131,10 @@ async fn one_that_is_lost_is_made_anew_before_the_next_call() {
 async fn one_whose_error_says_so_is_made_anew() {
     let server = Server::default();
     let connection = server.connection().await;
-    connection.call(async |_| Err::<(), _>(refused())).await.unwrap_err();
+    connection.call(async |_| Err::<(), _>(refused())).await.expect_err("it fails");
     assert_eq!(connection.which().await, 1);
     let other = || RedisError::from((ErrorKind::Client, "of no matter"));
-    connection.call(async |_| Err::<(), _>(other())).await.unwrap_err();
+    connection.call(async |_| Err::<(), _>(other())).await.expect_err("it fails");
     assert_eq!(connection.which().await, 1);
 }
 
@@ -137,7 +146,7 @@ async fn it_is_tried_again_ever_later_and_calls_end_with_each_try() {
     let (clock, start) = started();
     server.cut();
     for tried_at in [0, 250, 750, 1750, 2750] {
-        connection.answers_after(ms(0)).await.unwrap_err();
+        connection.answers_after(ms(0)).await.expect_err("it fails");
         assert_eq!(clock.now() - start, (ms(tried_at)).into());
     }
     assert_eq!(connection.which().await, 1);
@@ -161,7 +170,7 @@ async fn one_that_answers_nothing_is_replaced_after_a_quarter_of_a_second() {
     let server = Server::default();
     let connection = server.connection().await;
     assert_eq!(connection.which().await, 0);
-    let hangs = connection.is_not_answered(ms(10_000));
+    let hangs = connection.asks_in_vain(ms(10_000));
     let looks = async {
         sleep(ms(249)).await;
         assert_eq!(server.connections(), 1);
@@ -181,7 +190,7 @@ async fn one_that_answers_nothing_any_more_is_replaced_after_half_a_second() {
     let answered = connection.answers_after(ms(100));
     let hangs = async {
         sleep(ms(120)).await;
-        connection.is_not_answered(ms(10_000)).await;
+        connection.asks_in_vain(ms(10_000)).await;
     };
     let looks = async {
         sleep(ms(499)).await;
@@ -190,7 +199,7 @@ async fn one_that_answers_nothing_any_more_is_replaced_after_half_a_second() {
         assert_eq!(connection.which().await, 1);
     };
     let (answered, ..) = join!(answered, hangs, looks);
-    assert_eq!(answered.unwrap(), 0);
+    assert_eq!(answered, Ok(0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,7 +209,7 @@ async fn one_that_says_nothing_is_replaced_as_well_when_it_has_replaced_another(
     server.made().takes = ms(100);
     server.cut();
     // It waits for the second one, which does not answer it.
-    let hangs = connection.is_not_answered(ms(10_000));
+    let hangs = connection.asks_in_vain(ms(10_000));
     let looks = async {
         sleep(ms(100 + 250 + 101)).await;
         assert_eq!(connection.which().await, 2);
@@ -218,7 +227,7 @@ async fn one_that_answers_others_is_kept() {
             sleep(ms(200)).await;
         }
     };
-    join!(connection.is_not_answered(ms(4000)), answered);
+    join!(connection.asks_in_vain(ms(4000)), answered);
     assert_eq!(server.connections(), 1);
 }
 
@@ -228,7 +237,7 @@ async fn one_that_answers_before_another_is_made_is_kept_and_given_more_time() {
     let connection = server.connection().await;
     server.made().takes = ms(100);
     for _ in 0..10 {
-        assert_eq!(connection.answers_after(ms(300)).await.unwrap(), 0);
+        assert_eq!(connection.answers_after(ms(300)).await, Ok(0));
     }
     // Another one was made once, in vain.
     assert_eq!(server.connections(), 2);
@@ -239,7 +248,7 @@ async fn one_that_answers_nothing_is_not_replaced_where_nobody_is() {
     let server = Server::default();
     let connection = server.connection().await;
     server.made().failures = 2;
-    let hangs = connection.is_not_answered(ms(10_000));
+    let hangs = connection.asks_in_vain(ms(10_000));
     let looks = async {
         // Tried after 250 ms and 500 ms more, and made after a second more.
         sleep(ms(1749)).await;
@@ -266,7 +275,8 @@ async fn nobody_looks_after_one_that_is_gone() {
 #[test]
 fn calls_go_on_with_a_lost_one_when_its_runtime_has_ended() {
     let server = Server::default();
-    let runtime = || runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime =
+        || runtime::Builder::new_current_thread().enable_time().build().expect("it starts");
     let (ends, goes_on) = (runtime(), runtime());
     let connection = ends.block_on(server.connection());
     server.cut();
@@ -276,6 +286,6 @@ fn calls_go_on_with_a_lost_one_when_its_runtime_has_ended() {
     });
     goes_on.block_on(tokio::task::yield_now());
     drop(ends);
-    assert_eq!(goes_on.block_on(waits).unwrap(), 0);
+    assert_eq!(goes_on.block_on(waits).expect("it ends"), 0);
     assert_eq!(goes_on.block_on(connection.which()), 0);
 }

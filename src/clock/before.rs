@@ -1,0 +1,39 @@
+//! Waiting for a result, and not for too long.
+
+use super::{Alarm, Clock};
+use crate::nanos::Nanos;
+use std::{
+    future::poll_fn,
+    pin::pin,
+    task::{Poll, ready},
+};
+
+/// What the future comes to before the clock shows `end`; `None` if that comes first.
+pub(crate) fn before<F: Future>(
+    clock: &Clock,
+    end: Nanos,
+    future: F,
+) -> impl Future<Output = Option<F::Output>> {
+    before_since(clock, None, end, future)
+}
+
+/// The same where it is known what the clock shows when the future is first polled.
+pub(crate) async fn before_since<F: Future>(
+    clock: &Clock,
+    mut now: Option<Nanos>,
+    end: Nanos,
+    future: F,
+) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut alarm = Alarm::default();
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(result));
+        }
+        while now.take().unwrap_or_else(|| clock.now()) < end {
+            ready!(alarm.poll(clock, end, cx));
+        }
+        Poll::Ready(None)
+    })
+    .await
+}
