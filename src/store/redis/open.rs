@@ -8,8 +8,12 @@ use super::{
 use crate::store::StoreError;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
-    PushInfo, PushKind, RedisError, RedisResult, ServerErrorKind, aio::MultiplexedConnection,
-    cluster::ClusterClient, cluster_async::ClusterConnection, sentinel::SentinelClient,
+    PushInfo, PushKind, RedisError, RedisResult,
+    ServerErrorKind::{MasterDown, NoPerm, ReadOnly, ResponseError},
+    aio::MultiplexedConnection,
+    cluster::ClusterClient,
+    cluster_async::ClusterConnection,
+    sentinel::SentinelClient,
 };
 use std::{convert::Infallible, sync::Arc};
 use tokio::sync::Mutex;
@@ -26,9 +30,20 @@ impl RedisStore {
     /// call is answered for half a second another connection is tried, too.
     ///
     /// For TLS turn on a feature of the `redis` crate, such as `tokio-rustls-comp` (which needs one of the
-    /// cryptography providers of `rustls`), and say `rediss://…`; where certificates of your own are to be used, the [`ConnectionInfo`] of a [`Client`] that was built with them.
+    /// cryptography providers of `rustls`), and say `rediss://…`; where certificates of your own are to be used,
+    /// the [`ConnectionInfo`] of a [`Client`] that was built with them.
     ///
     /// It is made, also later, in the runtime in which this is called, which has to go on.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), tower_ratelimit::store::StoreError> {
+    /// use tower_ratelimit::store::RedisStore;
+    ///
+    /// let store = RedisStore::open("redis://10.0.0.1/").await?;
+    /// # let _ = store;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -126,9 +141,9 @@ impl RedisStore<ManagedConnection<ClusterConnection>> {
 /// Whether another connection is needed, to whoever is there then.
 fn is_of_no_use(error: &RedisError) -> bool {
     let is_replica = match error.kind() {
-        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown) => true,
+        ErrorKind::Server(ReadOnly | MasterDown) => true,
         // Of a script, as Redis up to 6.2 says it.
-        ErrorKind::Server(ServerErrorKind::ResponseError) => {
+        ErrorKind::Server(ResponseError) => {
             error.detail().is_some_and(|detail| detail.contains("-READONLY"))
         }
         _ => false,
@@ -138,10 +153,9 @@ fn is_of_no_use(error: &RedisError) -> bool {
 
 /// Whether somebody is there who only speaks the older protocol.
 fn is_of_old(error: &RedisError) -> bool {
-    use ServerErrorKind::{NoPerm, ResponseError};
-    let is_refused = ErrorKind::Server(NoPerm) == error.kind() || error.code() == Some("NOPROTO");
-    is_refused
-        || matches!(error.kind(), ErrorKind::RESP3NotSupported | ErrorKind::Server(ResponseError))
+    let kind = error.kind();
+    matches!(kind, ErrorKind::RESP3NotSupported | ErrorKind::Server(NoPerm | ResponseError))
+        || error.code() == Some("NOPROTO")
 }
 
 /// Connects to one server, by the protocol by which a connection tells that it was lost if the server speaks it.

@@ -3,7 +3,6 @@
 mod signs;
 mod keeper;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 
 pub(super) use signs::Signs;
@@ -29,7 +28,19 @@ pub(super) type Connect<C> = Box<dyn Fn(Signs) -> RedisFuture<'static, C> + Send
 /// A connection that is made anew when it is lost or answers nothing: what
 /// [`RedisStore::open`](crate::store::RedisStore::open),
 /// [`open_sentinel`](crate::store::RedisStore::open_sentinel) and
-/// [`open_cluster`](crate::store::RedisStore::open_cluster) make.
+/// [`open_cluster`](crate::store::RedisStore::open_cluster) make. It is named where a store is kept.
+///
+/// ```
+/// use redis::cluster_async::ClusterConnection;
+/// use tower_ratelimit::{TokenBucket, StoredLimiter};
+/// use tower_ratelimit::store::{ManagedConnection, RedisStore};
+///
+/// struct Calls {
+///     /// `RedisStore` alone is one over a `ManagedConnection` to a single server.
+///     limit: StoredLimiter<TokenBucket, RedisStore>,
+///     limit_in_cluster: StoredLimiter<TokenBucket, RedisStore<ManagedConnection<ClusterConnection>>>,
+/// }
+/// ```
 #[derive(Clone)]
 pub struct ManagedConnection<C = MultiplexedConnection>(Arc<Shared<C>>);
 
@@ -92,11 +103,11 @@ impl<C: Clone + Send + 'static> ManagedConnection<C> {
     async fn call<T>(&self, ask: impl AsyncFnOnce(&mut C) -> RedisResult<T>) -> RedisResult<T> {
         let Link { mut connection, signs } = self.0.link_in_use().await?;
         let call = signs.call();
-        self.0.is_used();
+        self.0.watch();
         let answer = ask(&mut connection).await;
         match answer.as_ref().is_err_and(self.0.tells_loss) {
             true => signs.lose(),
-            false => call.is_answered(),
+            false => call.answered(),
         }
         answer
     }
@@ -128,20 +139,20 @@ impl<C> Shared<C> {
     }
 
     /// Has the keeper look whether calls are answered. They are counted already.
-    fn is_used(&self) {
+    fn watch(&self) {
         if !self.is_watched.load(SeqCst) && !self.is_watched.swap(true, SeqCst) {
             self.keeper.notify_one();
         }
     }
 
     /// The keeper looks no more, unless somebody has come meanwhile who saw it look.
-    fn is_watched_on(&self, signs: &Signs) -> bool {
+    fn keeps_watching(&self, signs: &Signs) -> bool {
         self.is_watched.store(false, SeqCst);
-        let is_watched_on = signs.is_in_use();
-        if is_watched_on {
+        let is_in_use = signs.is_in_use();
+        if is_in_use {
             self.is_watched.store(true, SeqCst);
         }
-        is_watched_on
+        is_in_use
     }
 
     /// Those that wait for another connection are to go on with the one there is.

@@ -60,7 +60,7 @@ impl Signs {
 }
 
 impl Call<'_> {
-    pub(super) fn is_answered(&self) {
+    pub(super) fn answered(&self) {
         self.0.answers.fetch_add(1, Relaxed);
     }
 }
