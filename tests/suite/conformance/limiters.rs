@@ -1,11 +1,13 @@
-//! Our limiters keep the contract, with either clock, and so do our layers in whatever they stand.
+//! Our limiters keep the contract, with either clock and over slow stores, and so do our layers in whatever they
+//! stand.
 
+use crate::stored::slow::Slow;
 use std::time::Duration;
 use tower::{Layer, ServiceBuilder, util::BoxCloneService};
 use tower_ratelimit::{
     Algorithm, AnyAlgorithm, BurstCompensating, FixedWindow, KeyedRateLimiter, LeakyBucket,
-    ManualClock, Rate, RateLimitLayer, RateLimiter, SlidingWindow, SlidingWindowCounter, Strict,
-    TokenBucket,
+    ManualClock, OnFailure, Rate, RateLimitLayer, RateLimiter, SlidingWindow, SlidingWindowCounter,
+    StoredLimiter, Strict, TokenBucket,
     conformance::{Limits, Probe, Violation},
     limiter::IntoLimiter,
 };
@@ -31,6 +33,30 @@ async fn conform<A: Algorithm + Clone>(
     limits.keyed_limiter(limiter).await
 }
 
+/// Limits per key in a store, where a batch takes a while, alone or beside another one.
+///
+/// Not of a leaky bucket, which leaks while answers are on their way: what of a permit has leaked does not go back,
+/// and a turn that nobody took is over for those whose turns the store has named already.
+async fn conform_in_stores<A: Algorithm + Clone>(
+    limit: A,
+    permits: u32,
+    milliseconds: u64,
+) -> Result<(), Violation> {
+    const BATCH: u64 = 4;
+    // The batch that is under way, the own one, and one that gives back.
+    let latency = Duration::from_millis(3 * BATCH);
+    let limits = Limits::new(permits, Duration::from_millis(milliseconds)).latency(latency);
+    for at_once in [1, 2] {
+        let limiter = || {
+            let store = Slow::new(BATCH).at_once(at_once);
+            let limiter = StoredLimiter::builder("calls", store, limit.clone(), OnFailure::Refuse);
+            limiter.build().unwrap()
+        };
+        limits.clone().keyed_limiter(limiter).await?;
+    }
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn leaky_bucket() -> Result<(), Violation> {
     conform(LeakyBucket::new(rate(1, 100)).capacity(1).unwrap(), 1, 100).await?;
@@ -50,18 +76,21 @@ async fn burst_compensating() -> Result<(), Violation> {
 
 #[tokio::test(start_paused = true)]
 async fn token_bucket() -> Result<(), Violation> {
-    conform(TokenBucket::new(rate(3, 300)), 3, 300).await
+    conform(TokenBucket::new(rate(3, 300)), 3, 300).await?;
+    conform_in_stores(TokenBucket::new(rate(3, 960)), 3, 960).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn sliding_window() -> Result<(), Violation> {
     conform(SlidingWindow::new(rate(1, 100)), 1, 100).await?;
-    conform(SlidingWindow::all([rate(3, 300), rate(20, 6000)]).unwrap(), 3, 300).await
+    conform(SlidingWindow::all([rate(3, 300), rate(20, 6000)]).unwrap(), 3, 300).await?;
+    conform_in_stores(SlidingWindow::new(rate(3, 320)), 3, 320).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn fixed_window() -> Result<(), Violation> {
-    conform(FixedWindow::new(rate(3, 300)), 3, 300).await
+    conform(FixedWindow::new(rate(3, 300)), 3, 300).await?;
+    conform_in_stores(FixedWindow::new(rate(3, 320)), 3, 320).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,6 @@
 
 mod built_in;
 mod limiters;
-mod stored_limiters;
 mod faulty;
 mod faulty_in_flight;
 mod limits;
