@@ -15,7 +15,7 @@ use std::{
 pub(crate) struct Fingerprint(pub(in crate::store) u64);
 
 impl Fingerprint {
-    /// Stands for all the keys that found the table full. No key has it.
+    /// Stands for all the keys that found the table full; and for one key of 2⁶⁴, which shares their entry.
     pub(crate) const OVERFLOW: Self = Self(0);
 
     /// The hash.
@@ -29,7 +29,7 @@ impl Fingerprint {
     pub(crate) fn of(seed: &Seed, key: &(impl Key + ?Sized)) -> Self {
         let mut hash = seed.hash_of();
         key.write(&mut |bytes| hash.write(bytes));
-        Self(hash.finish().max(1))
+        Self(hash.finish())
     }
 }
 
@@ -87,8 +87,9 @@ impl Hasher for Identity {
     }
 
     fn write_u64(&mut self, fingerprint: u64) {
-        // The lowest bits, by which maps choose a place, are the same for all keys of a shard.
-        self.0 = fingerprint.rotate_right(u32::BITS);
+        // Maps choose a place by the lowest bits, which are the least mixed here, and tell keys apart by the upper
+        // seven. So both are bits above those of the shard, which all its keys have in common.
+        self.0 = fingerprint.rotate_right(48);
     }
 }
 
@@ -111,7 +112,7 @@ mod tests {
         let seed = Seed(0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
         let bytes: [u8; 15] = std::array::from_fn(|index| index as u8);
         let whole = Fingerprint::of(&seed, &bytes);
-        assert_eq!(whole, Fingerprint(0x1d63_6395_a05c_d5b8));
+        assert_eq!(whole, Fingerprint(0x7faa_1f70_07a7_6c10));
         let (first, second): ([u8; 4], [u8; 11]) =
             (std::array::from_fn(|index| bytes[index]), std::array::from_fn(|i| bytes[i + 4]));
         assert_eq!(Fingerprint::of(&seed, &(first, second)), whole);

@@ -6,7 +6,8 @@
 /// key k, 64 random bits each, every word w makes `s = fold(s ^ w, k)`, where `fold` multiplies
 /// two words and combines both halves of the product with them. A last word that is not whole is
 /// folded with a key of its own for each length, and in the end the bits are mixed without losing
-/// any. So it is one multiplication for each eight bytes, and one more.
+/// any. So it is one multiplication for each eight bytes, and one more. The lowest bits are the least
+/// mixed.
 ///
 /// The output is the same on all machines and has to stay the same in all versions, as snapshots
 /// keep it. Quick hashes that are well known and fold like this one (ahash, foldhash) may change
@@ -27,10 +28,9 @@
 /// differ. Who wants it to happen has to find such a pair without knowing s and k, of which no
 /// answer tells anything, and for no pair it is known to happen with many s and k: what becomes of
 /// the difference of two words depends on all bits of k. In the same hash with words of 10 to
-/// 14 bits, where all of them can be tried, the worst is a word and its complement, 26 to 45
-/// times as likely as by chance; with 64 bits that would be about 2⁻⁵⁶. It is not a
-/// cryptographic hash: who saw fingerprints could work out k. So they stay inside, and the
-/// snapshots that hold them are to be kept secret anyway.
+/// 13 bits, where all of them can be tried, the worst difference is 6 to 9 times as likely to vanish
+/// as by chance. It is not a cryptographic hash: who saw fingerprints could work out k. So they stay
+/// inside, and the snapshots that hold them are to be kept secret anyway.
 #[derive(Clone, Copy)]
 pub(super) struct Folded {
     state: u64,
@@ -97,23 +97,26 @@ fn short_word(bytes: &[u8]) -> u64 {
 }
 
 /// Multiplies, and combines both halves of the product with what was multiplied: so a zero, which
-/// nobody can aim at, would not swallow the other one.
+/// nobody can aim at, would not swallow the other one. The last by a sum: with bits that differ or not and
+/// nothing else, a word and its complement would be the same forty times as often as others.
 #[inline(always)]
 fn fold(word: u64, key: u64) -> u64 {
     let product = u128::from(word) * u128::from(key);
     // Its lower and its upper half.
-    word ^ key ^ product as u64 ^ (product >> 64) as u64
+    (word ^ key ^ product as u64).wrapping_add((product >> 64) as u64)
 }
 
-/// Spreads what differs over all bits, by which lines, slots and shards are chosen, and can be undone, so that
-/// nothing becomes the same by it. The factor is odd, 2⁶⁴ divided by the golden ratio.
+/// Spreads what differs over the upper bits, by which lines, slots and shards are chosen, and can be undone, so that
+/// nothing becomes the same by it. A product carries upwards alone, so what was above goes below before. The factor is
+/// odd, 2⁶⁴ divided by the golden ratio.
 ///
-/// It cannot be left out. What is folded once is spread evenly for most secret keys and very unevenly for a few: of
-/// 50,000 numbers that count up, 280 then find no room in the table on average, and 6,000 with one key of 24.
+/// Neither can be left out. What is folded once is spread evenly for most secret keys and very unevenly for a few: of
+/// 50,000 numbers that count up, 280 then find no room in the table on average, and 6,000 with one key of 24; and of
+/// numbers that differ in their upper bytes 236 without the order of the bytes, and 13,000 with one key of 60. With
+/// both it is one, as with random numbers.
 #[inline(always)]
 fn mix(word: u64) -> u64 {
-    let mixed = word.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed ^ (mixed >> 32)
+    word.swap_bytes().wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[cfg(test)]
@@ -179,11 +182,11 @@ mod tests {
         assert_eq!(
             known,
             [
-                0x447e_f0dc_c5d8_e5dc,
-                0x4530_b849_2aba_5a2c,
-                0x23b9_84cd_8944_985f,
-                0xcf49_abb1_6be6_2fd8,
-                0x57a1_850b_3318_68db
+                0x75e7_f1b1_fa5a_e293,
+                0x6654_6bd2_4da1_57b6,
+                0x3de3_c3a7_a417_bd8c,
+                0x58f5_2852_8cfd_7d69,
+                0x9520_6f31_4b7b_645e
             ]
         );
     }

@@ -46,7 +46,7 @@ const LATER: Nanos = Nanos::new(10);
 /// A table of keys that are all in the first shard.
 fn table<V: Keep<()>>(entry: impl Fn() -> V) -> Table<V, ()> {
     let table = Table::new(Seed::random(), 16 * KEYS, &(), KeyMeter::new(None));
-    for key in (1..=KEYS as u64).map(|key| key.wrapping_mul(0x9e37_79b9_7f4a_7c15) << 4) {
+    for key in (1..=KEYS as u64).map(|key| key.wrapping_mul(0x9e37_79b9_7f4a_7c15) & !(0xf << 34)) {
         table
             .entry(Fingerprint(key), Nanos::ZERO, |(), kept: &mut V| *kept = entry())
             .expect("there is room");
@@ -57,7 +57,7 @@ fn table<V: Keep<()>>(entry: impl Fn() -> V) -> Table<V, ()> {
 /// How many go while the lock is held once, and what is left then.
 fn evict_once<V: Keep<()>>(table: &Table<V, ()>, now: Nanos) -> (usize, Option<Left>) {
     let mut left = None;
-    let evicted = table.open(Fingerprint(16), |mut shard| shard.evict_next(&mut left, now));
+    let evicted = table.open(Fingerprint(1), |mut shard| shard.evict_next(&mut left, now));
     (evicted, left)
 }
 

@@ -18,7 +18,7 @@ const NOW: Nanos = Nanos::new(10);
 /// The key of this number whose first line is in row 0 and whose second is in this one, of four; of both lines
 /// in the first two slots.
 const fn row_0_and(second: u64, number: u64) -> u64 {
-    second << 36 | number << 8
+    second << 14 | number
 }
 
 fn table(keys: &[u64]) -> (Arc<Words>, Keeper) {
@@ -116,7 +116,7 @@ fn what_is_held_is_nobody_elses_to_change() {
 #[test]
 fn a_split_loses_no_admission() {
     /// Of row 4 once that is there.
-    const MOVED: u64 = KEY | 4 << 4;
+    const MOVED: u64 = KEY | 4 << 38;
     const KEYS: [u64; 2] = [MOVED, OTHER];
     model(3, || {
         let (words, mut keeper) = table(&KEYS);
@@ -138,7 +138,7 @@ fn a_split_loses_no_admission() {
 #[test]
 fn a_key_is_admitted_by_itself_or_by_its_keeper_while_another_shard_grows() {
     /// Of the second shard, and of row 4 once that is there.
-    const MOVED: u64 = KEY | 4 << 4 | 1;
+    const MOVED: u64 = KEY | 4 << 38 | 1 << 34;
     model(3, || {
         let (words, [mut one, mut other, ..]) = Words::new(12);
         assert!(!words.put(&mut other, MOVED, STATE, Nanos::ZERO).homeless);

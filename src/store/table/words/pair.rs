@@ -55,7 +55,7 @@ impl<'a> Line<'a> {
     /// halves of a line, as that lets as many keys find room nevertheless, by half as many moves.
     #[inline(always)]
     pub(super) fn slots(self, key: u64) -> [Pair<'a>; 2] {
-        // By the upper two bits, which choose no line: there are never that many.
+        // By the upper two bits, which choose no line.
         let first = (key >> 62) as usize;
         let (pairs, _) = self.0.as_chunks();
         [Pair(&pairs[first % PAIRS]), Pair(&pairs[(first + 1) % PAIRS])]

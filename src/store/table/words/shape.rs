@@ -5,7 +5,7 @@ use std::hint::select_unpredictable;
 /// How many shards there are, each with a line in every row.
 pub(crate) const SHARDS: usize = 16;
 
-/// These bits of a key are its shard.
+/// These bits of what chooses a line are its shard.
 const SHARD: u32 = SHARDS as u32 - 1;
 
 /// How many rows there are at first.
@@ -50,20 +50,19 @@ impl Shape {
     /// The shard of a key.
     #[inline(always)]
     pub(super) const fn shard(key: u64) -> usize {
-        // The upper bits are left out on purpose.
-        (key as u32 & SHARD) as usize
+        (first(key) & SHARD) as usize
     }
 
-    /// The line that is preferred: by the lower half of the key.
+    /// The line that is preferred.
     #[inline(always)]
     pub(super) fn first(self, key: u64) -> usize {
-        self.line(key as u32)
+        self.line(first(key))
     }
 
-    /// The other line: by the upper 28 bits, and the shard.
+    /// The other line, of the same shard.
     #[inline(always)]
     pub(super) fn second(self, key: u64) -> usize {
-        self.line((key >> 32) as u32 & !SHARD | key as u32 & SHARD)
+        self.line(second(key) & !SHARD | first(key) & SHARD)
     }
 
     /// The lines in which the key may be, in the order in which they are filled.
@@ -89,6 +88,20 @@ impl Shape {
         // Which it is, nobody could predict.
         select_unpredictable(line < self.lines, line, line & (self.bits >> 1)) as usize
     }
+}
+
+/// What chooses the line that is preferred: the upper bits of a key. There are never so many lines that the highest
+/// two count, by which slots are chosen.
+#[inline(always)]
+const fn first(key: u64) -> u32 {
+    (key >> 34) as u32
+}
+
+/// What chooses the other line, but for the shard: the twenty bits below those. There are never so many rows that
+/// more would count; and of all bits the lowest are the least mixed.
+#[inline(always)]
+const fn second(key: u64) -> u32 {
+    (key >> 10) as u32
 }
 
 /// The line of a shard in a row.
@@ -125,8 +138,8 @@ mod tests {
     #[test]
     fn a_key_has_two_lines_of_different_bits_in_its_shard() {
         let shape = Shape::of(1 << 20);
-        assert_eq!(shape.lines(0x0000_0070_0000_0005), [0x05, 0x75]);
-        assert_eq!(shape.lines(0x0000_000f_0000_0035), [0x35, 0x05]);
+        assert_eq!(shape.lines(0x0000_0094_0001_c000), [0x25, 0x75]);
+        assert_eq!(shape.lines(0xc000_00d4_0000_3fff), [0x35, 0x05]);
         for rows in 1..70 {
             for key in (1..100).map(|key: u64| key.wrapping_mul(0x9e37_79b9_7f4a_7c15)) {
                 let shards = Shape::of(rows).lines(key).map(|line| line % SHARDS);
