@@ -39,6 +39,8 @@ impl<A: Algorithm> Shared<A> {
                 let now = self.now();
                 match self.lanes.pour_single_once(single, &self.short_way, now, terms.cost) {
                     Ok(poured) => return Ok(Permit::new(self, self.admit_poured(key, poured))),
+                    // The usual refusal is written where the caller wants it, not handed on from call to call.
+                    Err(Missed::Early(wait)) => return Err(self.refuse(key, wait, *terms)),
                     Err(missed) => Some((now, missed)),
                 }
             }
