@@ -2,13 +2,13 @@
 
 use super::{
     super::{Patience, Terms},
+    first::{Either, first_of},
     group::Decided,
     known::Known,
     line::{AGAIN, Lane, Place},
     resets::Watch,
     shared::Shared,
     ticket::{From, StoredTicket},
-    time::{Either, first_of},
 };
 use crate::{
     algorithm::Algorithm,

@@ -26,7 +26,7 @@ mod pipeline;
 mod flight;
 mod driver;
 mod carried;
-mod time;
+mod first;
 mod joint;
 
 pub use acquire::StoredAcquire;

@@ -5,13 +5,13 @@ use super::{
     caller::{Caller, Reply},
     carried::Carried,
     driver::Driver,
+    first::shielded,
     flight::{Flight, Lead},
     group::{Decided, Group},
     known::Known,
     line::Lane,
     queue::{Load, Most, Place, Queue, Queued},
     settings::Settings,
-    time::shielded,
 };
 use crate::{
     algorithm::Algorithm,

@@ -2,7 +2,7 @@
 
 use super::{
     super::rules::Gate,
-    time::{Either, first_of},
+    first::{Either, first_of},
 };
 use std::{
     pin::pin,

@@ -3,12 +3,12 @@
 use super::{
     super::{
         super::joint::verdict::{Answer, Verdict},
+        first::{Either, first_of},
         group::{Decided, Group},
         line::{AGAIN, Lane, Place},
         reins::Fate,
         resets::Watch,
         ticket::Taken,
-        time::{Either, first_of},
     },
     StoredJointTicket,
     part::{Asked, Part, together},
