@@ -26,8 +26,8 @@ impl<A: Algorithm> Shared<A> {
         }
     }
 
-    /// The same by a handle of one limit, which most likely is the one for everybody. All else is behind a
-    /// single call, what it takes to find that of a key as well: its answers would need the registers.
+    /// The same by a handle of one limit, which most likely is the one for everybody. All but the usual refusal
+    /// of that is behind a single call, what it takes to find that of a key as well: its answers would need the registers.
     #[inline(always)]
     pub(super) fn take_one_now(
         self: &Arc<Self>,
@@ -39,7 +39,8 @@ impl<A: Algorithm> Shared<A> {
                 let now = self.now();
                 match self.lanes.pour_single_once(single, &self.short_way, now, terms.cost) {
                     Ok(poured) => return Ok(Permit::new(self, self.admit_poured(key, poured))),
-                    // The usual refusal is written where the caller wants it, not handed on from call to call.
+                    // Written where the caller wants it, not handed on from call to call. Those of many keys
+                    // would gain less by that than calls that are let go would lose.
                     Err(Missed::Early(wait)) => return Err(self.refuse(key, wait, *terms)),
                     Err(missed) => Some((now, missed)),
                 }
