@@ -32,6 +32,8 @@ mod grow;
 mod held;
 mod sweep;
 #[cfg(all(test, not(loom)))]
+mod beside_a_map;
+#[cfg(all(test, not(loom)))]
 mod tests;
 #[cfg(all(test, loom))]
 mod models;
