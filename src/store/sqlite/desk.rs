@@ -182,7 +182,6 @@ fn answer(asks: Asks) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::{Ask, Desk};
     use crate::{
@@ -202,7 +201,7 @@ mod tests {
     /// Who asks for a permit out of three, in a batch of its own.
     fn three_permits() -> (Box<dyn Ask>, Answered) {
         let (answer, answered) = oneshot::channel();
-        let algorithm = Quota::new(3).unwrap();
+        let algorithm = Quota::new(3).expect("three permits");
         let limit = Arc::new(StoredLimit { name: "three".into(), algorithm });
         let (key, ask) = (StoreKey::new("a"), StoreAsk::Ask(Question::Take(Take::fresh(1))));
         let batch = Batch::new(vec![Order { limit, key, ask, is_with_previous: false }]);
@@ -211,21 +210,21 @@ mod tests {
 
     /// Serves those who have asked already, and returns how many rows were written for them.
     fn serve(asks: impl IntoIterator<Item = Box<dyn Ask>>) -> i64 {
-        let connection = Connection::open_in_memory().unwrap();
+        let connection = Connection::open_in_memory().expect("it needs no file");
         let table = Table::default();
-        connection.execute_batch(&table.creation()).unwrap();
+        connection.execute_batch(&table.creation()).expect("it is empty");
         let written =
             || connection.query_row("SELECT total_changes()", [], |row| row.get::<_, i64>(0));
-        let before = written().unwrap();
+        let before = written().expect("it counts");
         let (send, asked) = mpsc::channel();
-        asks.into_iter().for_each(|ask| send.send(ask).unwrap());
+        asks.into_iter().for_each(|ask| send.send(ask).expect("it is asked below"));
         drop(send);
-        Desk::new(Rows::new(&connection, &table).unwrap()).serve(&asked);
-        written().unwrap() - before
+        Desk::new(Rows::new(&connection, &table).expect("there is the table")).serve(&asked);
+        written().expect("it counts") - before
     }
 
     fn is_granted(mut answered: Answered) -> bool {
-        answered.try_recv().unwrap().unwrap()[0].is_granted()
+        answered.try_recv().expect("it was served").expect("it was decided")[0].is_granted()
     }
 
     #[test]

@@ -29,12 +29,11 @@ pub(super) struct Keeper<C> {
 
 impl<C> Keeper<C> {
     pub(super) fn new(shared: &Arc<Shared<C>>) -> Self {
-        let (patience, next_try) = (PATIENCE, Nanos::ZERO);
         Self {
             shared: Arc::downgrade(shared),
             is_told: Arc::clone(&shared.keeper),
-            patience,
-            next_try,
+            patience: PATIENCE,
+            next_try: Nanos::ZERO,
         }
     }
 
