@@ -27,7 +27,7 @@ impl<A: Algorithm> Shared<A> {
 
     /// The error for a call that found the bucket full for so long. It says how full, so that nobody has to
     /// look again.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn refuse(&self, key: Fingerprint, wait: Nanos, terms: Terms) -> RateLimited {
         let outcome = Outcome::Later(wait + self.slack(terms));
         let refusal = self.refusal(Reason::UsedUp, outcome, self.short_way.rate(), terms);
@@ -47,6 +47,7 @@ impl<A: Algorithm> Shared<A> {
     }
 
     /// The error for a call that was not let through.
+    #[inline(always)]
     pub(super) fn refusal(
         &self,
         reason: Reason,
@@ -82,6 +83,7 @@ impl<A: Algorithm> Shared<A> {
     }
 
     /// Lets everybody know of a refusal.
+    #[inline(always)]
     fn refused(&self, refusal: RateLimited) -> RateLimited {
         self.meters.refused(refusal.reason());
         events::refused(&refusal);

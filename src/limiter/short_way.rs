@@ -154,6 +154,7 @@ impl ShortWay {
     }
 
     /// The rate of the bucket, if there is one.
+    #[inline(always)]
     pub(super) fn rate(&self) -> Option<Rate> {
         // Made of a rate's own parts, one of which is a u32.
         let rate = self.read(|| Rate::of(read(&self.permits).get() as u32, read(&self.period)));

@@ -50,6 +50,7 @@ impl Terms {
     }
 
     /// The error for a call that was not let through on these terms.
+    #[inline(always)]
     pub(super) fn refusal(self, reason: Reason, limit: Option<&Arc<str>>) -> RateLimited {
         let mut refusal = RateLimited::new(reason).with_cost(self.cost);
         if let Some(name) = limit {
