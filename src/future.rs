@@ -234,10 +234,10 @@ impl<S: Service<Request> + Clone, Request, L: Limiter, K: Key> Call<S, Request, 
             if self.seat.renounce() {
                 unready(&mut self.inner);
             }
-            if ready!(self.seat.poll_seated(cx, &self.key, self.terms)) {
+            if ready!(self.seat.poll_seated(cx, &self.key, &self.terms)) {
                 ready!(self.inner.poll_ready(cx))?;
             }
-            match self.seat.take(&self.key, self.terms) {
+            match self.seat.take(&self.key, &self.terms) {
                 Go::Refused(refusal) => {
                     let limits = |tell: &mut dyn FnMut(Standing<'_>)| {
                         self.seat.limiter().standing(&self.key, Err(&refusal), tell);

@@ -3,7 +3,7 @@
 use crate::{
     error::RateLimited,
     key::Key,
-    limiter::{Attempt, Limiter, Perished, Terms},
+    limiter::{Attempt, Limiter, Terms},
 };
 use std::{
     fmt,
@@ -76,21 +76,28 @@ impl<L: Limiter> Seat<L> {
         &mut self,
         cx: &mut Context<'_>,
         key: &K,
-        terms: Terms,
+        terms: &Terms,
     ) -> Poll<bool> {
         loop {
             if self.ticket.is_some() {
                 return Poll::Ready(true);
             }
             match &mut self.state {
-                State::Idle => match self.limiter.reserve(key, terms) {
-                    Attempt::Now(decided) => self.decide(decided),
+                State::Idle => match self.limiter.reserve(key, *terms) {
+                    Attempt::Now(Ok(ticket)) => {
+                        self.ticket = Some(ticket);
+                        return Poll::Ready(true);
+                    }
+                    Attempt::Now(Err(refusal)) => self.state = State::Refused(refusal),
                     Attempt::Later(wait) => self.state = State::waiting(wait),
                 },
-                State::Waiting(wait) => {
-                    let decided = ready!(wait.get_mut().as_mut().poll(cx));
-                    self.decide(decided);
-                }
+                State::Waiting(wait) => match ready!(wait.get_mut().as_mut().poll(cx)) {
+                    Ok(ticket) => {
+                        self.ticket = Some(ticket);
+                        self.state = State::Idle;
+                    }
+                    Err(refusal) => self.state = State::Refused(refusal),
+                },
                 State::Refused(_) => return Poll::Ready(false),
             }
         }
@@ -102,17 +109,30 @@ impl<L: Limiter> Seat<L> {
     ///
     /// When [`poll_seated`](Self::poll_seated) was not ready before.
     #[inline(always)]
-    pub(crate) fn take<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) -> Go<L::Hold> {
+    pub(crate) fn take<K: Key + ?Sized>(&mut self, key: &K, terms: &Terms) -> Go<L::Hold> {
         match self.ticket.take().map(|ticket| self.limiter.commit(ticket)) {
             Some(Ok(hold)) => Go::Call(hold),
-            Some(Err(Perished)) => self.take_anew(key, terms),
-            None => self.take_refusal(),
+            unused => self.take_otherwise(unused.is_some(), key, terms),
         }
     }
 
+    /// What becomes of a call without a permit: one that perished, or a refusal.
     #[cold]
-    fn take_anew<K: Key + ?Sized>(&mut self, key: &K, terms: Terms) -> Go<L::Hold> {
-        match self.limiter.take(key, terms) {
+    #[inline(never)]
+    fn take_otherwise<K: Key + ?Sized>(
+        &mut self,
+        has_perished: bool,
+        key: &K,
+        terms: &Terms,
+    ) -> Go<L::Hold> {
+        match has_perished {
+            true => self.take_anew(key, terms),
+            false => self.take_refusal(),
+        }
+    }
+
+    fn take_anew<K: Key + ?Sized>(&mut self, key: &K, terms: &Terms) -> Go<L::Hold> {
+        match self.limiter.take(key, *terms) {
             Attempt::Now(Ok(hold)) => Go::Call(hold),
             Attempt::Now(Err(refusal)) => Go::Refused(refusal),
             Attempt::Later(wait) => {
@@ -122,7 +142,6 @@ impl<L: Limiter> Seat<L> {
         }
     }
 
-    #[cold]
     #[allow(clippy::panic, reason = "the caller broke the contract of Service")]
     fn take_refusal(&mut self) -> Go<L::Hold> {
         match std::mem::replace(&mut self.state, State::Idle) {
@@ -136,19 +155,6 @@ impl<L: Limiter> Seat<L> {
         let limiter = self.limiter.clone();
         let state = std::mem::replace(&mut self.state, State::Idle);
         Self { limiter, ticket: None, state }
-    }
-
-    #[inline(always)]
-    fn decide(&mut self, decided: Result<L::Ticket, RateLimited>) {
-        match decided {
-            Ok(ticket) => {
-                self.ticket = Some(ticket);
-                if !matches!(self.state, State::Idle) {
-                    self.state = State::Idle;
-                }
-            }
-            Err(refusal) => self.state = State::Refused(refusal),
-        }
     }
 
     /// Gives back the permit, or the place in line.

@@ -82,7 +82,7 @@ where
             unready(&mut self.inner);
         }
         // A refused call never reaches the inner service, which need not be ready for it.
-        if !ready!(self.seat.poll_seated(cx, &(), self.terms)) {
+        if !ready!(self.seat.poll_seated(cx, &(), &self.terms)) {
             return Poll::Ready(Ok(()));
         }
         self.inner.poll_ready(cx).map_err(|error| self.reply.inner(error))
@@ -90,7 +90,7 @@ where
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        match self.seat.take(&(), self.terms) {
+        match self.seat.take(&(), &self.terms) {
             Go::Call(hold) => {
                 let (limiter, reply) = (self.seat.limiter(), self.reply.clone());
                 let note = reply.note(Ok(()), |tell| limiter.standing(&(), Ok(&hold), tell));

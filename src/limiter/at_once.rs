@@ -22,9 +22,9 @@ impl<A: Algorithm> Lanes<A> {
     #[inline(always)]
     pub(super) fn has_plenty(&self, way: &ShortWay, handles: usize) -> bool {
         match self {
-            Lanes::One(single) => {
-                way.bucket().is_some_and(|bucket| single.cell().has_plenty(bucket, handles))
-            }
+            Lanes::One(single) => way
+                .bucket_in_passing()
+                .is_some_and(|bucket| single.cell().has_plenty(bucket, handles)),
             Lanes::Many(..) => false,
         }
     }
@@ -83,6 +83,18 @@ impl<A: Algorithm> Lanes<A> {
         way.pour(cost, now, (single.cell(), now), |poured, before| {
             self.undo(Fingerprint::OVERFLOW, poured, before)
         })
+    }
+
+    /// Takes the permit that was [promised](Self::has_plenty), if it is still there.
+    #[inline(always)]
+    pub(super) fn pour_promised(&self, way: &ShortWay, now: Nanos) -> Option<Dated<Poured>> {
+        let Lanes::One(single) = self else { return None };
+        loop {
+            match self.pour_single_once(single, way, now, 1) {
+                Err(Missed::Beaten) => {}
+                decided => return decided.ok(),
+            }
+        }
     }
 
     /// Undoes a call, if nobody has changed the state since.

@@ -33,7 +33,7 @@ const AWAY: u64 = u64::MAX;
 
 /// How many permits have to be left, beside one for each handle of the limiter, for one to be
 /// promised without a look at the clock.
-const PLENTY: u32 = 16;
+const PLENTY: u64 = 16;
 
 impl Cell {
     /// Of a limit that was never used.
@@ -75,11 +75,11 @@ impl Cell {
     /// fewer by what was taken, which the state says.
     #[inline(always)]
     pub(super) fn has_plenty(&self, bucket: Bucket, handles: usize) -> bool {
-        let handles = u32::try_from(handles).unwrap_or(u32::MAX).saturating_add(PLENTY);
+        let wanted = bucket.interval.get().saturating_mul(handles as u64 + PLENTY);
         let seen = Nanos::new(self.seen.load(Ordering::Relaxed));
         // Full it would be the end of time.
         let filled = self.load().unwrap_or(Nanos::MAX) - seen;
-        filled <= bucket.depth && bucket.depth - filled >= bucket.interval * handles
+        filled <= bucket.depth && (bucket.depth - filled).get() >= wanted
     }
 }
 

@@ -142,6 +142,14 @@ impl ShortWay {
         self.version.store(version, Ordering::Release);
     }
 
+    /// The bucket as it looks without a second look: it may be put together of two while it changes. For what is
+    /// found out later anyway.
+    #[inline(always)]
+    pub(super) fn bucket_in_passing(&self) -> Option<Bucket> {
+        let is_open = self.version.load(Ordering::Relaxed) & SHUT == 0;
+        is_open.then(|| self.read_bucket())
+    }
+
     /// The bucket, if there is one.
     #[inline(always)]
     pub(super) fn bucket(&self) -> Option<Bucket> {

@@ -89,9 +89,9 @@ impl<A: Algorithm> Shared<A> {
         // those that had perished by then.
         let now = self.now();
         match place {
-            Place::PROMISED => match self.lanes.pour(&self.short_way, key, now, 1) {
-                Ok(poured) => Ok(self.admit_poured(key, poured)),
-                Err(_) => {
+            Place::PROMISED => match self.lanes.pour_promised(&self.short_way, now) {
+                Some(poured) => Ok(self.admit_poured(key, poured)),
+                None => {
                     // Or the clock was set back, and would promise as much again.
                     self.lanes.looked(now);
                     self.commit_in_line(key, place)

@@ -70,10 +70,10 @@ impl<L: Limiter> Payer<L> {
     ) -> Poll<io::Result<usize>> {
         loop {
             let terms = terms(self.ask(bytes));
-            if ready!(self.seat.poll_seated(cx, &(), terms)) {
+            if ready!(self.seat.poll_seated(cx, &(), &terms)) {
                 return Poll::Ready(Ok(count(self.asked)));
             }
-            if let Go::Refused(refusal) = self.seat.take(&(), terms) {
+            if let Go::Refused(refusal) = self.seat.take(&(), &terms) {
                 self.refused(refusal)?;
             }
         }
@@ -82,7 +82,7 @@ impl<L: Limiter> Payer<L> {
     /// Uses what was reserved. False when it had perished, and is still to be
     /// [paid](Self::poll_paid).
     pub(super) fn spend(&mut self) -> bool {
-        match self.seat.take(&(), terms(self.asked)) {
+        match self.seat.take(&(), &terms(self.asked)) {
             Go::Call(_) => {
                 self.asked = 0;
                 true

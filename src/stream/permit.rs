@@ -20,8 +20,8 @@ pub(super) fn poll_permit<L: Limiter>(
 ) -> Poll<Result<L::Hold, RateLimited>> {
     let terms = terms(cost);
     loop {
-        let _ = ready!(seat.poll_seated(cx, &(), terms));
-        match seat.take(&(), terms) {
+        let _ = ready!(seat.poll_seated(cx, &(), &terms));
+        match seat.take(&(), &terms) {
             Go::Call(hold) => return Poll::Ready(Ok(hold)),
             Go::Refused(refusal) => return Poll::Ready(Err(refusal)),
             // The waker has to be known to the place in line that it has now.
