@@ -1,7 +1,7 @@
 //! How a call is answered that has just come.
 
 use super::{
-    Attempt, Terms,
+    Attempt, Patience, Terms,
     desk::{Desk, Taken, Wakes},
     lane::Lane,
     line::Place,
@@ -12,7 +12,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    algorithm::Algorithm,
+    algorithm::{Algorithm, Bucket},
     decision::{Decision, Outcome},
     error::{RateLimited, Reason},
     nanos::Nanos,
@@ -104,6 +104,10 @@ impl<A: Algorithm> Shared<A> {
             Ok(poured) => Attempt::Now(Ok(keep(self.admit_poured(key, poured)))),
             Err(Missed::Early(wait)) if terms.refuses(Outcome::Later(wait)) => {
                 Attempt::Now(Err(self.refuse(key, wait, *terms)))
+            }
+            // Most likely it will wait: one look under the lock is enough to get in line.
+            Err(_) if Bucket::is::<A>() && terms.patience != Patience::Now => {
+                self.take_in_line(key, now, *terms).map(keep)
             }
             Err(_) => self.take_under_lock(key, now, terms).map(keep),
         }
