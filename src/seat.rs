@@ -18,14 +18,13 @@ use sync_wrapper::SyncWrapper;
 /// taking them apart.
 pub(crate) struct Seat<L: Limiter> {
     limiter: L,
-    /// The permit in hand. Not one of the states, which are large, so that it moves cheaply.
+    /// The permit in hand. Not beside what else may come, which is large, so that it moves cheaply.
     ticket: Option<L::Ticket>,
-    /// How it stands without one.
-    state: State<L>,
+    /// What came of asking for one otherwise.
+    asked: Option<Asked<L>>,
 }
 
-enum State<L: Limiter> {
-    Idle,
+enum Asked<L: Limiter> {
     /// The future is pinned in a box so that a service can be moved between polls, and wrapped so
     /// that a service is `Sync` although the future need not be.
     Waiting(SyncWrapper<Pin<Box<L::Wait>>>),
@@ -44,12 +43,12 @@ pub(crate) enum Go<H> {
 impl<L: Limiter> Seat<L> {
     #[inline]
     pub(crate) fn new(limiter: L) -> Self {
-        Self { limiter, ticket: None, state: State::Idle }
+        Self { limiter, ticket: None, asked: None }
     }
 
     /// A seat whose caller waits already.
     pub(crate) fn waiting(limiter: L, wait: L::Wait) -> Self {
-        Self { limiter, ticket: None, state: State::waiting(wait) }
+        Self { limiter, ticket: None, asked: Some(Asked::waiting(wait)) }
     }
 
     pub(crate) fn limiter(&self) -> &L {
@@ -60,8 +59,8 @@ impl<L: Limiter> Seat<L> {
     /// perished, a refusal, which is asked for anew. Whether there was such a thing.
     #[inline(always)]
     pub(crate) fn renounce(&mut self) -> bool {
-        match (&self.ticket, &self.state) {
-            (None, State::Idle | State::Waiting(_)) => false,
+        match (&self.ticket, &self.asked) {
+            (None, None | Some(Asked::Waiting(_))) => false,
             (Some(ticket), _) if self.limiter.keeps(ticket) => false,
             _ => {
                 self.vacate();
@@ -82,23 +81,23 @@ impl<L: Limiter> Seat<L> {
             if self.ticket.is_some() {
                 return Poll::Ready(true);
             }
-            match &mut self.state {
-                State::Idle => match self.limiter.reserve(key, *terms) {
+            match &mut self.asked {
+                None => match self.limiter.reserve(key, *terms) {
                     Attempt::Now(Ok(ticket)) => {
                         self.ticket = Some(ticket);
                         return Poll::Ready(true);
                     }
-                    Attempt::Now(Err(refusal)) => self.state = State::Refused(refusal),
-                    Attempt::Later(wait) => self.state = State::waiting(wait),
+                    Attempt::Now(Err(refusal)) => self.asked = Some(Asked::Refused(refusal)),
+                    Attempt::Later(wait) => self.asked = Some(Asked::waiting(wait)),
                 },
-                State::Waiting(wait) => match ready!(wait.get_mut().as_mut().poll(cx)) {
+                Some(Asked::Waiting(wait)) => match ready!(wait.get_mut().as_mut().poll(cx)) {
                     Ok(ticket) => {
                         self.ticket = Some(ticket);
-                        self.state = State::Idle;
+                        self.asked = None;
                     }
-                    Err(refusal) => self.state = State::Refused(refusal),
+                    Err(refusal) => self.asked = Some(Asked::Refused(refusal)),
                 },
-                State::Refused(_) => return Poll::Ready(false),
+                Some(Asked::Refused(_)) => return Poll::Ready(false),
             }
         }
     }
@@ -136,7 +135,7 @@ impl<L: Limiter> Seat<L> {
             Attempt::Now(Ok(hold)) => Go::Call(hold),
             Attempt::Now(Err(refusal)) => Go::Refused(refusal),
             Attempt::Later(wait) => {
-                self.state = State::waiting(wait);
+                self.asked = Some(Asked::waiting(wait));
                 Go::Wait
             }
         }
@@ -144,22 +143,21 @@ impl<L: Limiter> Seat<L> {
 
     #[allow(clippy::panic, reason = "the caller broke the contract of Service")]
     fn take_refusal(&mut self) -> Go<L::Hold> {
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Refused(refusal) => Go::Refused(refusal),
-            State::Idle | State::Waiting(_) => panic!("`poll_ready` must be ready before `call`"),
+        match self.asked.take() {
+            Some(Asked::Refused(refusal)) => Go::Refused(refusal),
+            None | Some(Asked::Waiting(_)) => panic!("`poll_ready` must be ready before `call`"),
         }
     }
 
     /// Hands the waiting over to another seat, for a call that leaves its service.
     pub(crate) fn split_off(&mut self) -> Self {
-        let limiter = self.limiter.clone();
-        let state = std::mem::replace(&mut self.state, State::Idle);
-        Self { limiter, ticket: None, state }
+        let (limiter, asked) = (self.limiter.clone(), self.asked.take());
+        Self { limiter, ticket: None, asked }
     }
 
     /// Gives back the permit, or the place in line.
     pub(crate) fn vacate(&mut self) {
-        self.state = State::Idle;
+        self.asked = None;
         if let Some(ticket) = self.ticket.take() {
             self.limiter.give_back(ticket);
         }
@@ -172,9 +170,9 @@ pub(crate) fn unready<S: Clone>(service: &mut S) {
     *service = fresh;
 }
 
-impl<L: Limiter> State<L> {
+impl<L: Limiter> Asked<L> {
     fn waiting(wait: L::Wait) -> Self {
-        State::Waiting(SyncWrapper::new(Box::pin(wait)))
+        Asked::Waiting(SyncWrapper::new(Box::pin(wait)))
     }
 }
 
@@ -194,11 +192,11 @@ impl<L: Limiter> Clone for Seat<L> {
 
 impl<L: Limiter> fmt::Debug for Seat<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.state {
-            State::Idle if self.ticket.is_some() => "Granted",
-            State::Idle => "Idle",
-            State::Waiting(_) => "Waiting",
-            State::Refused(_) => "Refused",
+        f.write_str(match self.asked {
+            None if self.ticket.is_some() => "Granted",
+            None => "Idle",
+            Some(Asked::Waiting(_)) => "Waiting",
+            Some(Asked::Refused(_)) => "Refused",
         })
     }
 }
