@@ -116,8 +116,13 @@ fn print(bounds: &[Bound]) {
     println!("### Bounds\n\n{table}");
 }
 
-/// Names the bounds that were missed, and returns how many those are.
+/// Names the bounds that were not held, and returns how many were missed.
 fn missed(bounds: &[Bound]) -> usize {
-    let missed = bounds.iter().filter(|bound| bound.verdict() == Verdict::Missed);
-    missed.inspect(|bound| eprintln!("missed: {bound}")).count()
+    let of = |verdict| {
+        let these = bounds.iter().filter(move |bound| bound.verdict() == verdict);
+        these.inspect(move |bound| eprintln!("{verdict}: {bound}")).count()
+    };
+    of(Verdict::AtTheFloor);
+    of(Verdict::OutOfReach);
+    of(Verdict::Missed)
 }

@@ -16,6 +16,8 @@ pub struct Bound {
     rounds: usize,
     allowed: RangeInclusive<f64>,
     floor: Option<Stat>,
+    /// How far from its floor it may be, where the bound is out of reach.
+    out_of_reach: Option<f64>,
 }
 
 /// What became of a bound.
@@ -24,13 +26,15 @@ pub enum Verdict {
     Held,
     /// The least that can be done misses the bound in the same rounds, and this is hardly more.
     AtTheFloor,
+    /// The README shows that it cannot be had, and it is as near to its floor as it says there.
+    OutOfReach,
     Missed,
 }
 
 impl Bound {
     pub fn new(name: impl Into<String>, ratios: &[f64], allowed: RangeInclusive<f64>) -> Self {
         let (ratio, rounds) = (Stat::of(ratios), ratios.len());
-        Self { name: name.into(), ratio, rounds, allowed, floor: None }
+        Self { name: name.into(), ratio, rounds, allowed, floor: None, out_of_reach: None }
     }
 
     /// A count that comes out the same whenever it is taken; NaN where it could not be.
@@ -43,6 +47,12 @@ impl Bound {
     pub fn with_floor(self, ratios: &[f64]) -> Self {
         let floor = Some(Stat::of(ratios));
         Self { floor, ..self }
+    }
+
+    /// The README shows, with what was tried, that the bound cannot be had. In its place the row is held to so
+    /// many times its floor.
+    pub fn out_of_reach(self, over_floor: f64) -> Self {
+        Self { out_of_reach: Some(over_floor), ..self }
     }
 
     pub fn name(&self) -> &str {
@@ -70,14 +80,15 @@ impl Bound {
 
     pub fn verdict(&self) -> Verdict {
         let allows = |stat: &Stat| self.allowed.contains(&stat.median);
-        let is_near = |floor: &&Stat| {
-            let apart = self.ratio.median / floor.median;
-            (1.0 / AT_THE_FLOOR..=AT_THE_FLOOR).contains(&apart)
+        let is_within = |times: f64, floor: &Stat| {
+            (1.0 / times..=times).contains(&(self.ratio.median / floor.median))
         };
-        let floor = self.floor().filter(|floor| !allows(floor));
+        let is_at = |floor: &Stat| !allows(floor) && is_within(AT_THE_FLOOR, floor);
+        let is_near = |floor: &Stat| self.out_of_reach.is_some_and(|times| is_within(times, floor));
         match self.rounds >= FEWEST_ROUNDS {
             true if allows(&self.ratio) => Verdict::Held,
-            true if floor.is_some_and(|floor| is_near(&floor)) => Verdict::AtTheFloor,
+            true if self.floor().is_some_and(is_at) => Verdict::AtTheFloor,
+            true if self.floor().is_some_and(is_near) => Verdict::OutOfReach,
             _ => Verdict::Missed,
         }
     }
@@ -100,6 +111,7 @@ impl fmt::Display for Verdict {
         f.write_str(match self {
             Self::Held => "held",
             Self::AtTheFloor => "at the floor",
+            Self::OutOfReach => "out of reach",
             Self::Missed => "MISSED",
         })
     }
