@@ -16,6 +16,7 @@ use crate::{
     decision::{Decision, Outcome},
     error::{RateLimited, Reason},
     nanos::Nanos,
+    rate::Rate,
     store::table::Fingerprint,
 };
 use std::sync::Arc;
@@ -23,7 +24,8 @@ use std::sync::Arc;
 /// The answer to a call that has just come.
 enum Answer<T> {
     Granted(T),
-    Refused(Reason, Option<Decision>),
+    /// By which rate, if any was asked: it may be another one by the time the lock is let go.
+    Refused(Reason, Option<(Decision, Option<Rate>)>),
     Waits(Place),
 }
 
@@ -32,7 +34,7 @@ impl<T> Answer<T> {
     fn map<U>(self, map: impl FnOnce(T) -> U) -> Answer<U> {
         match self {
             Answer::Granted(granted) => Answer::Granted(map(granted)),
-            Answer::Refused(reason, decision) => Answer::Refused(reason, decision),
+            Answer::Refused(reason, by) => Answer::Refused(reason, by),
             Answer::Waits(place) => Answer::Waits(place),
         }
     }
@@ -106,7 +108,7 @@ impl<A: Algorithm> Shared<A> {
                 Attempt::Now(Err(self.refuse(key, wait, *terms)))
             }
             // Most likely it will wait: one look under the lock is enough to get in line.
-            Err(_) if Bucket::is::<A>() && terms.patience != Patience::Now => {
+            Err(_) if Bucket::is::<A>() && terms.patience != Patience::Now && terms.cost > 0 => {
                 self.take_in_line(key, now, *terms).map(keep)
             }
             Err(_) => self.take_under_lock(key, now, terms).map(keep),
@@ -155,7 +157,8 @@ impl<A: Algorithm> Shared<A> {
                 }
                 Some(decision) if terms.refuses(decision.outcome) => {
                     let decision = self.if_it_waits(decision, terms);
-                    return (Answer::Refused(Reason::UsedUp, Some(decision)), Wakes::default());
+                    let by = Some((decision, rules.algorithm.rate(decision.rate)));
+                    return (Answer::Refused(Reason::UsedUp, by), Wakes::default());
                 }
                 _ => {}
             }
@@ -195,15 +198,14 @@ impl<A: Algorithm> Shared<A> {
             }
             Taken::Behind => desk.turn(terms.cost),
         };
-        match decision.outcome {
-            Outcome::Never => Answer::Refused(Reason::TooCostly, Some(decision)),
-            Outcome::Exhausted => Answer::Refused(Reason::Exhausted, Some(decision)),
-            _ if terms.refuses(decision.outcome) => Answer::Refused(Reason::UsedUp, Some(decision)),
-            _ if desk.waiting() >= self.settings.max_waiting => {
-                Answer::Refused(Reason::QueueFull, Some(decision))
-            }
-            _ => Answer::Waits(desk.join(terms)),
-        }
+        let reason = match decision.outcome {
+            Outcome::Never => Reason::TooCostly,
+            Outcome::Exhausted => Reason::Exhausted,
+            _ if terms.refuses(decision.outcome) => Reason::UsedUp,
+            _ if desk.waiting() >= self.settings.max_waiting => Reason::QueueFull,
+            _ => return Answer::Waits(desk.join(terms)),
+        };
+        Answer::Refused(reason, Some((decision, desk.algorithm.rate(decision.rate))))
     }
 
     /// Lets everybody know, once the lock is let go.
@@ -214,20 +216,23 @@ impl<A: Algorithm> Shared<A> {
         now: Nanos,
         terms: Terms,
     ) -> Attempt<T, Waiting<A>> {
-        let (answer, wakes) = match answered {
-            Ok(answered) => answered,
-            Err(reason) => {
-                return Attempt::Now(Err(self.refusal_in_line(key, reason, None, terms)));
+        let answer = match answered {
+            Ok((answer, wakes)) => {
+                wakes.wake();
+                answer
             }
+            Err(reason) => Answer::Refused(reason, None),
         };
-        wakes.wake();
         match answer {
             Answer::Granted(granted) => Attempt::Now(Ok(granted)),
             Answer::Waits(place) => {
                 Attempt::Later(Waiting::new(Arc::clone(self), key, place, terms, now))
             }
-            Answer::Refused(reason, decision) => {
-                Attempt::Now(Err(self.refusal_in_line(key, reason, decision, terms)))
+            Answer::Refused(reason, Some((decision, rate))) => {
+                Attempt::Now(Err(self.refusal(reason, decision.outcome, rate, terms)))
+            }
+            Answer::Refused(reason, None) => {
+                Attempt::Now(Err(self.refusal_in_line(key, reason, None, terms)))
             }
         }
     }
