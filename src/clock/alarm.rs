@@ -21,8 +21,8 @@ const HANDED_OVER: Duration = Duration::from_millis(2);
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// For a precise clock, what was arranged for which instant.
-    last: Option<(Nanos, Last)>,
+    /// For a precise clock, what was arranged for which instant. Few have one, and many wait.
+    last: Option<Box<(Nanos, Last)>>,
 }
 
 /// The last stretch before an instant.
@@ -94,19 +94,19 @@ impl Alarm {
             return Poll::Ready(());
         }
         let now = RealInstant::now();
-        self.last.take_if(|(of, _)| *of != at);
-        match &self.last {
+        self.last.take_if(|last| last.0 != at);
+        match self.last.as_deref() {
             // The instant would have come by now: tokio's clock is paused.
             Some((_, Last::Spinning(end))) if now >= *end => {}
             Some((_, Last::Spinning(_))) => cx.waker().wake_by_ref(),
             Some((_, Last::Called(call))) if call.goes_to(cx.waker()) => {}
             None if left > EARLY => {
                 let call = Call::at(now + (left - EARLY), cx.waker());
-                self.last = Some((at, Last::Called(call)));
+                self.last = Some(Box::new((at, Last::Called(call))));
             }
             // The call has come, or would come too late.
             _ => {
-                self.last = Some((at, Last::Spinning(now + left)));
+                self.last = Some(Box::new((at, Last::Spinning(now + left))));
                 cx.waker().wake_by_ref();
             }
         }
