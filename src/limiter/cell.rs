@@ -51,8 +51,9 @@ impl Cell {
     /// Takes the state out, if it is here. For who holds the lock.
     #[inline]
     pub(super) fn take_out(&self) -> Option<Nanos> {
-        let empty_at = self.empty_at.swap(AWAY, Ordering::Relaxed);
-        (empty_at != AWAY).then_some(Nanos::new(empty_at))
+        // Once it is away, only who holds the lock puts it back.
+        let is_here = self.empty_at.load(Ordering::Relaxed) != AWAY;
+        is_here.then(|| Nanos::new(self.empty_at.swap(AWAY, Ordering::Relaxed)))
     }
 
     /// Puts the state back. For who holds the lock.

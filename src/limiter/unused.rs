@@ -100,9 +100,10 @@ fn remove(of: &mut VecDeque<(Place, Grant, Nanos)>, place: Place) -> Option<(Pla
 
 #[inline]
 fn find(of: &VecDeque<(Place, Grant, Nanos)>, place: Place) -> Option<usize> {
-    // Whoever was let go first comes first.
-    if of.front().is_some_and(|(first, ..)| *first == place) {
-        return Some(0);
+    // Those who were let go together stand where their places say.
+    let guess = place.after(of.front()?.0);
+    if of.get(guess).is_some_and(|(other, ..)| *other == place) {
+        return Some(guess);
     }
     let in_order = of.binary_search_by_key(&place, |(place, ..)| *place).ok();
     // Out of order only behind somebody who got back in line.
