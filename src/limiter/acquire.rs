@@ -9,9 +9,10 @@ use crate::{
 use std::{
     fmt,
     marker::PhantomData,
+    mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -41,19 +42,29 @@ use std::{
 pub struct Acquire<'a, A: Algorithm, G = Permit<'a, A>> {
     pub(super) shared: &'a Arc<Shared<A>>,
     pub(super) key: Fingerprint,
-    pub(super) terms: Terms,
-    waiting: Option<Waiting<A>>,
+    stage: Stage<A>,
     /// Keeps the name of the key, where no handle does.
     _name: Option<KeptKey>,
-    /// Whether it was ready already.
-    done: bool,
     granted: PhantomData<fn() -> G>,
+}
+
+/// How far it has got.
+enum Stage<A: Algorithm> {
+    /// It will ask on these terms.
+    Asks(Terms),
+    Waits(Waiting<A>),
+    /// It was ready already.
+    Done,
 }
 
 /// The output of an [`Acquire`]: permits used at once, or kept for later.
 pub trait Granted<'a, A: Algorithm>: Sized {
     #[doc(hidden)]
-    fn ask(acquire: &Acquire<'a, A, Self>) -> Attempt<Self, Waiting<A>>;
+    fn ask(
+        acquire: &Acquire<'a, A, Self>,
+        terms: &Terms,
+        waker: Option<&Waker>,
+    ) -> Attempt<Self, Waiting<A>>;
 
     #[doc(hidden)]
     fn poll(
@@ -68,37 +79,61 @@ pub trait Granted<'a, A: Algorithm>: Sized {
 impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
     #[inline]
     pub(super) fn new(shared: &'a Arc<Shared<A>>, key: Fingerprint, name: Option<KeptKey>) -> Self {
-        let terms = Terms { cost: 1, patience: Patience::Forever };
-        let granted = PhantomData;
-        Self { shared, key, terms, waiting: None, _name: name, done: false, granted }
+        let stage = Stage::Asks(Terms { cost: 1, patience: Patience::Forever });
+        Self { shared, key, stage, _name: name, granted: PhantomData }
     }
 
     /// Asks for this many permits. A call of cost 0 passes and takes nothing.
-    pub fn cost(mut self, cost: u32) -> Self {
-        self.terms.cost = cost;
-        self
+    pub fn cost(self, cost: u32) -> Self {
+        self.on(|terms| terms.cost = cost)
     }
 
     /// Fails at once when the wait would be longer than this, and takes nothing.
-    pub fn max_wait(mut self, max_wait: Duration) -> Self {
-        self.terms.patience = Patience::MaxWait(max_wait);
-        self
+    pub fn max_wait(self, max_wait: Duration) -> Self {
+        self.on(|terms| terms.patience = Patience::MaxWait(max_wait))
     }
 
     /// Waits at most this long, and then fails: it waits even if its turn would come later, as
     /// calls before it may give up.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.terms.patience = Patience::Timeout(timeout);
-        self
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.on(|terms| terms.patience = Patience::Timeout(timeout))
     }
 
     pub(super) fn terms(self, terms: Terms) -> Self {
-        Self { terms, ..self }
+        self.on(|before| *before = terms)
     }
 
     /// The place in line that it has.
     pub(super) fn in_line(&mut self) -> &mut Waiting<A> {
-        self.waiting.as_mut().expect("it got in line when it was asked")
+        match &mut self.stage {
+            Stage::Waits(waiting) => Some(waiting),
+            Stage::Asks(_) | Stage::Done => None,
+        }
+        .expect("polled after it was ready")
+    }
+
+    /// Gets in line, unless it stands there; the result if it has not to wait.
+    #[inline(always)]
+    fn ask(&mut self, waker: Option<&Waker>) -> Option<Result<G, RateLimited>> {
+        let Stage::Asks(terms) = &self.stage else { return None };
+        match G::ask(self, terms, waker) {
+            Attempt::Now(result) => {
+                self.stage = Stage::Done;
+                Some(result)
+            }
+            Attempt::Later(waiting) => {
+                self.stage = Stage::Waits(waiting);
+                None
+            }
+        }
+    }
+
+    /// On other terms, unless it has asked.
+    fn on(mut self, change: impl FnOnce(&mut Terms)) -> Self {
+        if let Stage::Asks(terms) = &mut self.stage {
+            change(terms);
+        }
+        self
     }
 
     /// Waits in this thread, and needs no runtime.
@@ -135,16 +170,14 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
     ///
     /// When the future was ready already.
     pub fn blocking_wait(mut self) -> Result<G, RateLimited> {
-        assert!(!self.done, "waited for after it was ready");
-        // A future that was polled before has its place in line.
-        let waiting = match self.waiting.take() {
-            Some(waiting) => waiting,
-            None => match G::ask(&self) {
-                Attempt::Now(result) => return result,
-                Attempt::Later(waiting) => waiting,
-            },
+        if let Some(result) = self.ask(None) {
+            return result;
+        }
+        let waiting = match mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Waits(waiting) => Some(waiting),
+            Stage::Asks(_) | Stage::Done => None,
         };
-        G::block(&self, waiting)
+        G::block(&self, waiting.expect("waited for after it was ready"))
     }
 }
 
@@ -154,27 +187,27 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Future for Acquire<'a, A, G> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        assert!(!this.done, "polled after it was ready");
-        let result = match &this.waiting {
-            Some(_) => ready!(G::poll(this, cx)),
-            None => match G::ask(this) {
-                Attempt::Now(result) => result,
-                Attempt::Later(waiting) => {
-                    this.waiting = Some(waiting);
-                    ready!(G::poll(this, cx))
-                }
-            },
-        };
-        this.done = true;
+        if let Some(result) = this.ask(Some(cx.waker())) {
+            return Poll::Ready(result);
+        }
+        let result = ready!(G::poll(this, cx));
+        this.stage = Stage::Done;
         Poll::Ready(result)
     }
 }
 
 impl<A: Algorithm, G> fmt::Debug for Acquire<'_, A, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acquire")
-            .field("terms", &self.terms)
-            .field("waiting", &self.waiting.is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("Acquire").field("stage", &self.stage).finish_non_exhaustive()
+    }
+}
+
+impl<A: Algorithm> fmt::Debug for Stage<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stage::Asks(terms) => f.debug_tuple("Asks").field(terms).finish(),
+            Stage::Waits(waiting) => f.debug_tuple("Waits").field(waiting).finish(),
+            Stage::Done => f.write_str("Done"),
+        }
     }
 }

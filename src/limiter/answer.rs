@@ -19,14 +19,15 @@ use crate::{
     rate::Rate,
     store::table::Fingerprint,
 };
-use std::sync::Arc;
+use std::{sync::Arc, task::Waker};
 
 /// The answer to a call that has just come.
 enum Answer<T> {
     Granted(T),
     /// By which rate, if any was asked: it may be another one by the time the lock is let go.
     Refused(Reason, Option<(Decision, Option<Rate>)>),
-    Waits(Place),
+    /// At this place, and until then.
+    Waits(Place, Nanos),
 }
 
 impl<T> Answer<T> {
@@ -35,7 +36,7 @@ impl<T> Answer<T> {
         match self {
             Answer::Granted(granted) => Answer::Granted(map(granted)),
             Answer::Refused(reason, by) => Answer::Refused(reason, by),
-            Answer::Waits(place) => Answer::Waits(place),
+            Answer::Waits(place, until) => Answer::Waits(place, until),
         }
     }
 }
@@ -57,7 +58,7 @@ impl<A: Algorithm> Shared<A> {
         if terms.cost == 1 && self.lanes.has_plenty(&self.short_way, Arc::strong_count(self)) {
             return Attempt::Now(Ok(Ticket { key, place: Place::PROMISED }));
         }
-        self.reserve(key, terms)
+        self.reserve(key, terms, None)
     }
 
     /// Answers a call that has just come, and uses its permits later.
@@ -66,11 +67,12 @@ impl<A: Algorithm> Shared<A> {
         self: &Arc<Self>,
         key: Fingerprint,
         terms: Terms,
+        waker: Option<&Waker>,
     ) -> Attempt<Ticket, Waiting<A>> {
         let now = self.now();
         match self.lanes.take_quickly(key, now, terms.cost) {
             Some(place) => Attempt::Now(Ok(Ticket { key, place })),
-            None => self.reserve_in_line(key, now, terms),
+            None => self.reserve_in_line(key, now, terms, waker),
         }
     }
 
@@ -81,13 +83,14 @@ impl<A: Algorithm> Shared<A> {
         mut key: Fingerprint,
         now: Nanos,
         terms: Terms,
+        waker: Option<&Waker>,
     ) -> Attempt<Ticket, Waiting<A>> {
         if terms.cost == 0 {
             return Attempt::Now(self.pass(key, terms)).map(|_| Ticket { key, place: Place::FREE });
         }
         let answered = self.lanes.for_call(&mut key, now, |rules, lane| {
             let mut desk = self.desk(rules, lane, now);
-            let answer = self.answer(&mut desk, terms).map(|decision| desk.keep(decision));
+            let answer = self.answer(&mut desk, terms, waker).map(|decision| desk.keep(decision));
             (answer, desk.wakes)
         });
         self.conclude(answered, key, now, terms).map(|place| Ticket { key, place })
@@ -99,6 +102,7 @@ impl<A: Algorithm> Shared<A> {
         self: &Arc<Self>,
         key: Fingerprint,
         terms: &Terms,
+        waker: Option<&Waker>,
         keep: impl FnOnce(Used) -> T,
     ) -> Attempt<T, Waiting<A>> {
         let now = self.now();
@@ -109,9 +113,9 @@ impl<A: Algorithm> Shared<A> {
             }
             // Most likely it will wait: one look under the lock is enough to get in line.
             Err(_) if Bucket::is::<A>() && terms.patience != Patience::Now && terms.cost > 0 => {
-                self.take_in_line(key, now, *terms).map(keep)
+                self.take_in_line(key, now, *terms, waker).map(keep)
             }
-            Err(_) => self.take_under_lock(key, now, terms).map(keep),
+            Err(_) => self.take_under_lock(key, now, terms, waker).map(keep),
         }
     }
 
@@ -122,6 +126,7 @@ impl<A: Algorithm> Shared<A> {
         key: Fingerprint,
         now: Nanos,
         terms: &Terms,
+        waker: Option<&Waker>,
     ) -> Attempt<Used, Waiting<A>> {
         match self.lanes.use_quickly(key, now, terms.cost) {
             Some((decision, _)) if decision.what.is_granted() => {
@@ -131,7 +136,7 @@ impl<A: Algorithm> Shared<A> {
                 let decision = self.if_it_waits(decision.what, *terms);
                 Attempt::Now(Err(self.refusal(Reason::UsedUp, decision.outcome, rate, *terms)))
             }
-            _ => self.take_in_line(key, now, *terms),
+            _ => self.take_in_line(key, now, *terms, waker),
         }
     }
 
@@ -142,6 +147,7 @@ impl<A: Algorithm> Shared<A> {
         mut key: Fingerprint,
         now: Nanos,
         terms: Terms,
+        waker: Option<&Waker>,
     ) -> Attempt<Used, Waiting<A>> {
         if terms.cost == 0 {
             let passed = Attempt::Now(self.pass(key, terms));
@@ -163,7 +169,7 @@ impl<A: Algorithm> Shared<A> {
                 _ => {}
             }
             let mut desk = self.desk(rules, lane, now);
-            let answer = self.answer(&mut desk, terms).map(|decision| desk.date(decision));
+            let answer = self.answer(&mut desk, terms, waker).map(|decision| desk.date(decision));
             (answer, desk.wakes)
         });
         let attempt = self.conclude(answered, key, now, terms);
@@ -185,7 +191,16 @@ impl<A: Algorithm> Shared<A> {
         }
     }
 
-    fn answer(&self, desk: &mut Desk<'_, A>, terms: Terms) -> Answer<Decision> {
+    fn answer(
+        &self,
+        desk: &mut Desk<'_, A>,
+        terms: Terms,
+        waker: Option<&Waker>,
+    ) -> Answer<Decision> {
+        let join = |desk: &mut Desk<'_, A>| {
+            let (place, until) = desk.join(terms, waker);
+            Answer::Waits(place, until)
+        };
         let decision = match desk.take(terms.cost) {
             Taken::Granted(decision) => return Answer::Granted(decision),
             Taken::Closed => return Answer::Refused(Reason::Closed, None),
@@ -194,7 +209,7 @@ impl<A: Algorithm> Shared<A> {
             Taken::Behind
                 if terms.patience.is_endless() && desk.waiting() < self.settings.max_waiting =>
             {
-                return Answer::Waits(desk.join(terms));
+                return join(desk);
             }
             Taken::Behind => desk.turn(terms.cost),
         };
@@ -203,7 +218,7 @@ impl<A: Algorithm> Shared<A> {
             Outcome::Exhausted => Reason::Exhausted,
             _ if terms.refuses(decision.outcome) => Reason::UsedUp,
             _ if desk.waiting() >= self.settings.max_waiting => Reason::QueueFull,
-            _ => return Answer::Waits(desk.join(terms)),
+            _ => return join(desk),
         };
         Answer::Refused(reason, Some((decision, desk.algorithm.rate(decision.rate))))
     }
@@ -225,8 +240,9 @@ impl<A: Algorithm> Shared<A> {
         };
         match answer {
             Answer::Granted(granted) => Attempt::Now(Ok(granted)),
-            Answer::Waits(place) => {
-                Attempt::Later(Waiting::new(Arc::clone(self), key, place, terms, now))
+            Answer::Waits(place, until) => {
+                let shared = Arc::clone(self);
+                Attempt::Later(Waiting::new(shared, key, place, terms, now, until))
             }
             Answer::Refused(reason, Some((decision, rate))) => {
                 Attempt::Now(Err(self.refusal(reason, decision.outcome, rate, terms)))

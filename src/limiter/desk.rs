@@ -129,15 +129,20 @@ impl<'a, A: Algorithm> Desk<'a, A> {
         }
     }
 
-    /// Gets in line.
-    pub(super) fn join(&mut self, terms: Terms) -> Place {
+    /// Gets in line; until when it waits, which for one that cannot be woken is not at all.
+    pub(super) fn join(&mut self, terms: Terms, waker: Option<&Waker>) -> (Place, Nanos) {
         let place = self.line.place();
         let cost = terms.cost;
         self.line.wait(place, cost, terms.patience.latest(self.now));
         if let Some(forecast) = self.forecast {
             forecast.serve(self.algorithm, self.now, cost);
         }
-        place
+        let Some(waker) = waker else { return (place, Nanos::ZERO) };
+        // When the first in line is due is known once it is looked after.
+        if self.line.waiting() == 1 {
+            self.serve();
+        }
+        (place, self.set_alarm(place, waker, false))
     }
 
     pub(super) fn waiting(&self) -> usize {

@@ -222,13 +222,13 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
 
     #[inline(always)]
     fn reserve<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Ticket, Waiting<A>> {
-        self.0.reserve(self.0.lanes.fingerprint(key), terms)
+        self.0.reserve(self.0.lanes.fingerprint(key), terms, None)
     }
 
     #[inline(always)]
     fn take<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Kept<A>, Waiting<A>> {
         let key = self.0.lanes.fingerprint(key);
-        self.0.take(key, &terms, |used| Hold::keep(&self.0, used))
+        self.0.take(key, &terms, None, |used| Hold::keep(&self.0, used))
     }
 
     #[inline(always)]
@@ -239,7 +239,7 @@ impl<A: Algorithm> Limiter for KeyedRateLimiter<A> {
         note: impl FnOnce(&dyn Fn(&mut dyn FnMut(Standing<'_>))) -> N,
     ) -> Attempt<(Kept<A>, N), Waiting<A>> {
         let key = self.0.lanes.fingerprint(key);
-        self.0.take(key, &terms, |used| Hold::keep_noting(&self.0, used, note))
+        self.0.take(key, &terms, None, |used| Hold::keep_noting(&self.0, used, note))
     }
 
     fn keeps(&self, ticket: &Ticket) -> bool {
@@ -280,7 +280,7 @@ impl<A: Algorithm> Settles for KeyedRateLimiter<A> {
 
     fn take_open<K: Key + ?Sized>(&self, key: &K, terms: Terms) -> Attempt<Hold<A>, Waiting<A>> {
         let key = self.0.lanes.fingerprint(key);
-        self.0.take(key, &terms, |used| Hold::open(&self.0, used))
+        self.0.take(key, &terms, None, |used| Hold::open(&self.0, used))
     }
 
     fn commit_open(&self, ticket: Ticket) -> Result<Hold<A>, Perished> {

@@ -115,18 +115,16 @@ impl Line {
         self.waiting.remove_first()
     }
 
-    /// About how many permits those take who wait from the second on up to `place`: exact near the
-    /// front, and otherwise counting those who left, too.
-    pub(super) fn permits_before(&self, place: Place) -> u32 {
-        let permits = match self.waiting.few_up_to(place) {
-            Some(few) => few.skip(1).map(|waiter| u64::from(waiter.cost)).sum(),
-            None => {
-                let total = |waiter: Option<&Waiter>| waiter.map_or(0, |waiter| waiter.total);
-                let first = self.waiting.iter().next().map(|(_, first)| first);
-                total(self.waiting.get(place)).saturating_sub(total(first))
-            }
-        };
-        u32::try_from(permits).unwrap_or(u32::MAX)
+    /// The one at `place`, and about how many permits those take who wait from the second on up to
+    /// it: exact near the front, and otherwise counting those who left, too.
+    pub(super) fn with_permits(&mut self, place: Place) -> Option<(&mut Waiter, u32)> {
+        let first = self.waiting.first().map_or(0, |(_, first)| first.total);
+        let index = self.waiting.index(place)?;
+        let few = self.waiting.few_up_to(index);
+        let few = few.map(|few| few.skip(1).map(|waiter| u64::from(waiter.cost)).sum());
+        let waiter = self.waiting.at(index)?;
+        let permits = few.unwrap_or_else(|| waiter.total.saturating_sub(first));
+        Some((waiter, u32::try_from(permits).unwrap_or(u32::MAX)))
     }
 
     /// Who is to be served next, and who after that.
@@ -136,10 +134,6 @@ impl Line {
 
     pub(super) fn is_waiting(&self, place: Place) -> bool {
         self.waiting.get(place).is_some()
-    }
-
-    pub(super) fn waiter(&mut self, place: Place) -> Option<&mut Waiter> {
-        self.waiting.get_mut(place)
     }
 
     /// Whether nobody but the one at `place` looks after the first in line in its stead, unless

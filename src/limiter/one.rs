@@ -76,7 +76,7 @@ impl<A: Algorithm> RateLimiter<A> {
         terms: &Terms,
         keep: impl FnOnce(Used) -> T,
     ) -> Attempt<T, Waiting<A>> {
-        self.shared.take(self.key, terms, keep)
+        self.shared.take(self.key, terms, None, keep)
     }
 
     #[inline(always)]

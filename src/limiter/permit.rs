@@ -1,7 +1,7 @@
 //! Permits that were granted.
 
 use super::{
-    Acquire, Attempt, Perished, Settle, Standing, Waiting,
+    Acquire, Attempt, Perished, Settle, Standing, Terms, Waiting,
     acquire::Granted,
     shared::Shared,
     used::{Ticket, Used},
@@ -16,7 +16,7 @@ use std::{
     error, fmt,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -251,9 +251,13 @@ impl<A: Algorithm> fmt::Debug for Reservation<'_, A> {
 
 impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
     #[inline(always)]
-    fn ask(acquire: &Acquire<'a, A>) -> Attempt<Self, Waiting<A>> {
+    fn ask(
+        acquire: &Acquire<'a, A>,
+        terms: &Terms,
+        waker: Option<&Waker>,
+    ) -> Attempt<Self, Waiting<A>> {
         let shared = acquire.shared;
-        shared.take(acquire.key, &acquire.terms, |used| Self::new(shared, used))
+        shared.take(acquire.key, terms, waker, |used| Self::new(shared, used))
     }
 
     fn poll(acquire: &mut Acquire<'a, A>, cx: &mut Context<'_>) -> Poll<Result<Self, RateLimited>> {
@@ -268,9 +272,13 @@ impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
 
 impl<'a, A: Algorithm> Granted<'a, A> for Reservation<'a, A> {
     #[inline(always)]
-    fn ask(acquire: &Acquire<'a, A, Self>) -> Attempt<Self, Waiting<A>> {
+    fn ask(
+        acquire: &Acquire<'a, A, Self>,
+        terms: &Terms,
+        waker: Option<&Waker>,
+    ) -> Attempt<Self, Waiting<A>> {
         let shared = acquire.shared;
-        let reserved = shared.reserve(acquire.key, acquire.terms);
+        let reserved = shared.reserve(acquire.key, *terms, waker);
         reserved.map(|ticket| Self { shared, ticket: Some(ticket) })
     }
 

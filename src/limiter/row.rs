@@ -40,12 +40,6 @@ impl<T> Row<T> {
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut T> {
-        let index = self.find(place).ok()?;
-        self.spots[index].stands.as_mut()
-    }
-
-    #[inline]
     pub(super) fn first(&mut self) -> Option<(Place, &mut T)> {
         let spot = self.spots.front_mut()?;
         Some((spot.place, spot.stands.as_mut()?))
@@ -62,13 +56,22 @@ impl<T> Row<T> {
         self.spots.iter().filter_map(|spot| Some((spot.place, spot.stands.as_ref()?)))
     }
 
-    /// Those from the first on up to `place`, if they are few.
-    pub(super) fn few_up_to(&self, place: Place) -> Option<impl Iterator<Item = &T>> {
-        let end = match self.find(place) {
-            Ok(index) => index + 1,
-            Err(index) => index,
-        };
-        (end <= NEAR).then(|| self.spots.iter().take(end).filter_map(|spot| spot.stands.as_ref()))
+    /// How many stand, or have stood, before this place.
+    #[inline]
+    pub(super) fn index(&self, place: Place) -> Option<usize> {
+        self.find(place).ok()
+    }
+
+    /// Those from the first on up to this one, if they are few.
+    pub(super) fn few_up_to(&self, index: usize) -> Option<impl Iterator<Item = &T>> {
+        let few = || self.spots.iter().take(index + 1);
+        (index < NEAR).then(|| few().filter_map(|spot| spot.stands.as_ref()))
+    }
+
+    /// Who stands there.
+    #[inline]
+    pub(super) fn at(&mut self, index: usize) -> Option<&mut T> {
+        self.spots.get_mut(index)?.stands.as_mut()
     }
 
     /// The first of those at `place` or behind it.

@@ -1,6 +1,10 @@
 //! Letting go those in line: when their turn has come, or because somebody says so.
 
-use super::{desk::Desk, forecast::Forecast, line::Place};
+use super::{
+    desk::Desk,
+    forecast::Forecast,
+    line::{Place, Waiter},
+};
 use crate::{
     algorithm::{Algorithm, WAKE_UP},
     decision::{Ask, Decision, Grant, Outcome, Take},
@@ -19,47 +23,18 @@ const FAR: u32 = 100;
 impl<A: Algorithm> Desk<'_, A> {
     /// Says when the one at `place` should look again, and remembers how to wake it.
     pub(super) fn set_alarm(&mut self, place: Place, waker: &Waker, was_overdue: bool) -> Nanos {
-        let alarm = match was_overdue && self.line.stands_in(place, self.now) {
-            true => self.line.first().map_or(self.now, |(_, first)| first.alarm),
-            false => self.alarm_of(place),
-        };
-        if let Some(waiter) = self.line.waiter(place) {
-            waiter.alarm = alarm;
-            if !waiter.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
-                self.wakes.done.extend(waiter.waker.replace(waker.clone()));
-            }
-        }
-        alarm
-    }
-
-    /// When the one at `place` looks after those before it that nobody polls.
-    fn alarm_of(&mut self, place: Place) -> Nanos {
-        // The first in line has to be on time, and `serve` knows when that is. The others look about
-        // when their own turns come.
+        // The first in line has to be on time, and `serve` knows when that is.
         let due = self.line.first().map_or(self.now, |(_, first)| first.alarm);
-        let permits = self.line.permits_before(place);
-        let turn = due + self.algorithm.interval() * permits;
-        let Some(waiter) = self.line.waiter(place) else {
-            return turn;
-        };
-        let own = self.algorithm.interval() * waiter.cost;
-        let is_among_first = permits <= waiter.cost;
-        // One of those whose turns come within the same tick is enough, and not too soon: who is
-        // woken by its own timer runs before those that were let go before it and woken after that.
-        let is_with_others = self.algorithm.interval() < WAKE_UP;
-        let is_with_another = is_with_others && turn / WAKE_UP == (turn - own) / WAKE_UP;
-        // Turns that were put off are likely to be put off again.
-        let was_early = waiter.alarm <= self.now;
-        // But not so far that one whom nobody polls holds up the others for long.
-        let far = |times| ((turn - self.now) * times).min(WAKE_UP * FAR);
-        match is_with_another || was_early {
-            _ if is_among_first => turn,
-            // Far behind its turn: whoever serves it, or finds it in front, wakes it before.
-            true if is_with_others => turn + far(3) + WAKE_UP * TICKS,
-            true => turn + far(1),
-            false if is_with_others => turn + WAKE_UP * TICKS,
-            false => turn,
+        let stands_in = was_overdue && self.line.stands_in(place, self.now);
+        let Some((waiter, permits)) = self.line.with_permits(place) else { return due };
+        if !waiter.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.wakes.done.extend(waiter.waker.replace(waker.clone()));
         }
+        waiter.alarm = match stands_in {
+            true => due,
+            false => alarm_of(waiter, due, permits, self.algorithm.interval(), self.now),
+        };
+        waiter.alarm
     }
 
     /// Tells the algorithm about permits that were used, and serves whom that lets go.
@@ -230,5 +205,29 @@ impl<A: Algorithm> Desk<'_, A> {
         {
             self.give_back(place);
         }
+    }
+}
+
+/// When one in line looks after those before it that nobody polls: about when its own turn comes,
+/// where the first is due then, and those up to it take so many permits after that.
+fn alarm_of(waiter: &Waiter, due: Nanos, permits: u32, interval: Nanos, now: Nanos) -> Nanos {
+    let turn = due + interval * permits;
+    let own = interval * waiter.cost;
+    let is_among_first = permits <= waiter.cost;
+    // One of those whose turns come within the same tick is enough, and not too soon: who is
+    // woken by its own timer runs before those that were let go before it and woken after that.
+    let is_with_others = interval < WAKE_UP;
+    let is_with_another = is_with_others && turn / WAKE_UP == (turn - own) / WAKE_UP;
+    // Turns that were put off are likely to be put off again.
+    let was_early = waiter.alarm <= now;
+    // But not so far that one whom nobody polls holds up the others for long.
+    let far = |times| ((turn - now) * times).min(WAKE_UP * FAR);
+    match is_with_another || was_early {
+        _ if is_among_first => turn,
+        // Far behind its turn: whoever serves it, or finds it in front, wakes it before.
+        true if is_with_others => turn + far(3) + WAKE_UP * TICKS,
+        true => turn + far(1),
+        false if is_with_others => turn + WAKE_UP * TICKS,
+        false => turn,
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     store::table::Fingerprint,
 };
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
@@ -41,6 +41,8 @@ pub struct Waiting<A: Algorithm> {
     since: Nanos,
     deadline: Nanos,
     alarm: Alarm,
+    /// Until when it waits before it looks for the first time.
+    until: Nanos,
     /// Whether the place was given up or has become a ticket.
     done: bool,
 }
@@ -60,6 +62,7 @@ impl<A: Algorithm> Waiting<A> {
         place: Place,
         terms: Terms,
         now: Nanos,
+        until: Nanos,
     ) -> Self {
         let deadline = match terms.patience {
             Patience::Timeout(timeout) => now + timeout.into(),
@@ -69,7 +72,7 @@ impl<A: Algorithm> Waiting<A> {
         };
         events::waits(shared.settings.name.as_deref(), terms.cost);
         let alarm = Alarm::default();
-        Self { shared, key, place, terms, since: now, deadline, alarm, done: false }
+        Self { shared, key, place, terms, since: now, deadline, alarm, until, done: false }
     }
 }
 
@@ -140,6 +143,9 @@ impl<A: Algorithm> Waiting<A> {
         waker: &Waker,
         granted: impl Fn(&mut Desk<'_, A>, Place) -> Option<T>,
     ) -> Look<T> {
+        if self.until > Nanos::ZERO {
+            return Look::Again(mem::take(&mut self.until).min(self.deadline));
+        }
         let now = self.shared.now();
         let (place, cost) = (self.place, self.terms.cost);
         let refusal = match self.shared.poll(&mut self.key, place, now, cost, waker, granted) {

@@ -85,7 +85,7 @@ impl<A: Algorithm> Shared<A> {
         match poured {
             Ok(poured) => Ok(self.admit_poured(key, poured)),
             Err(Missed::Early(wait)) => Err(self.refuse(key, wait, *terms)),
-            Err(_) => match self.take_under_lock(key, now, terms) {
+            Err(_) => match self.take_under_lock(key, now, terms, None) {
                 Attempt::Now(result) => result,
                 Attempt::Later(_) => unreachable!("a call without patience is answered at once"),
             },
