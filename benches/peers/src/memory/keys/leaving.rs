@@ -23,6 +23,9 @@ const BURST: u32 = 1000;
 /// How many keys are asked about all the time.
 const HOT: u64 = 1000;
 
+/// How often all keys leave at once.
+const TIMES: u32 = 5;
+
 /// A limit for each key, on a clock that is set.
 trait Limits: Sync {
     fn ask(&self, key: u64) -> bool;
@@ -143,19 +146,30 @@ impl Row {
     /// Microseconds, the 99.99th percentile.
     fn visit(&mut self, keys: u64) -> f64 {
         let limits = (self.make)(4 * keys as usize);
+        let mut latencies = match self.way {
+            Way::InPassing => self.leave(&*limits, keys, in_passing),
+            // It is over soon, and few decisions are among the slowest.
+            Way::AtOnce => (0..TIMES).flat_map(|_| self.leave(&*limits, keys, at_once)).collect(),
+        };
+        latencies.sort_by(f64::total_cmp);
+        self.slowest = latencies.last().copied().unwrap_or_default().max(self.slowest);
+        latencies[(latencies.len() - 1) * 9999 / 10_000]
+    }
+
+    /// The latencies while all keys leave, or none.
+    fn leave(
+        &self,
+        limits: &dyn Limits,
+        keys: u64,
+        way: fn(&dyn Limits, u64) -> Vec<f64>,
+    ) -> Vec<f64> {
         for key in 0..keys {
             assert!(limits.ask(key), "{} lets every key through", self.name);
         }
         if self.is_stale {
             limits.advance(2 * STALE);
         }
-        let mut latencies = match self.way {
-            Way::InPassing => in_passing(&*limits, keys),
-            Way::AtOnce => at_once(&*limits, keys),
-        };
-        latencies.sort_by(f64::total_cmp);
-        self.slowest = latencies.last().copied().unwrap_or_default().max(self.slowest);
-        latencies[(latencies.len() - 1) * 9999 / 10_000]
+        way(limits, keys)
     }
 }
 
