@@ -56,7 +56,7 @@ impl<T> Row<T> {
         self.spots.iter().filter_map(|spot| Some((spot.place, spot.stands.as_ref()?)))
     }
 
-    /// How many stand, or have stood, before this place.
+    /// Where the one at this place stands, if there is one or a gap.
     #[inline]
     pub(super) fn index(&self, place: Place) -> Option<usize> {
         self.find(place).ok()

@@ -72,6 +72,8 @@ impl<A: Algorithm> Waiting<A> {
         };
         events::waits(shared.settings.name.as_deref(), terms.cost);
         let alarm = Alarm::default();
+        // What is due at once does not take a timer.
+        let until = if deadline > now { until } else { Nanos::ZERO };
         Self { shared, key, place, terms, since: now, deadline, alarm, until, done: false }
     }
 }
@@ -143,7 +145,7 @@ impl<A: Algorithm> Waiting<A> {
         waker: &Waker,
         granted: impl Fn(&mut Desk<'_, A>, Place) -> Option<T>,
     ) -> Look<T> {
-        if self.until > Nanos::ZERO {
+        if self.until > self.since {
             return Look::Again(mem::take(&mut self.until).min(self.deadline));
         }
         let now = self.shared.now();

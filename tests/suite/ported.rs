@@ -4,7 +4,7 @@
 use std::time::Duration;
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower_ratelimit::{
-    Algorithm, BurstCompensating, LeakyBucket, ManualClock, Rate, RateLimiter, Reason,
+    Algorithm, BurstCompensating, Concurrency, LeakyBucket, ManualClock, Rate, RateLimiter, Reason,
     SlidingWindow, Strict, TokenBucket,
 };
 
@@ -149,4 +149,18 @@ fn a_timeout_of_nothing_passes_or_fails_at_once_and_takes_nothing() {
     assert_eq!(refused.retry_after(), Some(ms(200)), "behind the one that waits");
     clock.set(ms(100));
     assert_ready_ok!(waits.poll());
+}
+
+#[test]
+fn a_timeout_of_nothing_takes_no_timer() {
+    // There is no runtime, and so no timer, on the clock that limiters have by themselves.
+    let limiter = RateLimiter::new(Strict::new(Rate::per_hour(1).unwrap()));
+    limiter.try_acquire().unwrap();
+    let refused = assert_ready!(task::spawn(limiter.acquire().timeout(Duration::ZERO)).poll());
+    assert_eq!(refused.unwrap_err().reason(), Reason::UsedUp);
+
+    let limiter = RateLimiter::new(Concurrency::new(1).unwrap());
+    let _held = limiter.try_acquire().unwrap();
+    let refused = assert_ready!(task::spawn(limiter.acquire().max_wait(Duration::ZERO)).poll());
+    assert_eq!(refused.unwrap_err().reason(), Reason::UsedUp);
 }

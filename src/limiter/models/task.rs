@@ -30,38 +30,46 @@ enum Stands<A: Algorithm> {
 }
 
 impl<A: Algorithm> Task<A> {
-    /// Asks, as nobody polls it yet.
+    /// Asks, as a future does that is polled for the first time.
     pub(super) fn asks(limiter: &RateLimiter<A>, cost: u32, patience: Patience) -> Self {
-        let shared = limiter.shared();
-        let attempt = limiter.take_on(&Terms { cost, patience }, |used| Hold::open(shared, used));
+        let (shared, signal) = (limiter.shared(), Arc::default());
+        let waker = Waker::from(Arc::clone(&signal));
+        let (key, terms) = (limiter.key(), Terms { cost, patience });
+        let attempt = shared.take(key, &terms, Some(&waker), |used| Hold::open(shared, used));
         let stands = match attempt {
             Attempt::Now(Ok(hold)) => Stands::LetGo { _hold: hold },
             Attempt::Now(Err(refusal)) => Stands::SentAway(refusal.reason()),
             Attempt::Later(waiting) => Stands::InLine(waiting),
         };
-        // A task is polled once without being woken, as if its timer had gone off.
-        Self { limiter: limiter.clone(), stands, signal: Arc::default(), alarm: Nanos::ZERO }
+        let mut task = Self { limiter: limiter.clone(), stands, signal, alarm: Nanos::ZERO };
+        task.look();
+        task
     }
 
     /// Looks for as long as it has a reason to. Whether it had one.
     pub(super) fn run(&mut self) -> bool {
         let mut has_looked = false;
-        while let Stands::InLine(waiting) = &mut self.stands
+        while matches!(self.stands, Stands::InLine(_))
             && (self.signal.is_woken() || self.limiter.shared().now() >= self.alarm)
         {
             has_looked = true;
-            let waker = Waker::from(Arc::clone(&self.signal));
-            match waiting.look(&waker, |desk, place| desk.commit(place)) {
-                Look::Again(at) => self.alarm = at,
-                Look::Done(Ok((decision, waited))) => {
-                    let shared = self.limiter.shared();
-                    let used = shared.admit(self.limiter.key(), decision, waited);
-                    self.stands = Stands::LetGo { _hold: Hold::open(shared, used) };
-                }
-                Look::Done(Err(refusal)) => self.stands = Stands::SentAway(refusal.reason()),
-            }
+            self.look();
         }
         has_looked
+    }
+
+    fn look(&mut self) {
+        let Stands::InLine(waiting) = &mut self.stands else { return };
+        let waker = Waker::from(Arc::clone(&self.signal));
+        match waiting.look(&waker, |desk, place| desk.commit(place)) {
+            Look::Again(at) => self.alarm = at,
+            Look::Done(Ok((decision, waited))) => {
+                let shared = self.limiter.shared();
+                let used = shared.admit(self.limiter.key(), decision, waited);
+                self.stands = Stands::LetGo { _hold: Hold::open(shared, used) };
+            }
+            Look::Done(Err(refusal)) => self.stands = Stands::SentAway(refusal.reason()),
+        }
     }
 
     /// Looks if it has a reason to, and gives up if it was not let go. 1 if it was.
