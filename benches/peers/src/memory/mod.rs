@@ -15,6 +15,11 @@ pub fn do_part(words: &[String]) {
     match words.as_slice() {
         [one::instructions::PART, words @ ..] => one::instructions::do_part(words),
         [keys::bytes::PART, words @ ..] => println!("{}", keys::bytes::do_part(words)),
+        [keys::many::PART, words @ ..] => {
+            for figure in keys::many::do_part(words) {
+                println!("{figure}");
+            }
+        }
         [keys::flood::PART, words @ ..] => {
             let [memory, time] = keys::flood::do_part(words);
             println!("{memory} {time}");

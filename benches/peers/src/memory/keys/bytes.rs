@@ -1,7 +1,7 @@
 //! How much memory a key takes, each limiter in a process of its own.
 
 use super::{
-    kind::Kind,
+    kind::{self, Kind},
     peers::{self, GOVERNOR, OURS},
 };
 use crate::harness::{Bound, Length, Stat, Table, figures, over, part, resident};
@@ -54,12 +54,7 @@ fn a_key<K: Kind>(name: &str, keys: u32) -> f64 {
 pub fn do_part(words: &[&str]) -> f64 {
     let [kind, name, keys] = words else { panic!("not a part: {words:?}") };
     let keys = keys.parse().expect("a number of keys");
-    match *kind {
-        u64::NAME => fill::<u64>(name, keys),
-        <IpAddr as Kind>::NAME => fill::<IpAddr>(name, keys),
-        <String as Kind>::NAME => fill::<String>(name, keys),
-        _ => panic!("no kind of key: {kind}"),
-    }
+    kind::by_name(kind, [fill::<u64>, fill::<IpAddr>, fill::<String>])(name, keys)
 }
 
 fn fill<K: Kind>(name: &str, keys: u32) -> f64 {

@@ -23,6 +23,20 @@ pub trait Kind: Key + Display + Hash + Eq + Clone + Send + Sync + 'static {
     }
 }
 
+/// What is for the type of this name, of what is for numbers, addresses and strings.
+///
+/// # Panics
+///
+/// When there is no such type.
+pub fn by_name<T>(name: &str, [numbers, addresses, strings]: [T; 3]) -> T {
+    match name {
+        u64::NAME => numbers,
+        <IpAddr as Kind>::NAME => addresses,
+        <String as Kind>::NAME => strings,
+        _ => panic!("no kind of key: {name}"),
+    }
+}
+
 impl Kind for u64 {
     const NAME: &'static str = "u64";
 

@@ -7,6 +7,7 @@ mod full;
 mod keyed;
 mod kind;
 mod leaving;
+pub mod many;
 mod peers;
 mod times;
 
@@ -34,7 +35,7 @@ pub fn run(length: Length) -> Vec<Bound> {
 /// All that depends on what the keys are made of.
 fn of<K: Kind>(length: Length, allowed: &Allowed) -> Vec<Bound> {
     let mut bounds = times::side_by_side::<K>(length, allowed);
-    bounds.push(times::many::<K>(length));
+    bounds.push(many::measure::<K>(length));
     bounds.push(bytes::measure::<K>(length, allowed.bytes));
     bounds
 }

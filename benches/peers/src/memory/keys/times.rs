@@ -18,7 +18,7 @@ const BATCH: u32 = 256;
 /// How many keys are asked about often.
 const HOT: u32 = 1000;
 
-const FLOOR: &str = "floor: a map that nobody changes";
+pub const FLOOR: &str = "floor: a map that nobody changes";
 
 /// How far from the floor hot keys may be, as their bound is out of reach.
 const OVER_FLOOR: f64 = 1.25;
@@ -31,7 +31,7 @@ pub struct Allowed {
 }
 
 /// Limits that are asked about these keys in this order, again and again.
-struct Cell<'a, K> {
+pub struct Cell<'a, K> {
     asked: Arc<dyn Keyed<K>>,
     keys: &'a [K],
     order: &'a [u32],
@@ -42,13 +42,13 @@ struct Cell<'a, K> {
 }
 
 impl<'a, K: Kind> Cell<'a, K> {
-    fn new(asked: &Arc<dyn Keyed<K>>, keys: &'a [K], order: &'a [u32], threads: usize) -> Self {
+    pub fn new(asked: &Arc<dyn Keyed<K>>, keys: &'a [K], order: &'a [u32], threads: usize) -> Self {
         let places = [0, order.len() / 2].map(AtomicUsize::new);
         Self { asked: Arc::clone(asked), keys, order, threads, places, turn: 0 }
     }
 
     /// Many slices, but without others in between: they would take the caches.
-    fn visit(&mut self, length: Length) -> f64 {
+    pub fn visit(&mut self, length: Length) -> f64 {
         let slices: Vec<f64> = (0..length.pick(20, 1)).map(|_| self.slice()).collect();
         Stat::of(&slices).median
     }
@@ -65,19 +65,19 @@ impl<'a, K: Kind> Cell<'a, K> {
 }
 
 /// This many keys.
-fn keys<K: Kind>(count: u32) -> Vec<K> {
+pub fn keys<K: Kind>(count: u32) -> Vec<K> {
     (0..count).map(K::number).collect()
 }
 
 /// Each of so many keys about as often, in no order.
-fn order(length: Length, keys: u32) -> Vec<u32> {
+pub fn order(length: Length, keys: u32) -> Vec<u32> {
     let mut random = Random::new();
     let places = length.pick(1 << 22, 1 << 14);
     (0..places).map(|_| random.below(keys)).collect()
 }
 
 /// Limits that know all these keys already, and have room for as many more.
-fn filled<K: Kind>(row: &Row<K>, keys: &[K]) -> Arc<dyn Keyed<K>> {
+pub fn filled<K: Kind>(row: &Row<K>, keys: &[K]) -> Arc<dyn Keyed<K>> {
     let asked = (row.make)(2 * keys.len());
     let granted = keys.iter().filter(|key| asked.ask(key)).count();
     assert_eq!(granted, keys.len(), "{} lets every key through", row.name);
@@ -124,29 +124,4 @@ pub fn side_by_side<K: Kind>(length: Length, allowed: &Allowed) -> Vec<Bound> {
         bound("1,000 hot", 0, allowed.hot).out_of_reach(OVER_FLOOR),
         bound("1,000,000", 2, allowed.uniform),
     ]
-}
-
-/// Ours with ten million keys over ours with a million.
-pub fn many<K: Kind>(length: Length) -> Bound {
-    let (few, many) = length.pick((1_000_000, 10_000_000), (1_000, 10_000));
-    let rows = peers::rows::<K>();
-    let ours = rows.iter().find(|row| row.name == OURS).expect("there is this row");
-    let keys = keys::<K>(many);
-    let [order_of_few, order_of_many] = [few, many].map(|keys| order(length, keys));
-    let floor = |count| -> Arc<dyn Keyed<K>> { Arc::from(floors::prefilled(count)) };
-    let mut cells = [
-        Cell::new(&filled(ours, &keys[..few as usize]), &keys, &order_of_few, 1),
-        Cell::new(&filled(ours, &keys), &keys, &order_of_many, 1),
-        Cell::new(&floor(few), &keys, &order_of_few, 1),
-        Cell::new(&floor(many), &keys, &order_of_many, 1),
-    ];
-    interleave(&mut cells, 1, |cell| cell.visit(Length::Quick));
-    let samples = interleave(&mut cells, length.pick(9, 1), |cell| cell.visit(length));
-    for (name, samples) in [(OURS, &samples[..2]), (FLOOR, &samples[2..])] {
-        let [few, many] = [0, 1].map(|index| Stat::of(&samples[index]).show(1));
-        println!("{name}, of {}: 1,000,000 keys {few} ns, 10,000,000 keys {many} ns.\n", K::NAME);
-    }
-    let name = format!("memory keys: {OURS}, 10,000,000 {} over 1,000,000", K::NAME);
-    Bound::new(name, &over(&samples[1], &samples[0]), 0.0..=1.5)
-        .with_floor(&over(&samples[3], &samples[2]))
 }
