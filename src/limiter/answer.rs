@@ -106,16 +106,50 @@ impl<A: Algorithm> Shared<A> {
         keep: impl FnOnce(Used) -> T,
     ) -> Attempt<T, Waiting<A>> {
         let now = self.now();
-        match self.lanes.pour(&self.short_way, key, now, terms.cost) {
+        match self.lanes.pour_once(&self.short_way, key, now, terms.cost) {
             Ok(poured) => Attempt::Now(Ok(keep(self.admit_poured(key, poured)))),
+            Err(missed) => self.take_otherwise(key, now, missed, terms, waker).map(keep),
+        }
+    }
+
+    /// Out of the way: to try again in the same function, it would have to keep for that what it found.
+    #[cold]
+    #[inline(never)]
+    fn take_otherwise(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        now: Nanos,
+        missed: Missed,
+        terms: &Terms,
+        waker: Option<&Waker>,
+    ) -> Attempt<Used, Waiting<A>> {
+        self.take_the_long_way(key, now, missed, terms, waker)
+    }
+
+    /// Answers a call that was not let go on the short way at once.
+    #[inline(always)]
+    pub(super) fn take_the_long_way(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        now: Nanos,
+        missed: Missed,
+        terms: &Terms,
+        waker: Option<&Waker>,
+    ) -> Attempt<Used, Waiting<A>> {
+        let poured = match missed {
+            Missed::Beaten => self.lanes.pour(&self.short_way, key, now, terms.cost),
+            Missed::Early(_) | Missed::NoWay => Err(missed),
+        };
+        match poured {
+            Ok(poured) => Attempt::Now(Ok(self.admit_poured(key, poured))),
             Err(Missed::Early(wait)) if terms.refuses(Outcome::Later(wait)) => {
                 Attempt::Now(Err(self.refuse(key, wait, *terms)))
             }
             // Most likely it will wait: one look under the lock is enough to get in line.
             Err(_) if Bucket::is::<A>() && terms.patience != Patience::Now && terms.cost > 0 => {
-                self.take_in_line(key, now, *terms, waker).map(keep)
+                self.take_in_line(key, now, *terms, waker)
             }
-            Err(_) => self.take_under_lock(key, now, terms, waker).map(keep),
+            Err(_) => self.take_under_lock(key, now, terms, waker),
         }
     }
 

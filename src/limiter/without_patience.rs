@@ -20,7 +20,7 @@ impl<A: Algorithm> Shared<A> {
         match self.lanes.pour_once(&self.short_way, key, now, terms.cost) {
             Ok(poured) => Ok(Permit::new(self, self.admit_poured(key, poured))),
             Err(missed) => {
-                let used = self.take_the_long_way(key, now, missed, terms);
+                let used = self.take_now_otherwise(key, now, missed, terms);
                 used.map(|used| Permit::new(self, used))
             }
         }
@@ -59,36 +59,28 @@ impl<A: Algorithm> Shared<A> {
         terms: &Terms,
     ) -> Result<Used, RateLimited> {
         if let Some((now, missed)) = missed {
-            return self.take_the_long_way(key, now, missed, terms);
+            return self.take_now_otherwise(key, now, missed, terms);
         }
         let now = self.now();
         match self.lanes.pour_once(&self.short_way, key, now, terms.cost) {
             Ok(poured) => Ok(self.admit_poured(key, poured)),
-            Err(missed) => self.take_the_long_way(key, now, missed, terms),
+            Err(missed) => self.take_now_otherwise(key, now, missed, terms),
         }
     }
 
     /// Answers a call that was not let go on the short way.
     #[cold]
     #[inline(never)]
-    fn take_the_long_way(
+    fn take_now_otherwise(
         self: &Arc<Self>,
         key: Fingerprint,
         now: Nanos,
         missed: Missed,
         terms: &Terms,
     ) -> Result<Used, RateLimited> {
-        let poured = match missed {
-            Missed::Beaten => self.lanes.pour(&self.short_way, key, now, terms.cost),
-            Missed::Early(_) | Missed::NoWay => Err(missed),
-        };
-        match poured {
-            Ok(poured) => Ok(self.admit_poured(key, poured)),
-            Err(Missed::Early(wait)) => Err(self.refuse(key, wait, *terms)),
-            Err(_) => match self.take_under_lock(key, now, terms, None) {
-                Attempt::Now(result) => result,
-                Attempt::Later(_) => unreachable!("a call without patience is answered at once"),
-            },
+        match self.take_the_long_way(key, now, missed, terms, None) {
+            Attempt::Now(result) => result,
+            Attempt::Later(_) => unreachable!("a call without patience is answered at once"),
         }
     }
 }
