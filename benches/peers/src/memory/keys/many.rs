@@ -6,7 +6,7 @@ use super::{
     keyed::Keyed,
     kind::{self, Kind},
     peers::{self, OURS},
-    times::{Cell, FLOOR, filled, keys, order},
+    times::{Cell, FLOOR, asked, filled},
 };
 use crate::harness::{Bound, Length, Stat, figures, interleave, over, part};
 use std::{net::IpAddr, sync::Arc};
@@ -47,14 +47,13 @@ fn ask<K: Kind>(length: Length) -> Vec<f64> {
     let (few, many) = length.pick((1_000_000, 10_000_000), (1_000, 10_000));
     let rows = peers::rows::<K>();
     let ours = rows.iter().find(|row| row.name == OURS).expect("there is this row");
-    let keys = keys::<K>(many);
-    let [order_of_few, order_of_many] = [few, many].map(|keys| order(length, keys));
+    let [asked_of_few, asked_of_many] = [few, many].map(|keys| asked::<K>(length, keys));
     let floor = |count| -> Arc<dyn Keyed<K>> { Arc::from(floors::prefilled(count)) };
     let mut cells: [_; ROWS] = [
-        Cell::new(&filled(ours, &keys[..few as usize]), &keys, &order_of_few, 1),
-        Cell::new(&filled(ours, &keys), &keys, &order_of_many, 1),
-        Cell::new(&floor(few), &keys, &order_of_few, 1),
-        Cell::new(&floor(many), &keys, &order_of_many, 1),
+        Cell::new(&filled(ours, few), &asked_of_few, 1),
+        Cell::new(&filled(ours, many), &asked_of_many, 1),
+        Cell::new(&floor(few), &asked_of_few, 1),
+        Cell::new(&floor(many), &asked_of_many, 1),
     ];
     interleave(&mut cells, 1, |cell| cell.visit(Length::Quick));
     let samples = interleave(&mut cells, length.pick(5, 1), |cell| cell.visit(length));

@@ -30,21 +30,20 @@ pub struct Allowed {
     pub bytes: f64,
 }
 
-/// Limits that are asked about these keys in this order, again and again.
+/// Limits that are asked about these keys, again and again.
 pub struct Cell<'a, K> {
-    asked: Arc<dyn Keyed<K>>,
-    keys: &'a [K],
-    order: &'a [u32],
+    limits: Arc<dyn Keyed<K>>,
+    asked: &'a [K],
     threads: usize,
-    /// How far each thread is in the order.
+    /// How far each thread is.
     places: [AtomicUsize; 2],
     turn: usize,
 }
 
 impl<'a, K: Kind> Cell<'a, K> {
-    pub fn new(asked: &Arc<dyn Keyed<K>>, keys: &'a [K], order: &'a [u32], threads: usize) -> Self {
-        let places = [0, order.len() / 2].map(AtomicUsize::new);
-        Self { asked: Arc::clone(asked), keys, order, threads, places, turn: 0 }
+    pub fn new(limits: &Arc<dyn Keyed<K>>, asked: &'a [K], threads: usize) -> Self {
+        let places = [0, asked.len() / 2].map(AtomicUsize::new);
+        Self { limits: Arc::clone(limits), asked, threads, places, turn: 0 }
     }
 
     /// Many slices, but without others in between: they would take the caches.
@@ -58,44 +57,39 @@ impl<'a, K: Kind> Cell<'a, K> {
         threads::nanoseconds(self.threads, self.turn, BATCH, |thread| {
             let place = self.places[thread].load(Relaxed);
             let end = place + BATCH as usize;
-            self.asked.ask_about(self.keys, &self.order[place..end]);
-            self.places[thread].store(end % self.order.len(), Relaxed);
+            self.limits.ask_about(&self.asked[place..end]);
+            self.places[thread].store(end % self.asked.len(), Relaxed);
         })
     }
 }
 
-/// This many keys.
-pub fn keys<K: Kind>(count: u32) -> Vec<K> {
-    (0..count).map(K::number).collect()
-}
-
-/// Each of so many keys about as often, in no order.
-pub fn order(length: Length, keys: u32) -> Vec<u32> {
+/// Each of so many keys about as often, in no order. They lie in memory as they are asked about, one after the other:
+/// a request brings its key with it, and nobody has to look for it.
+pub fn asked<K: Kind>(length: Length, keys: u32) -> Vec<K> {
     let mut random = Random::new();
     let places = length.pick(1 << 22, 1 << 14);
-    (0..places).map(|_| random.below(keys)).collect()
+    (0..places).map(|_| K::number(random.below(keys))).collect()
 }
 
-/// Limits that know all these keys already, and have room for as many more.
-pub fn filled<K: Kind>(row: &Row<K>, keys: &[K]) -> Arc<dyn Keyed<K>> {
-    let asked = (row.make)(2 * keys.len());
-    let granted = keys.iter().filter(|key| asked.ask(key)).count();
-    assert_eq!(granted, keys.len(), "{} lets every key through", row.name);
-    Arc::from(asked)
+/// Limits that know so many keys already, and have room for as many more.
+pub fn filled<K: Kind>(row: &Row<K>, keys: u32) -> Arc<dyn Keyed<K>> {
+    let limits = (row.make)(2 * keys as usize);
+    let granted = (0..keys).filter(|number| limits.ask(&K::number(*number))).count();
+    assert_eq!(granted, keys as usize, "{} lets every key through", row.name);
+    Arc::from(limits)
 }
 
 /// All crates with a thousand hot keys, and with a million.
 pub fn side_by_side<K: Kind>(length: Length, allowed: &Allowed) -> Vec<Bound> {
     let count = length.pick(1_000_000, 10_000);
-    let keys = keys::<K>(count);
     let mut rows: Vec<(&str, Arc<dyn Keyed<K>>)> = vec![
         ("floor: the key and its hash", Arc::from(floors::hash())),
         (FLOOR, Arc::from(floors::prefilled(count))),
     ];
-    rows.extend(peers::rows().iter().map(|row| (row.name, filled(row, &keys))));
-    let (hot, uniform) = (order(length, HOT), order(length, count));
-    let cells = |(_, asked): &(_, Arc<dyn Keyed<K>>)| {
-        let cell = |order, threads| Cell::new(asked, &keys, order, threads);
+    rows.extend(peers::rows().iter().map(|row| (row.name, filled(row, count))));
+    let (hot, uniform) = (asked(length, HOT), asked(length, count));
+    let cells = |(_, limits): &(_, Arc<dyn Keyed<K>>)| {
+        let cell = |asked, threads| Cell::new(limits, asked, threads);
         [cell(&hot, 1), cell(&hot, 2), cell(&uniform, 1), cell(&uniform, 2)]
     };
     let mut all: Vec<Cell<'_, K>> = rows.iter().flat_map(cells).collect();
