@@ -5,7 +5,9 @@ use crate::{
     waiting::{self, Wait},
 };
 use std::{
+    hint,
     ops::RangeInclusive,
+    thread,
     time::{Duration, Instant},
 };
 use tokio::{runtime::Runtime, task::JoinSet};
@@ -25,6 +27,12 @@ const ALLOWED: RangeInclusive<f64> = 0.998..=1.002;
 
 /// The same for `Strict` with the precise clock, which never makes up for what it lost.
 const ALLOWED_STRICT: RangeInclusive<f64> = 0.95..=1.0;
+
+/// What that is held to where the machine lets nobody keep the rate.
+const FLOOR: &str = "floor: a thread that sleeps, 5000 a second";
+
+/// How long before its instant the floor is awake, as is a caller with the precise clock.
+const AWAKE: Duration = Duration::from_micros(120);
 
 /// What passes at once through our bucket, and is not counted.
 const CAPACITY: u32 = 10;
@@ -46,6 +54,7 @@ pub fn run(length: Length) -> Vec<Bound> {
     let rounds = length.pick(5, 1);
     let span = length.pick(Duration::from_secs(5), Duration::from_millis(100));
     let mut rows: Vec<Row> = TASKS.into_iter().flat_map(rows).collect();
+    rows.push(floor());
     let seconds = (span * (rounds * rows.len()) as u32).as_secs();
     println!("## pacing\n");
     println!(
@@ -65,7 +74,9 @@ pub fn run(length: Length) -> Vec<Bound> {
         let of_these = rows.iter().zip(&samples).filter(|(row, _)| row.tasks == tasks);
         print(tasks, of_these);
     }
-    rows.iter().zip(&samples).filter_map(|(row, rates)| bound(row, rates)).collect()
+    let floor = rows.iter().position(|row| row.name == FLOOR).expect("there is this row");
+    let floor = (&rows[floor], &samples[floor]);
+    rows.iter().zip(&samples).filter_map(|row| bound(row, floor)).collect()
 }
 
 fn print<'a>(tasks: usize, rows: impl Iterator<Item = (&'a Row, &'a Vec<f64>)>) {
@@ -78,9 +89,14 @@ fn print<'a>(tasks: usize, rows: impl Iterator<Item = (&'a Row, &'a Vec<f64>)>) 
     println!("{}:\n\n{table}", plural(tasks));
 }
 
-fn bound(row: &Row, rates: &[f64]) -> Option<Bound> {
+/// What the floor reaches says something of those that are set to the same rate.
+fn bound((row, rates): (&Row, &Vec<f64>), floor: (&Row, &Vec<f64>)) -> Option<Bound> {
     let name = format!("pacing: {}, {}, over the rate set", row.name, plural(row.tasks));
-    Some(Bound::new(name, &over_the_rate_set(row, rates), row.promised.clone()?))
+    let bound = Bound::new(name, &over_the_rate_set(row, rates), row.promised.clone()?);
+    Some(match row.set == floor.0.set {
+        true => bound.with_floor(&over_the_rate_set(floor.0, floor.1)),
+        false => bound,
+    })
 }
 
 fn over_the_rate_set(row: &Row, rates: &[f64]) -> Vec<f64> {
@@ -155,6 +171,31 @@ fn row<W: Wait>(
         rate(calls.get(skipped..).unwrap_or_default())
     };
     Row { name, set: A_SECOND, promised: None, tasks, run: Box::new(run) }
+}
+
+/// A thread that keeps the distance of `Strict` with the precise clock, and does nothing else.
+fn floor() -> Row {
+    let run =
+        |_: &Runtime, span| rate(&distant_calls(Duration::from_secs(1) / MANY_A_SECOND, span));
+    Row { name: FLOOR, set: MANY_A_SECOND, promised: None, tasks: 1, run: Box::new(run) }
+}
+
+fn distant_calls(distance: Duration, span: Duration) -> Vec<Instant> {
+    let mut now = Instant::now();
+    let end = now + span;
+    let mut calls = Vec::with_capacity(1 << 15);
+    while now < end {
+        calls.push(now);
+        let due = now + distance;
+        // The system wakes a thread late.
+        thread::sleep((due - AWAKE).saturating_duration_since(Instant::now()));
+        now = Instant::now();
+        while now < due {
+            hint::spin_loop();
+            now = Instant::now();
+        }
+    }
+    calls
 }
 
 /// Lets each handle call in a task of its own, and returns when the calls were let go, in order.
