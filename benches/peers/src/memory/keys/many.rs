@@ -56,6 +56,6 @@ fn ask<K: Kind>(length: Length) -> Vec<f64> {
         Cell::new(&floor(many), &asked_of_many, 1),
     ];
     interleave(&mut cells, 1, |cell| cell.visit(Length::Quick));
-    let samples = interleave(&mut cells, length.pick(5, 1), |cell| cell.visit(length));
+    let samples = interleave(&mut cells, length.pick(15, 1), |cell| cell.visit(length));
     (0..samples[0].len()).flat_map(|round| samples.iter().map(move |row| row[round])).collect()
 }

@@ -46,9 +46,10 @@ impl<'a, K: Kind> Cell<'a, K> {
         Self { limits: Arc::clone(limits), asked, threads, places, turn: 0 }
     }
 
-    /// Many slices, but without others in between: they would take the caches.
+    /// Some slices, without others in between: they would take the caches. Not many, as the machine may be another one by the
+    /// time it is the next one's turn.
     pub fn visit(&mut self, length: Length) -> f64 {
-        let slices: Vec<f64> = (0..length.pick(20, 1)).map(|_| self.slice()).collect();
+        let slices: Vec<f64> = (0..length.pick(7, 1)).map(|_| self.slice()).collect();
         Stat::of(&slices).median
     }
 
@@ -94,7 +95,7 @@ pub fn side_by_side<K: Kind>(length: Length, allowed: &Allowed) -> Vec<Bound> {
     };
     let mut all: Vec<Cell<'_, K>> = rows.iter().flat_map(cells).collect();
     interleave(&mut all, 1, |cell| cell.visit(Length::Quick));
-    let samples = interleave(&mut all, length.pick(9, 1), |cell| cell.visit(length));
+    let samples = interleave(&mut all, length.pick(25, 1), |cell| cell.visit(length));
     let mut table = Table::new([
         "limiter",
         "1,000 hot keys, ns [p25-p75]",
