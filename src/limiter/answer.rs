@@ -108,26 +108,14 @@ impl<A: Algorithm> Shared<A> {
         let now = self.now();
         match self.lanes.pour_once(&self.short_way, key, now, terms.cost) {
             Ok(poured) => Attempt::Now(Ok(keep(self.admit_poured(key, poured)))),
-            Err(missed) => self.take_otherwise(key, now, missed, terms, waker).map(keep),
+            Err(missed) => self.take_the_long_way(key, now, missed, terms, waker).map(keep),
         }
     }
 
-    /// Out of the way: to try again in the same function, it would have to keep for that what it found.
+    /// Answers a call that was not let go on the short way at once. Out of the way, as whoever would try
+    /// again in the same function has to keep for that what it found.
     #[cold]
     #[inline(never)]
-    fn take_otherwise(
-        self: &Arc<Self>,
-        key: Fingerprint,
-        now: Nanos,
-        missed: Missed,
-        terms: &Terms,
-        waker: Option<&Waker>,
-    ) -> Attempt<Used, Waiting<A>> {
-        self.take_the_long_way(key, now, missed, terms, waker)
-    }
-
-    /// Answers a call that was not let go on the short way at once.
-    #[inline(always)]
     pub(super) fn take_the_long_way(
         self: &Arc<Self>,
         key: Fingerprint,
