@@ -1,7 +1,7 @@
 //! The rate that tasks reach which do nothing but ask for permits, in real time.
 
 use crate::{
-    harness::{Bound, Length, Stat, Table, interleave, over},
+    harness::{Bound, Length, Stat, Table, interleave},
     waiting::{self, Wait},
 };
 use std::{
@@ -25,15 +25,8 @@ const TASKS: [usize; 2] = [1, 16];
 /// The achieved rate over the rate set, where we promise it.
 const ALLOWED: RangeInclusive<f64> = 0.998..=1.002;
 
-/// The same for `Strict`, which never makes up for what it lost.
-const ALLOWED_STRICT: RangeInclusive<f64> = 0.0..=1.0;
-
-/// What `Strict` reaches with the precise clock, at the least, over what a thread does: on a machine with nothing
-/// else to do, 95 % of the rate set.
-const OVER_FLOOR: RangeInclusive<f64> = 0.96..=f64::INFINITY;
-
-const PRECISE: &str = "ours, Strict, 5000 a second, precise clock";
-const FLOOR: &str = "floor: a thread that sleeps, 5000 a second";
+/// The same for `Strict` with the precise clock, which never makes up for what it lost.
+const ALLOWED_STRICT: RangeInclusive<f64> = 0.95..=1.0;
 
 /// How long before its instant the floor is awake, as is a caller with the precise clock.
 const AWAKE: Duration = Duration::from_micros(120);
@@ -78,32 +71,25 @@ pub fn run(length: Length) -> Vec<Bound> {
         let of_these = rows.iter().zip(&samples).filter(|(row, _)| row.tasks == tasks);
         print(tasks, of_these);
     }
-    let mut bounds: Vec<Bound> = rows.iter().zip(&samples).filter_map(over_the_rate_set).collect();
-    let floor = rows.iter().position(|row| row.name == FLOOR).expect("there is this row");
-    let precise = rows.iter().zip(&samples).filter(|(row, _)| row.name == PRECISE);
-    bounds.extend(precise.map(|(row, rates)| {
-        let name = format!("pacing: {PRECISE}, {}, over {FLOOR}", plural(row.tasks));
-        Bound::new(name, &over(rates, &samples[floor]), OVER_FLOOR)
-    }));
-    bounds
+    rows.iter().zip(&samples).filter_map(|(row, rates)| bound(row, rates)).collect()
 }
 
 fn print<'a>(tasks: usize, rows: impl Iterator<Item = (&'a Row, &'a Vec<f64>)>) {
     let mut table = Table::new(["limiter", "calls a second [p25-p75]", "over the rate set"]);
     for (row, rates) in rows {
-        let over = Stat::of(&ratios(row, rates)).median;
+        let over = Stat::of(&over_the_rate_set(row, rates)).median;
         let over = format!("{:+.2} %", (over - 1.0) * 100.0);
         table.row([row.name.into(), Stat::of(rates).show(1), over]);
     }
     println!("{}:\n\n{table}", plural(tasks));
 }
 
-fn over_the_rate_set((row, rates): (&Row, &Vec<f64>)) -> Option<Bound> {
+fn bound(row: &Row, rates: &[f64]) -> Option<Bound> {
     let name = format!("pacing: {}, {}, over the rate set", row.name, plural(row.tasks));
-    Some(Bound::new(name, &ratios(row, rates), row.promised.clone()?))
+    Some(Bound::new(name, &over_the_rate_set(row, rates), row.promised.clone()?))
 }
 
-fn ratios(row: &Row, rates: &[f64]) -> Vec<f64> {
+fn over_the_rate_set(row: &Row, rates: &[f64]) -> Vec<f64> {
     rates.iter().map(|rate| rate / f64::from(row.set)).collect()
 }
 
@@ -132,7 +118,9 @@ fn rows(tasks: usize) -> Vec<Row> {
         })),
         Row {
             promised: Some(ALLOWED_STRICT),
-            ..many(row(PRECISE, tasks, 0, move || strict(Clock::precise(), tasks)))
+            ..many(row("ours, Strict, 5000 a second, precise clock", tasks, 0, move || {
+                strict(Clock::precise(), tasks)
+            }))
         },
         row("governor", tasks, 0, move || handles(waiting::governor(A_SECOND, 1), tasks)),
         row("governor, a burst of 10", tasks, capacity, move || {
@@ -179,7 +167,8 @@ fn row<W: Wait>(
 fn floor() -> Row {
     let run =
         |_: &Runtime, span| rate(&distant_calls(Duration::from_secs(1) / MANY_A_SECOND, span));
-    Row { name: FLOOR, set: MANY_A_SECOND, promised: None, tasks: 1, run: Box::new(run) }
+    let name = "floor: a thread that sleeps, 5000 a second";
+    Row { name, set: MANY_A_SECOND, promised: None, tasks: 1, run: Box::new(run) }
 }
 
 fn distant_calls(distance: Duration, span: Duration) -> Vec<Instant> {

@@ -80,10 +80,8 @@ impl Bound {
 
     pub fn verdict(&self) -> Verdict {
         let allows = |stat: &Stat| self.allowed.contains(&stat.median);
-        // Nobody minds who is better than the floor.
-        let is_within = |times: f64, floor: &Stat| match self.ratio.median > *self.allowed.end() {
-            true => self.ratio.median <= floor.median * times,
-            false => self.ratio.median >= floor.median / times,
+        let is_within = |times: f64, floor: &Stat| {
+            (1.0 / times..=times).contains(&(self.ratio.median / floor.median))
         };
         let is_at = |floor: &Stat| !allows(floor) && is_within(AT_THE_FLOOR, floor);
         let is_near = |floor: &Stat| self.out_of_reach.is_some_and(|times| is_within(times, floor));
