@@ -58,7 +58,20 @@ impl<A: Algorithm> Shared<A> {
         if terms.cost == 1 && self.lanes.has_plenty(&self.short_way, Arc::strong_count(self)) {
             return Attempt::Now(Ok(Ticket { key, place: Place::PROMISED }));
         }
-        self.reserve(key, terms, None)
+        self.reserve_unpromised(key, terms.cost, terms.patience)
+    }
+
+    /// Answers a service that is promised nothing. Out of the way of who is promised a permit, and with the
+    /// terms in parts, as a whole they would be copied for that one, too.
+    #[cold]
+    #[inline(never)]
+    fn reserve_unpromised(
+        self: &Arc<Self>,
+        key: Fingerprint,
+        cost: u32,
+        patience: Patience,
+    ) -> Attempt<Ticket, Waiting<A>> {
+        self.reserve(key, Terms { cost, patience }, None)
     }
 
     /// Answers a call that has just come, and uses its permits later.
