@@ -14,16 +14,16 @@ pub fn do_part(words: &[String]) {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         [one::instructions::PART, words @ ..] => one::instructions::do_part(words),
-        [keys::bytes::PART, words @ ..] => println!("{}", keys::bytes::do_part(words)),
-        [keys::many::PART, words @ ..] => {
-            for figure in keys::many::do_part(words) {
-                println!("{figure}");
-            }
-        }
-        [keys::flood::PART, words @ ..] => {
-            let [memory, time] = keys::flood::do_part(words);
-            println!("{memory} {time}");
-        }
+        [keys::bytes::PART, words @ ..] => print(&[keys::bytes::do_part(words)]),
+        [keys::many::PART, words @ ..] => print(&keys::many::do_part(words)),
+        [line::PART, words @ ..] => print(&line::do_part(words)),
+        [keys::flood::PART, words @ ..] => print(&keys::flood::do_part(words)),
         _ => panic!("there is no part {words:?}"),
+    }
+}
+
+fn print(figures: &[f64]) {
+    for figure in figures {
+        println!("{figure}");
     }
 }
