@@ -6,23 +6,27 @@ use super::{
     since,
 };
 use crate::nanos::Nanos;
+use pin_project_lite::pin_project;
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
     time::{Duration, Instant as RealInstant},
 };
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long before an instant tokio's timer hands over: a tick by which it may be late, and
 /// another one to get there.
 const HANDED_OVER: Duration = Duration::from_millis(2);
 
-/// A timer that is made at the first wait and set again for each later one.
-#[derive(Debug, Default)]
-pub(crate) struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
-    /// For a precise clock, what was arranged for which instant. Few have one, and many wait.
-    last: Option<Box<(Nanos, Last)>>,
+pin_project! {
+    /// A timer that is made at the first wait and set again for each later one.
+    #[derive(Debug, Default)]
+    pub(crate) struct Alarm {
+        #[pin]
+        sleep: Option<Sleep>,
+        // For a precise clock, what was arranged for which instant. Few have one, and many wait.
+        last: Option<Box<(Nanos, Last)>>,
+    }
 }
 
 /// The last stretch before an instant.
@@ -41,7 +45,12 @@ impl Alarm {
     /// # Panics
     ///
     /// Outside a tokio runtime with a timer, unless the clock is a manual one.
-    pub(crate) fn poll(&mut self, clock: &Clock, at: Nanos, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(
+        self: Pin<&mut Self>,
+        clock: &Clock,
+        at: Nanos,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         match &clock.source {
             Source::Shifted(shifted) => self.poll(shifted.clock(), shifted.behind(at), cx),
             Source::Manual(clock) => clock.poll_until(at, cx),
@@ -60,53 +69,63 @@ impl Alarm {
     /// Ready once nothing is left until the instant. Nobody knows how fast the clock goes, compared
     /// with tokio's, so it is looked at again whenever that much has passed by tokio's.
     fn poll_looking(
-        &mut self,
+        mut self: Pin<&mut Self>,
         left: impl Fn() -> Option<Duration>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         while let Some(left) = left() {
-            ready!(self.poll_sleep(far_enough(Instant::now(), left.into()), cx));
+            ready!(self.as_mut().poll_sleep(far_enough(Instant::now(), left.into()), cx));
         }
         Poll::Ready(())
     }
 
-    fn poll_sleep(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+    fn poll_sleep(self: Pin<&mut Self>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let mut timer = self.project().sleep;
+        if timer.is_none() {
+            timer.set(Some(sleep_until(deadline)));
+        }
+        let mut sleep = timer.as_pin_mut().expect("it is made by now");
         if sleep.deadline() != deadline || sleep.is_elapsed() {
             sleep.as_mut().reset(deadline);
         }
-        sleep.as_mut().poll(cx)
+        sleep.poll(cx)
     }
 
-    fn poll_precise(&mut self, origin: Instant, at: Nanos, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_precise(
+        mut self: Pin<&mut Self>,
+        origin: Instant,
+        at: Nanos,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         let deadline = far_enough(origin, at);
         let left = Duration::from(at - since(origin));
         if left.is_zero() {
             return Poll::Ready(());
         }
         if left > HANDED_OVER {
-            self.last = None;
+            *self.as_mut().project().last = None;
             return self.poll_sleep(deadline.checked_sub(HANDED_OVER).unwrap_or(deadline), cx);
         }
         // Whatever becomes of the rest, tokio's timer wakes the task in the end, and moves on a
         // clock that is paused.
-        if self.poll_sleep(deadline, cx).is_ready() {
+        if self.as_mut().poll_sleep(deadline, cx).is_ready() {
             return Poll::Ready(());
         }
         let now = RealInstant::now();
-        self.last.take_if(|last| last.0 != at);
-        match self.last.as_deref() {
+        let last = self.project().last;
+        last.take_if(|last| last.0 != at);
+        match last.as_deref() {
             // The instant would have come by now: tokio's clock is paused.
             Some((_, Last::Spinning(end))) if now >= *end => {}
             Some((_, Last::Spinning(_))) => cx.waker().wake_by_ref(),
             Some((_, Last::Called(call))) if call.goes_to(cx.waker()) => {}
             None if left > EARLY => {
                 let call = Call::at(now + (left - EARLY), cx.waker());
-                self.last = Some(Box::new((at, Last::Called(call))));
+                *last = Some(Box::new((at, Last::Called(call))));
             }
             // The call has come, or would come too late.
             _ => {
-                self.last = Some(Box::new((at, Last::Spinning(now + left))));
+                *last = Some(Box::new((at, Last::Spinning(now + left))));
                 cx.waker().wake_by_ref();
             }
         }

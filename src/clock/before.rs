@@ -25,13 +25,13 @@ pub(crate) async fn before_since<F: Future>(
     future: F,
 ) -> Option<F::Output> {
     let mut future = pin!(future);
-    let mut alarm = Alarm::default();
+    let mut alarm = pin!(Alarm::default());
     poll_fn(|cx| {
         if let Poll::Ready(result) = future.as_mut().poll(cx) {
             return Poll::Ready(Some(result));
         }
         while now.take().unwrap_or_else(|| clock.now()) < end {
-            ready!(alarm.poll(clock, end, cx));
+            ready!(alarm.as_mut().poll(clock, end, cx));
         }
         Poll::Ready(None)
     })

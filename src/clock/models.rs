@@ -7,6 +7,7 @@ use crate::{
 };
 use loom::thread;
 use std::{
+    pin::pin,
     sync::Arc,
     task::{Context, Waker},
 };
@@ -23,7 +24,7 @@ fn whoever_begins_to_wait_while_the_clock_moves_sees_where_it_is_or_is_woken() {
         });
         let waker = Waker::from(signal.clone());
         let mut task = Context::from_waker(&waker);
-        let has_come = Alarm::default().poll(&Clock::from(clock), AT, &mut task).is_ready();
+        let has_come = pin!(Alarm::default()).poll(&Clock::from(clock), AT, &mut task).is_ready();
         moves.join().expect("no panic");
         assert!(has_come || signal.is_woken());
     });

@@ -52,7 +52,8 @@ pub struct Acquire<'a, A: Algorithm, G = Permit<'a, A>> {
 enum Stage<A: Algorithm> {
     /// It will ask on these terms.
     Asks(Terms),
-    Waits(Waiting<A>),
+    /// In a box, as most need not wait, and so that it can be moved between polls.
+    Waits(Pin<Box<Waiting<A>>>),
     /// It was ready already.
     Done,
 }
@@ -73,7 +74,10 @@ pub trait Granted<'a, A: Algorithm>: Sized {
     ) -> Poll<Result<Self, RateLimited>>;
 
     #[doc(hidden)]
-    fn block(acquire: &Acquire<'a, A, Self>, waiting: Waiting<A>) -> Result<Self, RateLimited>;
+    fn block(
+        acquire: &Acquire<'a, A, Self>,
+        waiting: Pin<&mut Waiting<A>>,
+    ) -> Result<Self, RateLimited>;
 }
 
 impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
@@ -104,9 +108,9 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
     }
 
     /// The place in line that it has.
-    pub(super) fn in_line(&mut self) -> &mut Waiting<A> {
+    pub(super) fn in_line(&mut self) -> Pin<&mut Waiting<A>> {
         match &mut self.stage {
-            Stage::Waits(waiting) => Some(waiting),
+            Stage::Waits(waiting) => Some(waiting.as_mut()),
             Stage::Asks(_) | Stage::Done => None,
         }
         .expect("polled after it was ready")
@@ -122,7 +126,7 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
                 Some(result)
             }
             Attempt::Later(waiting) => {
-                self.stage = Stage::Waits(waiting);
+                self.stage = Stage::Waits(Box::pin(waiting));
                 None
             }
         }
@@ -177,7 +181,7 @@ impl<'a, A: Algorithm, G: Granted<'a, A>> Acquire<'a, A, G> {
             Stage::Waits(waiting) => Some(waiting),
             Stage::Asks(_) | Stage::Done => None,
         };
-        G::block(&self, waiting.expect("waited for after it was ready"))
+        G::block(&self, waiting.expect("waited for after it was ready").as_mut())
     }
 }
 

@@ -265,7 +265,7 @@ impl<'a, A: Algorithm> Granted<'a, A> for Permit<'a, A> {
         acquire.in_line().poll_used(cx).map_ok(|used| Self::new(shared, used))
     }
 
-    fn block(acquire: &Acquire<'a, A>, waiting: Waiting<A>) -> Result<Self, RateLimited> {
+    fn block(acquire: &Acquire<'a, A>, waiting: Pin<&mut Waiting<A>>) -> Result<Self, RateLimited> {
         waiting.block_used().map(|used| Self::new(acquire.shared, used))
     }
 }
@@ -287,11 +287,14 @@ impl<'a, A: Algorithm> Granted<'a, A> for Reservation<'a, A> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self, RateLimited>> {
         let shared = acquire.shared;
-        let ticket = Pin::new(acquire.in_line()).poll(cx);
+        let ticket = acquire.in_line().poll(cx);
         ticket.map_ok(|ticket| Self { shared, ticket: Some(ticket) })
     }
 
-    fn block(acquire: &Acquire<'a, A, Self>, waiting: Waiting<A>) -> Result<Self, RateLimited> {
+    fn block(
+        acquire: &Acquire<'a, A, Self>,
+        waiting: Pin<&mut Waiting<A>>,
+    ) -> Result<Self, RateLimited> {
         let shared = acquire.shared;
         waiting.block().map(|ticket| Self { shared, ticket: Some(ticket) })
     }

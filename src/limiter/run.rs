@@ -70,10 +70,11 @@ impl<A: Algorithm> RateLimiter<A> {
                 }))
             }
             Attempt::Now(Err(refusal)) => Err(refusal),
-            Attempt::Later(mut waiting) => {
+            Attempt::Later(waiting) => {
+                let mut waiting = Box::pin(waiting);
                 let limiter = self.clone();
                 Ok(tokio::spawn(async move {
-                    let used = poll_fn(|cx| waiting.poll_used(cx)).await?;
+                    let used = poll_fn(|cx| waiting.as_mut().poll_used(cx)).await?;
                     let _used = Permit::new(limiter.shared(), used);
                     Ok(future.await)
                 }))

@@ -16,6 +16,7 @@ use crate::{
     nanos::Nanos,
     store::table::Fingerprint,
 };
+use pin_project_lite::pin_project;
 use std::{
     fmt, mem,
     pin::Pin,
@@ -23,24 +24,34 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-/// Waits in line for a [`Ticket`]. Dropped, it gives up its place, or the permits if they were
-/// granted, to the next in line.
-///
-/// It need not be polled for others to get on: each task that wakes serves all calls that are due.
-///
-/// # Panics
-///
-/// When polled outside a tokio runtime with a timer, unless the limiter runs on a
-/// [`ManualClock`](crate::ManualClock), and when polled again after it was ready.
-#[must_use = "futures do nothing unless polled"]
-pub struct Waiting<A: Algorithm> {
+pin_project! {
+    /// Waits in line for a [`Ticket`]. Dropped, it gives up its place, or the permits if they were
+    /// granted, to the next in line.
+    ///
+    /// It need not be polled for others to get on: each task that wakes serves all calls that are
+    /// due.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside a tokio runtime with a timer, unless the limiter runs on a
+    /// [`ManualClock`](crate::ManualClock), and when polled again after it was ready.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Waiting<A: Algorithm> {
+        pub(super) caller: Caller<A>,
+        #[pin]
+        alarm: Alarm,
+    }
+}
+
+/// Who stands in line, whether as a task or as a thread.
+pub(super) struct Caller<A: Algorithm> {
     shared: Arc<Shared<A>>,
+    /// Changes while it looks, where there was no room for it.
     key: Fingerprint,
     place: Place,
     terms: Terms,
     since: Nanos,
     deadline: Nanos,
-    alarm: Alarm,
     /// Until when it waits before it looks for the first time.
     until: Nanos,
     /// Whether the place was given up or has become a ticket.
@@ -71,69 +82,77 @@ impl<A: Algorithm> Waiting<A> {
             Patience::Now | Patience::MaxWait(_) | Patience::Forever => Nanos::MAX,
         };
         events::waits(shared.settings.name.as_deref(), terms.cost);
-        let alarm = Alarm::default();
         // What is due at once does not take a timer.
         let until = if deadline > now { until } else { Nanos::ZERO };
-        Self { shared, key, place, terms, since: now, deadline, alarm, until, done: false }
+        let caller = Caller { shared, key, place, terms, since: now, deadline, until, done: false };
+        Self { caller, alarm: Alarm::default() }
     }
 }
 
 impl<A: Algorithm> Future for Waiting<A> {
     type Output = Result<Ticket, RateLimited>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let (place, _) = ready!(this.poll_granted(cx, |_, place| Some(place)))?;
-        Poll::Ready(Ok(Ticket { key: this.key, place }))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (place, _) = ready!(self.as_mut().poll_granted(cx, |_, place| Some(place)))?;
+        Poll::Ready(Ok(Ticket { key: self.caller.key, place }))
     }
 }
 
 impl<A: Algorithm> Waiting<A> {
     /// The same for permits that are used the moment they are granted.
-    pub(super) fn poll_used(&mut self, cx: &mut Context<'_>) -> Poll<Result<Used, RateLimited>> {
+    pub(super) fn poll_used(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Used, RateLimited>> {
         let granted = |desk: &mut Desk<'_, A>, place| desk.commit(place);
-        let (decision, waited) = ready!(self.poll_granted(cx, granted))?;
-        Poll::Ready(Ok(self.shared.admit(self.key, decision, waited)))
+        let (decision, waited) = ready!(self.as_mut().poll_granted(cx, granted))?;
+        let Caller { shared, key, .. } = &self.caller;
+        Poll::Ready(Ok(shared.admit(*key, decision, waited)))
     }
 
     fn poll_granted<T>(
-        &mut self,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         granted: impl Fn(&mut Desk<'_, A>, Place) -> Option<T>,
     ) -> Poll<Result<(T, Nanos), RateLimited>> {
-        assert!(!self.done, "polled after it was ready");
+        let mut this = self.project();
+        assert!(!this.caller.done, "polled after it was ready");
         loop {
             // The line first, the timer second: a timer whose task has used up its budget says
             // that it is pending although the time has come.
-            match self.look(cx.waker(), &granted) {
+            match this.caller.look(cx.waker(), &granted) {
                 Look::Done(result) => return Poll::Ready(result),
-                Look::Again(at) => ready!(self.alarm.poll(&self.shared.settings.clock, at, cx)),
+                Look::Again(at) => {
+                    ready!(this.alarm.as_mut().poll(&this.caller.shared.settings.clock, at, cx));
+                }
             }
         }
     }
 
     /// Waits for a ticket in this thread.
-    pub(super) fn block(self) -> Result<Ticket, RateLimited> {
-        let (key, (place, _)) = self.block_granted(|_, place| Some(place))?;
-        Ok(Ticket { key, place })
+    pub(super) fn block(self: Pin<&mut Self>) -> Result<Ticket, RateLimited> {
+        let caller = self.project().caller;
+        let (place, _) = caller.block_granted(|_, place| Some(place))?;
+        Ok(Ticket { key: caller.key, place })
     }
 
     /// The same for permits that are used the moment they are granted.
-    pub(super) fn block_used(self) -> Result<Used, RateLimited> {
-        let shared = Arc::clone(&self.shared);
-        let (key, (decision, waited)) = self.block_granted(|desk, place| desk.commit(place))?;
-        Ok(shared.admit(key, decision, waited))
+    pub(super) fn block_used(self: Pin<&mut Self>) -> Result<Used, RateLimited> {
+        let caller = self.project().caller;
+        let (decision, waited) = caller.block_granted(|desk, place| desk.commit(place))?;
+        Ok(caller.shared.admit(caller.key, decision, waited))
     }
+}
 
+impl<A: Algorithm> Caller<A> {
     fn block_granted<T>(
-        mut self,
+        &mut self,
         granted: impl Fn(&mut Desk<'_, A>, Place) -> Option<T>,
-    ) -> Result<(Fingerprint, (T, Nanos)), RateLimited> {
+    ) -> Result<(T, Nanos), RateLimited> {
         let sleeper = Sleeper::new();
         loop {
             match self.look(sleeper.waker(), &granted) {
-                // The key last: it changes where there was no room for it.
-                Look::Done(result) => return result.map(|granted| (self.key, granted)),
+                Look::Done(result) => return result,
                 Look::Again(at) => sleeper.sleep_until(&self.shared.settings.clock, at),
             }
         }
@@ -195,7 +214,7 @@ impl<A: Algorithm> Waiting<A> {
     }
 }
 
-impl<A: Algorithm> Drop for Waiting<A> {
+impl<A: Algorithm> Drop for Caller<A> {
     fn drop(&mut self) {
         if !self.done {
             self.give_up();
@@ -205,6 +224,6 @@ impl<A: Algorithm> Drop for Waiting<A> {
 
 impl<A: Algorithm> fmt::Debug for Waiting<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting").field("terms", &self.terms).finish_non_exhaustive()
+        f.debug_struct("Waiting").field("terms", &self.caller.terms).finish_non_exhaustive()
     }
 }

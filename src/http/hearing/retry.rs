@@ -10,6 +10,7 @@ use crate::{
     clock::{Alarm, Clock, wall_time},
     nanos::Nanos,
 };
+use pin_project_lite::pin_project;
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
@@ -166,12 +167,15 @@ impl<Req: Replay, Res: ResponseHead, E> Policy<Req, Res, E> for RetryPolicy {
     }
 }
 
-/// The future of the time between two attempts.
-#[must_use = "futures do nothing unless polled"]
-pub struct Backoff {
-    clock: Clock,
-    alarm: Alarm,
-    end: Nanos,
+pin_project! {
+    /// The future of the time between two attempts.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Backoff {
+        clock: Clock,
+        #[pin]
+        alarm: Alarm,
+        end: Nanos,
+    }
 }
 
 impl Backoff {
@@ -185,9 +189,9 @@ impl Future for Backoff {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        while this.clock.now() < this.end {
-            ready!(this.alarm.poll(&this.clock, this.end, cx));
+        let mut this = self.project();
+        while this.clock.now() < *this.end {
+            ready!(this.alarm.as_mut().poll(this.clock, *this.end, cx));
         }
         Poll::Ready(())
     }

@@ -38,7 +38,8 @@ use std::{
 pub struct JointAcquire<G = JointPermit> {
     call: OnLimits,
     terms: Terms,
-    waiting: Option<JointWaiting>,
+    /// In a box, so that it can be moved between polls.
+    waiting: Option<Pin<Box<JointWaiting>>>,
     /// Whether it was ready already.
     done: bool,
     granted: PhantomData<fn() -> G>,
@@ -52,12 +53,12 @@ pub trait JointGranted: Sized {
     #[doc(hidden)]
     fn poll(
         call: &OnLimits,
-        waiting: &mut JointWaiting,
+        waiting: Pin<&mut JointWaiting>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self, RateLimited>>;
 
     #[doc(hidden)]
-    fn block(call: &OnLimits, waiting: JointWaiting) -> Result<Self, RateLimited>;
+    fn block(call: &OnLimits, waiting: Pin<&mut JointWaiting>) -> Result<Self, RateLimited>;
 }
 
 impl<G: JointGranted> JointAcquire<G> {
@@ -95,14 +96,14 @@ impl<G: JointGranted> JointAcquire<G> {
     pub fn blocking_wait(mut self) -> Result<G, RateLimited> {
         assert!(!self.done, "waited for after it was ready");
         // A future that was polled before has its places in line.
-        let waiting = match self.waiting.take() {
+        let mut waiting = match self.waiting.take() {
             Some(waiting) => waiting,
             None => match G::ask(&self.call, self.terms) {
                 Attempt::Now(result) => return result,
-                Attempt::Later(waiting) => waiting,
+                Attempt::Later(waiting) => Box::pin(waiting),
             },
         };
-        G::block(&self.call, waiting)
+        G::block(&self.call, waiting.as_mut())
     }
 }
 
@@ -113,12 +114,12 @@ impl<G: JointGranted> Future for JointAcquire<G> {
         let this = self.get_mut();
         assert!(!this.done, "polled after it was ready");
         let result = match &mut this.waiting {
-            Some(waiting) => ready!(G::poll(&this.call, waiting, cx)),
+            Some(waiting) => ready!(G::poll(&this.call, waiting.as_mut(), cx)),
             None => match G::ask(&this.call, this.terms) {
                 Attempt::Now(result) => result,
                 Attempt::Later(waiting) => {
-                    let waiting = this.waiting.insert(waiting);
-                    ready!(G::poll(&this.call, waiting, cx))
+                    let waiting = this.waiting.insert(Box::pin(waiting));
+                    ready!(G::poll(&this.call, waiting.as_mut(), cx))
                 }
             },
         };

@@ -214,13 +214,13 @@ impl JointGranted for JointPermit {
 
     fn poll(
         call: &OnLimits,
-        waiting: &mut JointWaiting,
+        waiting: Pin<&mut JointWaiting>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self, RateLimited>> {
         waiting.poll_used(cx).map_ok(|used| Self::new(call, used))
     }
 
-    fn block(call: &OnLimits, waiting: JointWaiting) -> Result<Self, RateLimited> {
+    fn block(call: &OnLimits, waiting: Pin<&mut JointWaiting>) -> Result<Self, RateLimited> {
         waiting.block_used().map(|used| Self::new(call, used))
     }
 }
@@ -232,13 +232,13 @@ impl JointGranted for JointReservation {
 
     fn poll(
         call: &OnLimits,
-        waiting: &mut JointWaiting,
+        waiting: Pin<&mut JointWaiting>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self, RateLimited>> {
-        Pin::new(waiting).poll(cx).map_ok(|ticket| Self::new(call, ticket))
+        waiting.poll(cx).map_ok(|ticket| Self::new(call, ticket))
     }
 
-    fn block(call: &OnLimits, waiting: JointWaiting) -> Result<Self, RateLimited> {
+    fn block(call: &OnLimits, waiting: Pin<&mut JointWaiting>) -> Result<Self, RateLimited> {
         waiting.block().map(|ticket| Self::new(call, ticket))
     }
 }

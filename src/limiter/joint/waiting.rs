@@ -15,6 +15,7 @@ use crate::{
     limiter::{Terms, line::Place},
     nanos::Nanos,
 };
+use pin_project_lite::pin_project;
 use std::{
     fmt,
     pin::Pin,
@@ -22,24 +23,33 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-/// Waits in the lines of several limits for a [`JointTicket`]. Dropped, it gives up its places, or
-/// the permits if they were granted, to the calls behind it.
-///
-/// It need not be polled for others to get on: each task that wakes serves all calls that are due.
-///
-/// # Panics
-///
-/// When polled outside a tokio runtime with a timer, unless the limiter runs on a
-/// [`ManualClock`](crate::ManualClock), and when polled again after it was ready.
-#[must_use = "futures do nothing unless polled"]
-pub struct JointWaiting {
+pin_project! {
+    /// Waits in the lines of several limits for a [`JointTicket`]. Dropped, it gives up its places,
+    /// or the permits if they were granted, to the calls behind it.
+    ///
+    /// It need not be polled for others to get on: each task that wakes serves all calls that are
+    /// due.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside a tokio runtime with a timer, unless the limiter runs on a
+    /// [`ManualClock`](crate::ManualClock), and when polled again after it was ready.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct JointWaiting {
+        caller: Caller,
+        #[pin]
+        alarm: Alarm,
+    }
+}
+
+/// Who stands in the lines, whether as a task or as a thread.
+struct Caller {
     shared: Arc<Shared>,
     place: Place,
     terms: Terms,
     /// What held it up when it came.
     held_up: Part,
     deadline: Nanos,
-    alarm: Alarm,
     /// Whether the place was given up or has become a ticket.
     done: bool,
 }
@@ -59,41 +69,50 @@ impl JointWaiting {
         held_up: Part,
         deadline: Nanos,
     ) -> Self {
-        Self { shared, place, terms, held_up, deadline, alarm: Alarm::default(), done: false }
+        let caller = Caller { shared, place, terms, held_up, deadline, done: false };
+        Self { caller, alarm: Alarm::default() }
     }
 
     /// The same for permits that are used the moment they are granted.
-    pub(super) fn poll_used(&mut self, cx: &mut Context<'_>) -> Poll<Result<Used, RateLimited>> {
+    pub(super) fn poll_used(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Used, RateLimited>> {
         self.poll_granted(cx, Board::commit)
     }
 
     fn poll_granted<T>(
-        &mut self,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         take_over: TakeOver<T>,
     ) -> Poll<Result<T, RateLimited>> {
-        assert!(!self.done, "polled after it was ready");
+        let mut this = self.project();
+        assert!(!this.caller.done, "polled after it was ready");
         loop {
             // The lines first, the timer second: a timer whose task has used up its budget says
             // that it is pending although the time has come.
-            match self.look(cx.waker(), take_over) {
+            match this.caller.look(cx.waker(), take_over) {
                 Look::Done(result) => return Poll::Ready(result),
-                Look::Again(at) => ready!(self.alarm.poll(&self.shared.clock, at, cx)),
+                Look::Again(at) => {
+                    ready!(this.alarm.as_mut().poll(&this.caller.shared.clock, at, cx));
+                }
             }
         }
     }
 
     /// Waits for a ticket in this thread.
-    pub(super) fn block(self) -> Result<JointTicket, RateLimited> {
-        self.block_granted(ticket)
+    pub(super) fn block(self: Pin<&mut Self>) -> Result<JointTicket, RateLimited> {
+        self.project().caller.block_granted(ticket)
     }
 
     /// The same for permits that are used the moment they are granted.
-    pub(super) fn block_used(self) -> Result<Used, RateLimited> {
-        self.block_granted(Board::commit)
+    pub(super) fn block_used(self: Pin<&mut Self>) -> Result<Used, RateLimited> {
+        self.project().caller.block_granted(Board::commit)
     }
+}
 
-    fn block_granted<T>(mut self, take_over: TakeOver<T>) -> Result<T, RateLimited> {
+impl Caller {
+    fn block_granted<T>(&mut self, take_over: TakeOver<T>) -> Result<T, RateLimited> {
         let sleeper = Sleeper::new();
         loop {
             match self.look(sleeper.waker(), take_over) {
@@ -134,11 +153,11 @@ impl Future for JointWaiting {
     type Output = Result<JointTicket, RateLimited>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().poll_granted(cx, ticket)
+        self.poll_granted(cx, ticket)
     }
 }
 
-impl Drop for JointWaiting {
+impl Drop for Caller {
     fn drop(&mut self) {
         if !self.done {
             self.give_up();
@@ -148,6 +167,6 @@ impl Drop for JointWaiting {
 
 impl fmt::Debug for JointWaiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JointWaiting").field("terms", &self.terms).finish_non_exhaustive()
+        f.debug_struct("JointWaiting").field("terms", &self.caller.terms).finish_non_exhaustive()
     }
 }

@@ -61,7 +61,7 @@ impl<A: Algorithm> Task<A> {
     fn look(&mut self) {
         let Stands::InLine(waiting) = &mut self.stands else { return };
         let waker = Waker::from(Arc::clone(&self.signal));
-        match waiting.look(&waker, |desk, place| desk.commit(place)) {
+        match waiting.caller.look(&waker, |desk, place| desk.commit(place)) {
             Look::Again(at) => self.alarm = at,
             Look::Done(Ok((decision, waited))) => {
                 let shared = self.limiter.shared();
@@ -89,7 +89,7 @@ impl<A: Algorithm> Task<A> {
             panic!("it does not wait any more");
         };
         let key = self.limiter.key();
-        match waiting.look(Waker::noop(), |_, place| Some(Ticket { key, place })) {
+        match waiting.caller.look(Waker::noop(), |_, place| Some(Ticket { key, place })) {
             Look::Done(Ok((ticket, _))) => ticket,
             Look::Done(Err(_)) | Look::Again(_) => panic!("it is not let go"),
         }
