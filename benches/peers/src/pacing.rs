@@ -48,8 +48,9 @@ struct Row {
 type Run = Box<dyn Fn(&Runtime, Duration) -> f64>;
 
 pub fn run(length: Length) -> Vec<Bound> {
-    let rounds = length.pick(5, 1);
-    let span = length.pick(Duration::from_secs(5), Duration::from_millis(100));
+    // Many short ones, as what the machine stands still is lost, and should be in few of them.
+    let rounds = length.pick(13, 1);
+    let span = length.pick(Duration::from_secs(2), Duration::from_millis(100));
     let mut rows: Vec<Row> = TASKS.into_iter().flat_map(rows).collect();
     rows.push(floor());
     let seconds = (span * (rounds * rows.len()) as u32).as_secs();
