@@ -10,18 +10,7 @@ pub enum Length {
     Quick,
 }
 
-const QUICK: &str = "quick";
-
 impl Length {
-    /// As a word to a process that measures a part.
-    pub fn word(self) -> &'static str {
-        self.pick("full", QUICK)
-    }
-
-    pub fn of_word(word: &str) -> Self {
-        if word == QUICK { Length::Quick } else { Length::Full }
-    }
-
     /// What to take of a quantity that is `full` in a run that counts.
     pub fn pick<T>(self, full: T, quick: T) -> T {
         match self {

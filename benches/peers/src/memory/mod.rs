@@ -16,7 +16,6 @@ pub fn do_part(words: &[String]) {
         [one::instructions::PART, words @ ..] => one::instructions::do_part(words),
         [keys::bytes::PART, words @ ..] => print(&[keys::bytes::do_part(words)]),
         [keys::many::PART, words @ ..] => print(&keys::many::do_part(words)),
-        [line::PART, words @ ..] => print(&line::do_part(words)),
         [keys::flood::PART, words @ ..] => print(&keys::flood::do_part(words)),
         _ => panic!("there is no part {words:?}"),
     }

@@ -19,18 +19,6 @@ pub struct Crowd {
     pub overtaken: usize,
 }
 
-impl Crowd {
-    pub fn figures(&self) -> [f64; 3] {
-        [self.wall_over_ideal, self.processor, self.overtaken as f64]
-    }
-
-    pub fn read(figures: &mut impl Iterator<Item = f64>) -> Self {
-        let mut next = || figures.next().expect("three numbers are a crowd");
-        let [wall_over_ideal, processor, overtaken] = [next(), next(), next()];
-        Self { wall_over_ideal, processor, overtaken: overtaken as usize }
-    }
-}
-
 /// Lets each handle wait once in a task of its own, while `ideal` seconds should go by.
 pub async fn crowd<W: Wait>(handles: Vec<W>, ideal: f64) -> Crowd {
     let tasks = handles.len();

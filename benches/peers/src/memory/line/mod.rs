@@ -6,16 +6,10 @@ mod keys;
 mod order;
 mod rows;
 
-use crate::harness::{Bound, Length, Stat, Table, figures, interleave, over, part};
+use crate::harness::{Bound, Length, Stat, Table, interleave, over};
 use crowd::Crowd;
 use rows::{A_SECOND, OURS, Row, rows};
 use tokio::runtime::Builder;
-
-/// The part of this group that has a process of its own: `PART LENGTH`.
-pub const PART: &str = "line";
-
-/// How many tasks there are at once.
-const TASKS: (u32, u32) = (100_000, 5_000);
 
 /// Where the rows are that are compared with others.
 const FLOOR: usize = 0;
@@ -28,37 +22,23 @@ pub fn run(length: Length) -> Vec<Bound> {
     bounds
 }
 
-/// The crowds of all rows on two threads, in this process.
-pub fn do_part(words: &[&str]) -> Vec<f64> {
-    let [length] = words else { panic!("not a part: {words:?}") };
-    let length = Length::of_word(length);
-    let tasks = length.pick(TASKS.0, TASKS.1);
-    let mut rows = rows();
-    let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(2).enable_time();
-    let mut visit = |row: &mut Row| {
-        row.visit(&mut builder, tasks);
-        row.seen().wall_over_ideal
-    };
-    interleave(&mut rows, length.pick(5, 1), &mut visit);
-    // Rounds of the processor differ by a fifth, with how the threads happen to meet.
-    let ours = place(&rows, OURS);
-    interleave(&mut rows[..=ours], length.pick(10, 0), visit);
-    rows.iter().flat_map(Row::figures).collect()
-}
-
-/// What a crowd costs, and how long it takes. In a process of its own: what tables of millions of keys left
-/// of the heap costs tasks that wait in line more than others, by a fifth.
+/// What a crowd costs, and how long it takes.
 fn on_two_threads(length: Length) -> Vec<Bound> {
-    let tasks = length.pick(TASKS.0, TASKS.1);
+    let tasks = length.pick(100_000, 5_000);
     let mut rows = rows();
     println!("{tasks} tasks at {A_SECOND} a second, on two threads:\n");
-    let mut seen = figures(part(&[PART, length.word()])).into_iter();
-    for row in &mut rows {
-        row.read(&mut seen);
-    }
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(2).enable_time();
+    let walls = interleave(&mut rows, length.pick(5, 1), |row| {
+        row.visit(&mut builder, tasks);
+        row.seen().wall_over_ideal
+    });
+    // Rounds of the processor differ by a fifth, with how the threads happen to meet.
     let ours = place(&rows, OURS);
-    let walls = |row: usize| rows[row].all(|crowd| crowd.wall_over_ideal);
+    interleave(&mut rows[..=ours], length.pick(10, 0), |row| {
+        row.visit(&mut builder, tasks);
+        row.seen().wall_over_ideal
+    });
     let ratios = |row: usize| over(&rows[row].all(processor), &rows[FLOOR].all(processor));
     let mut table = Table::new([
         "limiter",
@@ -67,11 +47,11 @@ fn on_two_threads(length: Length) -> Vec<Bound> {
         "over the floor",
         "after a later one",
     ]);
-    for (index, row) in rows.iter().enumerate() {
+    for (index, (row, walls)) in rows.iter().zip(&walls).enumerate() {
         let disorder = Stat::of(&row.all(|crowd| crowd.overtaken as f64)).median;
         table.row([
             row.name.into(),
-            Stat::of(&walls(index)).show(3),
+            Stat::of(walls).show(3),
             Stat::of(&row.all(processor)).show(2),
             Stat::of(&ratios(index)).show(2),
             format!("{:.1} %", 100.0 * disorder / f64::from(tasks)),
@@ -79,7 +59,7 @@ fn on_two_threads(length: Length) -> Vec<Bound> {
     }
     println!("{table}");
     vec![
-        Bound::new(format!("memory line: {OURS}, wall over ideal"), &walls(ours), 0.0..=1.02),
+        Bound::new(format!("memory line: {OURS}, wall over ideal"), &walls[ours], 0.0..=1.02),
         Bound::new(
             format!("memory line: {OURS}, processor time a task over that of {}", rows[FLOOR].name),
             &ratios(ours),
@@ -90,7 +70,7 @@ fn on_two_threads(length: Length) -> Vec<Bound> {
 
 /// Whether those who asked first go first, where nothing else makes them go in another order.
 fn on_one_thread(length: Length) -> Bound {
-    let calls = length.pick(TASKS.0, TASKS.1);
+    let calls = length.pick(100_000, 5_000);
     let mut rows = rows();
     println!("{calls} calls at {A_SECOND} a second, on one thread:\n");
     let mut builder = Builder::new_current_thread();

@@ -62,18 +62,6 @@ impl Row {
         self.crowds.last().expect("there was one")
     }
 
-    /// All crowds as numbers: how many there were, and what became of each.
-    pub fn figures(&self) -> Vec<f64> {
-        let crowds = self.crowds.iter().flat_map(Crowd::figures);
-        [self.crowds.len() as f64].into_iter().chain(crowds).collect()
-    }
-
-    /// Takes the crowds that another process has seen from what it says of them.
-    pub fn read(&mut self, figures: &mut impl Iterator<Item = f64>) {
-        let count = figures.next().expect("there are as many rows") as usize;
-        self.crowds = (0..count).map(|_| Crowd::read(figures)).collect();
-    }
-
     /// Something about all crowds, in order.
     pub fn all(&self, what: impl Fn(&Crowd) -> f64) -> Vec<f64> {
         self.crowds.iter().map(what).collect()
