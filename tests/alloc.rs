@@ -1,5 +1,5 @@
-//! How often a call asks for memory: not at all where it is let through, and where it is refused
-//! only for its response. A binary of its own, as it has an allocator of its own.
+//! How often a call asks for memory: not at all where it is let through, where it is refused only
+//! for its response, and where it waits once. A binary of its own, as it has an allocator of its own.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use allocation_counter::measure;
@@ -12,6 +12,7 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
+use tokio::runtime::Builder;
 use tower::{Layer, Service};
 use tower_ratelimit::{
     KeyedRateLimiter, LeakyBucket, ManualClock, PerKeyLayer, Rate, RateLimitLayer, RateLimiter,
@@ -113,6 +114,29 @@ fn a_call_that_is_let_through_asks_for_no_memory() {
     assert_eq!(allocations(per_peer(ample()).layer(HELLO)), 0);
     assert_eq!(allocations(per_peer(ample()).wait().layer(HELLO)), 0);
     assert_eq!(allocations(per_peer(ample()).reply(TooManyRequests.problem()).layer(HELLO)), 0);
+}
+
+#[test]
+fn a_call_that_waits_asks_once_for_its_place_and_its_timer() {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let _entered = runtime.enter();
+    let limiter = RateLimiter::new(gone());
+    limiter.try_acquire().unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let layer = RateLimitLayer::new(limiter.clone());
+    let mut calls: Vec<_> = (0..110).map(|_| layer.layer(HELLO)).collect();
+    let places = calls.iter_mut().map(|call| {
+        let waits = || assert!(Service::<Request<()>>::poll_ready(call, &mut cx).is_pending());
+        measure(waits).count_total
+    });
+    // Once more where the line has to grow.
+    let once = places.filter(|count| *count == 1).count();
+    assert!(once > 100, "{once}");
+    let places = (0..110).map(|_| {
+        let mut acquire = pin!(limiter.acquire());
+        measure(|| assert!(acquire.as_mut().poll(&mut cx).is_pending())).count_total
+    });
+    assert!(places.skip(10).all(|count| count == 1));
 }
 
 #[test]

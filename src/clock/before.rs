@@ -4,7 +4,7 @@ use super::{Alarm, Clock};
 use crate::nanos::Nanos;
 use std::{
     future::poll_fn,
-    pin::pin,
+    pin::{Pin, pin},
     task::{Poll, ready},
 };
 
@@ -25,12 +25,14 @@ pub(crate) async fn before_since<F: Future>(
     future: F,
 ) -> Option<F::Output> {
     let mut future = pin!(future);
-    let mut alarm = pin!(Alarm::default());
+    // In a box, as the futures of futures that wait so would have several each.
+    let mut alarm: Option<Pin<Box<Alarm>>> = None;
     poll_fn(|cx| {
         if let Poll::Ready(result) = future.as_mut().poll(cx) {
             return Poll::Ready(Some(result));
         }
         while now.take().unwrap_or_else(|| clock.now()) < end {
+            let alarm = alarm.get_or_insert_with(|| Box::pin(Alarm::default()));
             ready!(alarm.as_mut().poll(clock, end, cx));
         }
         Poll::Ready(None)

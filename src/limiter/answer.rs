@@ -61,8 +61,8 @@ impl<A: Algorithm> Shared<A> {
         self.reserve_unpromised(key, terms.cost, terms.patience)
     }
 
-    /// Answers a service that is promised nothing. Out of the way of who is promised a permit, and with the
-    /// terms in parts, as a whole they would be copied for that one, too.
+    /// Answers a service that is promised nothing. Out of the way of those that are, and with the terms
+    /// in parts: as a whole they would be copied for those, too.
     #[cold]
     #[inline(never)]
     fn reserve_unpromised(

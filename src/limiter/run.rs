@@ -75,6 +75,7 @@ impl<A: Algorithm> RateLimiter<A> {
                 let limiter = self.clone();
                 Ok(tokio::spawn(async move {
                     let used = poll_fn(|cx| waiting.as_mut().poll_used(cx)).await?;
+                    drop(waiting);
                     let _used = Permit::new(limiter.shared(), used);
                     Ok(future.await)
                 }))

@@ -46,7 +46,7 @@ pin_project! {
 /// Who stands in line, whether as a task or as a thread.
 pub(super) struct Caller<A: Algorithm> {
     shared: Arc<Shared<A>>,
-    /// Changes while it looks, where there was no room for it.
+    /// To be read after a look: it changes where there was no room for it.
     key: Fingerprint,
     place: Place,
     terms: Terms,

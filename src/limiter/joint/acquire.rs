@@ -124,6 +124,7 @@ impl<G: JointGranted> Future for JointAcquire<G> {
             },
         };
         this.done = true;
+        this.waiting = None;
         Poll::Ready(result)
     }
 }

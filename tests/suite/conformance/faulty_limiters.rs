@@ -101,6 +101,7 @@ impl Limiter for Faulty {
             }
             Attempt::Now(answer) => Attempt::Now(answer),
             Attempt::Later(inner) => {
+                let inner = Box::pin(inner);
                 let mut shared = self.line.lock().unwrap();
                 shared.count += 1;
                 let (fault, id, first) = (self.fault, shared.count, None);

@@ -17,7 +17,7 @@ use tower_ratelimit::{
 pub(super) struct Line {
     pub(super) waiting: Vec<(u64, Waker)>,
     /// As many as wait, and whoever is polled looks after all of them.
-    pub(super) places: Vec<Waiting<SlidingWindow>>,
+    pub(super) places: Vec<Pin<Box<Waiting<SlidingWindow>>>>,
     pub(super) pool: Vec<Ticket>,
     pub(super) count: u64,
     pub(super) held_up: Vec<Ticket>,
@@ -26,7 +26,7 @@ pub(super) struct Line {
 /// A wait for a ticket, in which something is wrong.
 pub(super) struct Wait {
     pub(super) fault: Fault,
-    pub(super) inner: Option<Waiting<SlidingWindow>>,
+    pub(super) inner: Option<Pin<Box<Waiting<SlidingWindow>>>>,
     pub(super) line: Arc<Mutex<Line>>,
     pub(super) id: u64,
     pub(super) first: Option<Waker>,
@@ -45,7 +45,7 @@ impl Future for Wait {
         };
         let cx = &mut Context::from_waker(&waker);
         if let Some(inner) = &mut self.inner {
-            return Pin::new(inner).poll(cx);
+            return inner.as_mut().poll(cx);
         }
         let line = Arc::clone(&self.line);
         let mut line = line.lock().unwrap();
@@ -72,7 +72,7 @@ impl Future for Wait {
 impl Line {
     fn look(&mut self, cx: &mut Context<'_>) {
         let pool = &mut self.pool;
-        self.places.retain_mut(|place| match Pin::new(place).poll(cx) {
+        self.places.retain_mut(|place| match place.as_mut().poll(cx) {
             Poll::Ready(ticket) => {
                 pool.extend(ticket);
                 false
