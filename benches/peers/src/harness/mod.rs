@@ -9,6 +9,7 @@ mod rounds;
 pub mod service;
 mod stack;
 mod stat;
+mod still;
 mod table;
 pub mod threads;
 
@@ -20,4 +21,5 @@ pub use random::Random;
 pub use rounds::{Length, interleave, sliced};
 pub use stack::at_another_place;
 pub use stat::{Stat, over};
+pub use still::watched;
 pub use table::Table;
